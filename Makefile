@@ -6,6 +6,8 @@ LATEST_VENV := .venv-latest
 BIN := $(VENV)/bin
 MODELS := var/models
 ASSETS := var/assets
+# Two processes, each file of tests whole in one of them: fixtures of a module are made once.
+BOTH_CORES := -n 2 --dist loadfile
 
 .PHONY: demo run test check fmt soak bench lock latest clean
 
@@ -21,7 +23,7 @@ run: $(VENV)/.installed $(MODELS)/.installed $(ASSETS)/.installed
 test: $(VENV)/.installed-dev $(MODELS)/.installed $(ASSETS)/.installed
 	tests/real-parts.sh
 	$(MAKE) --no-print-directory check
-	$(BIN)/pytest -m "not slow and not soak" -q
+	$(BIN)/pytest -m "not slow and not soak" -q $(BOTH_CORES)
 	$(BIN)/pytest -m "slow and not soak" -q
 
 check: $(VENV)/.installed-dev
@@ -29,6 +31,8 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check patrol streams simulators tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/bandit -q -c pyproject.toml -r patrol streams simulators
+	tests/audit-dependencies.sh $(BIN)
 
 fmt: $(VENV)/.installed-dev
 	$(BIN)/ruff format patrol streams simulators tests
@@ -79,7 +83,7 @@ latest: | $(MODELS)/.installed $(ASSETS)/.installed
 	$(PYTHON) -m venv --clear $(LATEST_VENV)
 	$(LATEST_VENV)/bin/python -m pip install -q --upgrade pip
 	$(LATEST_VENV)/bin/python -m pip install -q -e '.[all]' --group dev
-	$(LATEST_VENV)/bin/python -m pytest -m "not slow and not soak" -q
+	$(LATEST_VENV)/bin/python -m pytest -m "not slow and not soak" -q $(BOTH_CORES)
 
 $(MODELS)/.installed: patrol/inference/models.yaml | $(VENV)/.installed
 	$(BIN)/patrol models install --into $(MODELS)

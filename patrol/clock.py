@@ -20,6 +20,7 @@ from astral.sun import sun
 
 from patrol.domain.wall_clock import (
     ClockChange,
+    ClockRecord,
     ClockSample,
     ClockState,
     ClockTrust,
@@ -87,6 +88,15 @@ class TrustedClock:
         self._is_synchronised = is_synchronised or kernel_is_synchronised
         self._lock = threading.Lock()
         self._state = first_state(self.read(), boot, seen)
+
+    @classmethod
+    def of_record(cls, machine: MachineClock, record: ClockRecord | None) -> "TrustedClock":
+        """The clock that a service on this store goes by, for a command that ends at once."""
+        clock = cls(machine, seen=record.seen if record else None, boot=machine_boot())
+        wall = clock.read().wall
+        is_accepted = record is not None and record.acceptance_of(wall) is not None
+        clock.adopt(clock.next_change(lambda: is_accepted))
+        return clock
 
     def now(self) -> datetime:
         """Aware UTC."""

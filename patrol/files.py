@@ -6,9 +6,10 @@ old content or the new one, also after a kill -9; with `durable` also after a po
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -85,6 +86,52 @@ def process_lock(path: Path) -> Iterator[None]:
         except BlockingIOError:
             raise ProcessBusy(f"another patrol process is at it (it holds {path})") from None
         yield
+
+
+@contextmanager
+def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A temporary folder below `parent`, locked by this process and removed after the block.
+
+    A kill -9 leaves one behind, with a copy of the database perhaps: the next use of the prefix
+    removes it (`remove_abandoned_folders`). Raises OSError.
+    """
+    remove_abandoned_folders(parent, prefix)
+    with ExitStack() as stack:
+        yield _locked_folder(parent, prefix, stack)
+
+
+def _locked_folder(parent: Path, prefix: str, stack: ExitStack) -> Path:
+    """A new folder that is ours; made anew where another removed it before it was locked."""
+    while True:
+        with ExitStack() as ours:
+            new = tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True)
+            folder = Path(ours.enter_context(new))
+            with suppress(OSError):
+                ours.enter_context(_folder_lock(folder))
+                if folder.exists():
+                    stack.push(ours.pop_all())
+                    return folder
+
+
+def remove_abandoned_folders(parent: Path, prefix: str) -> list[Path]:
+    """Remove the scratch folders that no living process holds; those. Never raises."""
+    removed = []
+    for folder in sorted(parent.glob(f"{prefix}*")):
+        with suppress(OSError), _folder_lock(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            removed.append(folder)
+    return removed
+
+
+@contextmanager
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """Hold flock(2) on the folder itself. Raises OSError (BlockingIOError: another holds it)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def is_lock_free(path: Path) -> bool:

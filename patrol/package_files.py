@@ -6,7 +6,7 @@ imported or run.
 """
 
 import hashlib
-import subprocess
+import subprocess  # nosec B404
 import sys
 import tarfile
 import tempfile
@@ -168,7 +168,7 @@ def _pip_download(requirement: str, folder: Path, name: str) -> None:
                "--disable-pip-version-check", "--only-binary", ":all:",
                "--dest", str(folder), requirement]  # fmt: skip
     try:
-        done = subprocess.run(  # noqa: S603  our own interpreter, our own manifest
+        done = subprocess.run(  # noqa: S603  our own interpreter, our own manifest  # nosec B603
             command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:

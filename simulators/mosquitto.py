@@ -6,7 +6,7 @@ keeps sessions and retained messages on disk, as a site's broker does. For tests
 
 import shutil
 import signal
-import subprocess
+import subprocess  # nosec B404
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +49,7 @@ class Mosquitto:
             raise RuntimeError("mosquitto is not installed (Debian: apt install mosquitto)")
         config = self.folder / "mosquitto.conf"
         config.write_text(self._config(), "utf-8")
-        self._process = subprocess.Popen(  # noqa: S603  our own configuration
+        self._process = subprocess.Popen(  # noqa: S603  our own configuration  # nosec B603
             [program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         waiting = threading.Event()

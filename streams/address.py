@@ -118,7 +118,7 @@ class StreamAddress:
     def with_login_for(self, target: "StreamAddress") -> "StreamAddress":
         """The redirect's target with this address's login where it may go there, else without."""
         if not self.login_may_go_to(target):
-            return dataclasses.replace(target, user="", password="")
+            return dataclasses.replace(target, user="", password="")  # nosec B106
         return dataclasses.replace(target, user=self.user, password=self.password)
 
     @override

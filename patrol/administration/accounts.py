@@ -7,7 +7,7 @@ hashes; this is the only importer of pwdlib.
 import re
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -24,6 +24,7 @@ from patrol.domain.account import (
 from patrol.domain.errors import BadInput, Failed
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.registry import Registry
+from patrol.settings.site_settings import SiteInfo
 from patrol.store import Store, UnitOfWork
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ MIN_PASSWORD_LENGTH: Final = 10
 MAX_PASSWORD_LENGTH: Final = 256  # argon2 takes any length; nobody types more
 # zxcvbn calls 10^8 safe from guessing online; `Admin@123456` and `woaini1314520` are beyond that.
 MIN_GUESSES_LOG10: Final = 9.0
+SHORTEST_NAME: Final = 3  # letters; shorter ones make no password weaker
+SHORTEST_PLACE: Final = 2  # syllables of a name without its kind (镇, 村, 组)
 ESTIMATED_CHARACTERS: Final = 72  # its time grows with the length
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
@@ -85,14 +88,17 @@ def _argon2() -> "PasswordHash":
     return PasswordHash.recommended()
 
 
-def hash_password(password: str, *, name: str = "") -> str:
-    """The argon2id hash of a password. Raises WeakPassword, PasswordChecksBusy."""
+def hash_password(password: str, *, name: str = "", known_names: Iterable[str] = ()) -> str:
+    """The argon2id hash of a password. Raises WeakPassword, PasswordChecksBusy.
+
+    `known_names`: what everybody there tries first (`guessable_names`).
+    """
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise WeakPassword(
             f"密码至少 {MIN_PASSWORD_LENGTH} 位 "
             f"(a password has at least {MIN_PASSWORD_LENGTH} characters)"
         )
-    if _guesses_log10(password, name) < MIN_GUESSES_LOG10:
+    if _guesses_log10(password, [name, "patrol", *known_names]) < MIN_GUESSES_LOG10:
         raise WeakPassword(
             "密码太容易猜,请用几个不相干的词 (too easy to guess, take some unrelated words)"
         )
@@ -100,11 +106,29 @@ def hash_password(password: str, *, name: str = "") -> str:
         return _argon2().hash(password)
 
 
-def _guesses_log10(password: str, name: str) -> float:
+def guessable_names(site: SiteInfo, registry: Registry) -> list[str]:
+    """Names that a guesser of this town begins with: its id, its places and people, in pinyin too.
+
+    Each as written, as pinyin, and as pinyin's initials.
+    """
+    from pypinyin import lazy_pinyin  # noqa: PLC0415  an optional extra with large tables
+
+    places = [grid.name for grid in registry.tree.grids.values()]
+    written = dict.fromkeys([site.name, *places, *(one.name for one in registry.people.values())])
+    found = [site.id, *written]
+    for name in written:
+        syllables = lazy_pinyin(name, errors="ignore")
+        found += ["".join(syllables), "".join(syllable[0] for syllable in syllables)]
+        if len(syllables) > SHORTEST_PLACE:  # 上坝镇: people say shangba
+            found.append("".join(syllables[:-1]))
+    return [name for name in dict.fromkeys(found) if len(name) >= SHORTEST_NAME]
+
+
+def _guesses_log10(password: str, known_names: Sequence[str]) -> float:
     """How many guesses it takes by lists of common passwords, names, dates and keyboard walks."""
     from zxcvbn import zxcvbn  # noqa: PLC0415  an optional extra, and its lists take 50 ms
 
-    guessed = zxcvbn(password[:ESTIMATED_CHARACTERS], user_inputs=[name, "patrol"])
+    guessed = zxcvbn(password[:ESTIMATED_CHARACTERS], user_inputs=list(known_names))
     return float(guessed["guesses_log10"])
 
 
@@ -138,13 +162,14 @@ def add_account(
     grid: str | None = None,
     person: str | None = None,
     by: str = "admin",
+    known_names: Iterable[str] = (),
 ) -> Account:
-    """Add an account. Raises BadAccount, WeakPassword."""
+    """Add an account. Raises BadAccount, WeakPassword. `known_names`: see `hash_password`."""
     account = Account(
         name=_checked_name(name),
         duty=duty,
         shown_as=shown_as or name,
-        password=hash_password(password, name=name),
+        password=hash_password(password, name=name, known_names=known_names),
         grid=_checked_grid(duty, grid, person, registry),
         person=_checked_person(person, registry),
         created_at=now,
@@ -159,10 +184,19 @@ def add_account(
 
 
 def change_password(
-    store: Store, *, name: str, password: str, now: datetime, by: str = "admin"
+    store: Store,
+    *,
+    name: str,
+    password: str,
+    now: datetime,
+    by: str = "admin",
+    known_names: Iterable[str] = (),
 ) -> None:
-    """Set a password and end every session of the account. Raises KeyError, WeakPassword."""
-    hashed = hash_password(password, name=name)
+    """Set a password and end every session of the account. Raises KeyError, WeakPassword.
+
+    `known_names`: see `hash_password`.
+    """
+    hashed = hash_password(password, name=name, known_names=known_names)
     with store.begin() as uow:
         account = uow.accounts.get(name)
         uow.accounts.put(replace(account.logged_in(), password=hashed))

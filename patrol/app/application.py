@@ -42,6 +42,7 @@ from patrol.messaging.outbox_relay import OutboxRelay
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.messaging.topics import inbox_filters
 from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
+from patrol.operations.backup import remove_unfinished_restore
 from patrol.operations.health_server import HealthCheck
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore
@@ -62,8 +63,6 @@ log = structlog.get_logger(__name__)
 CONNECT_WITHIN_S: Final = 2.0  # a command does not wait longer for a broker; the outbox does
 MAX_OPEN_CASES: Final = 10_000  # open at a time: far more than a town can have
 SEND_TIMEOUT_S: Final = 3.0  # for the messages of a round that just ended
-
-
 TakeReply = Callable[["Application", str, bytes], bool]  # topic, payload → whether it was taken
 
 
@@ -93,6 +92,7 @@ class Application:
     camera_table: CameraTable
     live_view: LiveView
     detectors: Detectors = field(default_factory=Detectors)
+    follow_accounts: Callable[[Registry], None] = lambda _registry: None  # of an embedded broker
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
     outside_replies: Sequence[TakeReply] = ()  # of departments and loudspeakers
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
@@ -111,6 +111,7 @@ class Application:
         Raises StoreUnavailable: the copy is made at the next turn.
         """
         self.registry_watcher.refresh()
+        self.follow_accounts(self.registry_watcher.registry())
         version = self.registry_watcher.version
         if version == self._stored_registry_version:
             return
@@ -152,6 +153,7 @@ class Application:
         """
         finish_by, name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
         with self.round_lock():
+            remove_unfinished_restore(self.site.settings.database, self.site.settings.evidence)
             begun = self.round_runner.begin_round(name, finish_by, at_any_hour=True, adhoc=adhoc)
             ended = self._run_begun_round(begun, on_progress, stop)
         return self.round_runner.summary(ended)
@@ -336,9 +338,7 @@ class Application:
 
         def on_message(topic: str, payload: bytes) -> None:
             taken = any(take(self, topic, payload) for take in self.outside_replies)
-            if not taken and (
-                canary is None or not canary.handle_reply(topic, payload, self.clock.now())
-            ):
+            if not (taken or (canary and canary.handle_reply(topic, payload, self.clock.now()))):
                 self.handle_reply(topic, payload)
 
         return on_message

@@ -20,7 +20,9 @@ import structlog
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
+from patrol.allocator import limit_arenas
 from patrol.app.application import Application
+from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
@@ -35,9 +37,6 @@ from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
-from patrol.mqtt import BrokerAddress
-from patrol.mqtt.embedded_broker import EmbeddedBroker
-from patrol.mqtt.mosquitto_files import handed_out_accounts
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock
@@ -55,6 +54,7 @@ from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
     StoreOutdated,
+    StoreReadOnly,
     StoreUnavailable,
     UnitOfWork,
     needs_upgrade,
@@ -102,20 +102,20 @@ def build(
         _prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
-        store, clock = monitor.store, monitor.clock
-        store.add_observers(store_observers(integrations, meters, clock))
+        monitor.store.add_observers(store_observers(integrations, meters, monitor.clock))
         watcher = RegistryWatcher(site, config_dir, load_site)
-        services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
-        guarded_visit = _guarded_visit(services)
-        editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
+        services = _shared_services(site, monitor, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample  # nosec B311
+        guarded_visit, editing = _guarded_visit(services), _write_context(services)
+        broker, follow = open_broker(site, stack)
         yield Application(
             site=site,
-            clock=clock,
+            clock=monitor.clock,
             clock_monitor=monitor,
-            store=store,
+            store=monitor.store,
             evidence=services.evidence,
             registry_watcher=watcher,
-            broker=_broker_address(site, stack),
+            broker=broker,
+            follow_accounts=follow,
             payloads=services.payloads,
             send_gate=services.send_gate,
             round_runner=_round_runner(services),
@@ -132,6 +132,7 @@ def build(
 
 
 def _prepare_process(settings: Settings) -> None:
+    limit_arenas()
     limit_opencv_threads()
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
@@ -171,7 +172,7 @@ def _open_with_retry(
             if create and needs_upgrade(url):
                 upgrade(url)
             return stack.enter_context(open_store(url))
-        except StoreOutdated:
+        except (StoreOutdated, StoreReadOnly):
             raise
         except StoreUnavailable as exc:
             failures += 1
@@ -203,9 +204,9 @@ class _SharedServices:
 
 
 def _shared_services(
-    site: Site, monitor: ClockMonitor, store: Store, watcher: RegistryWatcher, rng: random.Random
+    site: Site, monitor: ClockMonitor, watcher: RegistryWatcher, rng: random.Random
 ) -> _SharedServices:
-    clock = monitor.clock
+    store, clock = monitor.store, monitor.clock
     evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
     return _SharedServices(
         site=site,
@@ -221,6 +222,12 @@ def _shared_services(
         rng=rng,
         evidence=evidence,
         detectors=detectors,
+    )
+
+
+def _write_context(services: _SharedServices) -> RegistryWriteContext:
+    return RegistryWriteContext(
+        store=services.store, clock=services.clock, watcher=services.watcher
     )
 
 
@@ -309,20 +316,6 @@ def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveVi
         limits=LiveLimits(
             duration_s=settings.console.live_s, max_viewers=settings.console.live_at_once
         ),
-    )
-
-
-def _broker_address(site: Site, stack: ExitStack) -> BrokerAddress:
-    settings = site.settings
-    if settings.mqtt.embedded:
-        folder = settings.mqtt.broker_files
-        accounts = handed_out_accounts(folder, settings.site.id, site.registry) if folder else ()
-        return stack.enter_context(EmbeddedBroker(accounts=accounts)).address
-    return BrokerAddress.parse(
-        settings.mqtt.url,
-        username=settings.mqtt.username,
-        password_file=settings.mqtt.password_file,
-        ca_file=settings.mqtt.ca_file,
     )
 
 

@@ -30,6 +30,7 @@ from patrol.files import process_lock
 from patrol.integrations.canary import Canary
 from patrol.logs import LastReason
 from patrol.mqtt import MqttPublisher, ReplySubscriber
+from patrol.operations.backup import remove_unfinished_restore
 from patrol.ports import PictureStoreFull
 from patrol.store import StoreFull, StoreUnavailable
 
@@ -88,6 +89,7 @@ def run_service(
 
     with ExitStack() as stack:
         stack.enter_context(process_lock(app.site.settings.evidence / SERVICE_LOCK))
+        remove_unfinished_restore(app.site.settings.database, app.site.settings.evidence)
         stack.callback(_save_clock, app.clock_monitor)
         side_services = SideServices.create(app)
         app.service_checks = side_services.checks

@@ -5,7 +5,7 @@ function takes on this thread, which a busy machine disturbs less than the wall 
 """
 
 import json
-import subprocess
+import subprocess  # nosec B404
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def json_from_process(
     """
     # Requests go in by stdin: a command line is everybody's to read, and URLs hold passwords.
     try:
-        done = subprocess.run(  # noqa: S603  our own programs
+        done = subprocess.run(  # noqa: S603  our own programs  # nosec B603
             command,
             input=json.dumps(request),
             capture_output=True,

@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
+import subprocess  # nosec B404
 import sys
 import tempfile
 import time
@@ -279,7 +279,7 @@ def _write_month(config_dir: Path) -> None:
         sys.executable, "-m", "simulators.town.history", "--out", str(config_dir),
         "--cameras", str(CAMERAS), "--days", str(DAYS),
     ]  # fmt: skip
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  our own module
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  our own module  # nosec B603
 
 
 if __name__ == "__main__":

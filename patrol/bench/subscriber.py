@@ -6,7 +6,7 @@ share (CLOCK_MONOTONIC).
 """
 
 import json
-import subprocess
+import subprocess  # nosec B404
 import sys
 import threading
 import time
@@ -65,7 +65,7 @@ def running_subscriber(
         str(broker.port),
         pattern,
     ]
-    with subprocess.Popen(  # noqa: S603  our own module
+    with subprocess.Popen(  # noqa: S603  our own module  # nosec B603
         [*command, str(count)], stdout=subprocess.PIPE, text=True
     ) as process:
         try:

@@ -1,5 +1,6 @@
-"""`patrol cases`, `case ID`, `phoned`: cases on their way through the grid, without a browser."""
+"""`patrol cases` and `case ID`: cases on their way through the grid, without a browser."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Annotated, Any
 
@@ -7,10 +8,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from patrol.cases import actions
-from patrol.cli.options import AsJson, By, CaseArgument, operator
-from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import app_of, site_of, store_of
+from patrol.cli.options import AsJson, CaseArgument, Limit, Page
+from patrol.cli.output import (
+    LINES_A_PAGE,
+    NO_LIMIT,
+    bad_input,
+    console,
+    print_json,
+    print_page_number,
+)
+from patrol.cli.site import site_for_lists, store_of
 from patrol.clock import SystemClock
 from patrol.domain.approval import (
     ApprovalImpossible,
@@ -18,7 +25,7 @@ from patrol.domain.approval import (
     describe_request,
     preview_extension,
 )
-from patrol.domain.case import Case, CaseEntry, IllegalCaseTransition
+from patrol.domain.case import Case, CaseEntry
 from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId
@@ -44,21 +51,26 @@ def list_cases(
     to_verify: Annotated[
         bool, typer.Option("--to-verify", help="只看待人工核查。 Waiting for a person's verdict.")
     ] = False,
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, help="最多几条。 At most this many.")
-    ] = 1000,
+    limit: Limit = None,
+    page: Page = 1,
     as_json: AsJson = False,
 ) -> None:
     """案件列表,新的在前。 Cases, the newest first."""
-    site = site_of(context)
+    site = site_for_lists(context)
+    size = limit or (NO_LIMIT if as_json else LINES_A_PAGE)
+    start = (page - 1) * size
     with store_of(site) as store, store.begin_read() as uow:
-        found = list(uow.cases.list(open_only=open_only or to_verify, limit=limit))
-    if to_verify:
-        found = _awaiting_verification(found)
+        if to_verify:
+            all_of_them = _awaiting_verification(uow.cases.list(open_only=True, limit=NO_LIMIT))
+            found, count = all_of_them[start : start + size], len(all_of_them)
+        else:
+            found = list(uow.cases.list(open_only=open_only, limit=size, offset=start))
+            count = uow.cases.count(open_only=open_only)
     if as_json:
         print_json([case_document(case) for case in found])
-    elif found:
-        _print_cases(found, site)
+    elif count:
+        _print_cases(found, site, count=count)
+        print_page_number(page, count, size)
     else:
         console().print("没有案件。 There are no cases.")
 
@@ -78,7 +90,7 @@ def show_case(
     as_json: AsJson = False,
 ) -> None:
     """一个案件及其全部经过。 One case and all that happened to it."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         try:
             found = uow.cases.get(CaseId(case))
@@ -97,36 +109,6 @@ def show_case(
         if preview is not None:
             console().print(_preview_text(preview, site.settings.site.tz), markup=False)
         _print_receipts([documents.message_document(message) for message in messages], site)
-
-
-def phoned(
-    context: typer.Context,
-    case: CaseArgument,
-    *,
-    note: Annotated[
-        str, typer.Option("--note", help="谁接的、怎么说。 Who answered, what was said.")
-    ],
-    by: By = "",
-    as_json: AsJson = False,
-) -> None:
-    """登记已电话通知。 Note in the case who was notified by telephone."""
-    if not note.strip():
-        bad_input("--note: is empty, say who answered and what was said")
-    try:
-        with app_of(context) as app, app.store.begin() as uow:
-            changed = actions.record_phone_call(
-                uow, CaseId(case), by=operator(by), now=app.clock.now(), payloads=app.payloads,
-                note=note.strip(),
-            )  # fmt: skip
-            uow.commit()
-    except KeyError:
-        bad_input(no_case_text(case))
-    except IllegalCaseTransition as exc:
-        bad_input(str(exc))
-    if as_json:
-        print_json(case_document(changed))
-    else:
-        print_case(changed, app.site)
 
 
 def case_document(case: Case) -> dict[str, Any]:
@@ -186,7 +168,7 @@ def _preview_text(preview: ExtensionPreview, zone: tzinfo) -> str:
 def request_text(case: Case, zone: tzinfo) -> str:
     """The request that waits: what, by whom, why; of an extension also what it leads to."""
     request = case.request
-    assert request is not None  # noqa: S101  asked by callers
+    assert request is not None  # noqa: S101  asked by callers  # nosec B101
     text = f"{describe_request(case, request, granted_at=None)} · {request.by}"
     limit = close_after_grant(case)
     return f"{text} · 如批准办结时限 closes by {_local_time(limit, zone)}" if limit else text
@@ -213,7 +195,7 @@ def no_case_text(case: str) -> str:
     return f"case {case!r}: there is none, `patrol cases` lists them"
 
 
-def _awaiting_verification(cases: list[Case]) -> list[Case]:
+def _awaiting_verification(cases: Sequence[Case]) -> list[Case]:
     """Those whose verdict waits for a person, the most pressing first."""
     by_id = {case.id: case for case in cases}
     return [by_id[one.case] for one in pending_verifications(cases, SystemClock().now())]
@@ -238,9 +220,10 @@ def _verification_document(case: Case) -> dict[str, Any] | None:
     }
 
 
-def _print_cases(found: list[Case], site: Site) -> None:
+def _print_cases(found: Sequence[Case], site: Site, *, count: int) -> None:
+    """A table of one page; `count`: of all pages."""
     zone = site.settings.site.tz
-    table = Table(title=f"案件 cases · {len(found)}", title_justify="left")
+    table = Table(title=f"案件 cases · {count}", title_justify="left")
     for heading in (
         "编号 id",
         "状态 state",

@@ -1,6 +1,6 @@
 """`patrol clock [accept]`: what is believed of the machine's clock, and a person's confirmation."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,9 +16,9 @@ from patrol.cli.output import (
     render_document,
 )
 from patrol.cli.site import site_of, store_of
-from patrol.clock import SystemClock, TrustedClock, kernel_is_synchronised, machine_boot
+from patrol.clock import SystemClock, TrustedClock, kernel_is_synchronised
 from patrol.domain.timestamps import rfc3339_or_none
-from patrol.domain.wall_clock import ClockRecord, ClockTrust
+from patrol.domain.wall_clock import SETTLE_S, ClockRecord, ClockTrust
 from patrol.store import UnitOfWork
 
 ACCEPT: Final = "accept"
@@ -53,7 +53,9 @@ def show_clock(
         print_json(document)
     else:
         console().print(render_document(_local_times(document, site.settings.site.tz)))
-    if document["history"] == "held" and action != ACCEPT:
+    if document["history"] == "held" and document["trust"] == ClockTrust.SETTLING:
+        print_err(f"刚启动,先看 {SETTLE_S:.0f} 秒时钟是否平稳 a start: the clock is watched first")
+    elif document["history"] == "held" and action != ACCEPT:
         print_err("时间对则 patrol clock accept;错则先校时 if the wall time is right, accept it")
         raise typer.Exit(FAILED)
 
@@ -61,17 +63,23 @@ def show_clock(
 def clock_document(uow: UnitOfWork, wall: datetime) -> dict[str, Any]:
     """What the service last believed, and what it would believe if it started now."""
     record = uow.clock.get()
-    seen = record.seen if record else None
-    state = TrustedClock(SystemClock(), seen=seen, boot=machine_boot()).state
-    unconfirmed = state.is_unconfirmed or (record is not None and record.is_unconfirmed)
+    clock = TrustedClock.of_record(SystemClock(), record)
+    unconfirmed = clock.is_unconfirmed or (record is not None and record.is_unconfirmed)
     if record is not None and record.acceptance_of(wall) is not None:
         unconfirmed = False
+    is_held = unconfirmed or (record is not None and _is_settling(record, clock.now()))
     return {
         "wall": rfc3339_or_none(wall),
         "synchronised": kernel_is_synchronised(wall),
-        "history": "held" if unconfirmed else "written",
+        "history": "held" if is_held else "written",
         **_record_document(record),
     }
+
+
+def _is_settling(record: ClockRecord, now: datetime) -> bool:
+    """Whether a service began a moment ago and waits until its wall clock has stood still."""
+    is_recent = timedelta(0) <= now - record.since <= timedelta(seconds=2 * SETTLE_S)
+    return record.trust is ClockTrust.SETTLING and is_recent
 
 
 def _local_times(document: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, CameraArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import camera_named, site_of, store_of
+from patrol.cli.site import camera_named, site_of, store_of, trusted_now
 from patrol.clock import SystemClock
 from patrol.domain.access_log import AccessEntry
 from patrol.domain.ids import CameraId, camera_id_problem
@@ -59,9 +59,10 @@ def _change_consent(
     context: typer.Context, text: str, by: str, *, as_json: bool, restore_it: bool
 ) -> None:
     site = site_of(context)
-    camera, now, who = camera_named(site, text), SystemClock().now(), operator(by)
+    camera, who = camera_named(site, text), operator(by)
     what = "consent restored" if restore_it else "consent withdrawn"
     with store_of(site) as store, store.begin() as uow:
+        now = trusted_now(uow)
         change = uow.consents.restore if restore_it else uow.consents.withdraw
         change(camera.id, by=who, now=now)
         uow.access.append(at=now, who=who, what=what, camera=camera.id, why="patrol consent")

@@ -11,7 +11,7 @@ import typer
 from patrol import __version__, store
 from patrol.cli.options import AsJson, operator
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
-from patrol.cli.site import database_of, site_of, store_of
+from patrol.cli.site import cleaning_up_on_signals, database_of, site_of, store_of, trusted_now
 from patrol.clock import SystemClock
 from patrol.operations import backup as backups
 from patrol.operations.backup import Manifest
@@ -57,14 +57,15 @@ def backup(
         bad_input(f"--out: {out.parent}: no such directory, make it first")
     site = site_of(context)
     settings = site.settings
-    manifest = backups.backup(
-        url=database_of(site),
-        evidence=settings.evidence,
-        site=settings.site.id,
-        version=__version__,
-        out=out,
-        now=SystemClock().now(),
-    )
+    with cleaning_up_on_signals():
+        manifest = backups.backup(
+            url=database_of(site),
+            evidence=settings.evidence,
+            site=settings.site.id,
+            version=__version__,
+            out=out,
+            now=SystemClock().now(),
+        )
     _log_backup(context, out, len(manifest.pictures))
     _print_manifest(out, manifest, as_json=as_json, problems=())
     if manifest.damaged:
@@ -77,7 +78,7 @@ def _log_backup(context: typer.Context, out: Path, pictures: int) -> None:
     try:
         with store_of(site_of(context)) as store, store.begin() as uow:
             why = f"{out.name}: {pictures} pictures"
-            now = SystemClock().now()
+            now = trusted_now(uow)
             uow.access.append(at=now, who=operator(""), what="back_up", camera=None, why=why)
             uow.commit()
     except StoreUnavailable as exc:  # an older database can be saved, and not written to
@@ -101,9 +102,10 @@ def restore(
     if only_check:
         _print_manifest(file, backups.verify(file), as_json=as_json, problems=())
         return
-    restored = backups.restore(
-        url=database_of(site), evidence=settings.evidence, site=settings.site.id, file=file
-    )
+    with cleaning_up_on_signals():
+        restored = backups.restore(
+            url=database_of(site), evidence=settings.evidence, site=settings.site.id, file=file
+        )
     _print_manifest(file, restored.manifest, as_json=as_json, problems=restored.problems)
     for problem in restored.problems:
         print_err(problem)

@@ -9,8 +9,7 @@ import typer
 from patrol.cases import shift_handover
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import console, print_json, value_text
-from patrol.cli.site import site_of, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import site_for_lists, store_of, trusted_now
 from patrol.domain.labels import HANDOVER_LISTS, bilingual
 from patrol.domain.shift_handover import HandoverEntry
 from patrol.domain.timestamps import rfc3339
@@ -20,10 +19,10 @@ Note = Annotated[str, typer.Option("--note", help="交代的话。 What else to 
 
 def show_sheet(context: typer.Context, *, as_json: AsJson = False) -> None:
     """此刻的交接单。 The sheet as it would be signed now."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         sheet = shift_handover.handover_sheet(
-            uow, SystemClock().now(), site.settings.calendar.maintenance
+            uow, trusted_now(uow), site.settings.calendar.maintenance
         )
     if as_json:
         print_json(sheet)
@@ -40,8 +39,9 @@ def give_shift(
     as_json: AsJson = False,
 ) -> None:
     """交班人签字。 The one who goes signs the sheet of now."""
-    site, now = site_of(context), SystemClock().now()
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin() as uow:
+        now = trusted_now(uow)
         sheet = shift_handover.handover_sheet(uow, now, site.settings.calendar.maintenance)
         given = shift_handover.give_shift(
             uow, who=operator(by), to=to, note=note, sheet=sheet, now=now
@@ -54,8 +54,8 @@ def take_shift(
     context: typer.Context, *, note: Note = "", by: By = "", as_json: AsJson = False
 ) -> None:
     """接班人签同一张单,班次归其所有。 The one who comes signs that sheet and owns the shift."""
-    with store_of(site_of(context)) as store, store.begin() as uow:
-        taken = shift_handover.take_shift(uow, who=operator(by), note=note, now=SystemClock().now())
+    with store_of(site_for_lists(context)) as store, store.begin() as uow:
+        taken = shift_handover.take_shift(uow, who=operator(by), note=note, now=trusted_now(uow))
         uow.commit()
     _print_signature(taken, as_json=as_json)
 
@@ -67,7 +67,7 @@ def list_signatures(
     as_json: AsJson = False,
 ) -> None:
     """历次签字,最近在前。 Signatures, newest first."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         entries = uow.handovers.entries(limit=limit)
     if as_json:

@@ -12,7 +12,7 @@ import typer
 from patrol.cli.clock import clock_document
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json, render_document
-from patrol.cli.site import site_of, store_of
+from patrol.cli.site import site_for_lists, site_of, store_of, trusted_now
 from patrol.clock import SystemClock
 from patrol.domain.camera import Camera, visit_refusal
 from patrol.domain.case import Case
@@ -66,16 +66,18 @@ def list_troubles(
     as_json: AsJson = False,
 ) -> None:
     """运维队列(IV 级时限)。 The maintenance queue, on the clock of level IV."""
-    site, now = site_of(context), SystemClock().now()
+    site = site_for_lists(context)
     with store_of(site) as store:
         if take:
             with store.begin() as uow:
+                now = trusted_now(uow)
                 try:
                     uow.troubles.put(uow.troubles.get(take).take_over(by=operator(by), now=now))
                 except KeyError:
                     bad_input(f"{take}: there is no such trouble, `patrol troubles` lists them")
                 uow.commit()
         with store.begin_read() as uow:
+            now = trusted_now(uow)
             queue = [_trouble_document(one, now) for one in uow.troubles.list_open()]
     if as_json:
         print_json(queue)
@@ -211,7 +213,7 @@ def show_deliveries(
     as_json: AsJson = False,
 ) -> None:
     """暂缓、待送与已放弃的,附原因。 What is held, waits, or was given up, with the reason."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         waiting, dead = uow.deliveries.waiting(), uow.deliveries.dead(limit=limit)
         unsent = uow.outbox.unsent()
@@ -324,8 +326,8 @@ def retry_delivery(
     """已放弃的重新投递。 Try one that was given up again, from the start."""
     if every == bool(key) or (every and target != MQTT):
         bad_input(f"give a KEY, or --all with {MQTT}: `patrol deliveries list` has them")
-    now = SystemClock().now()
-    with store_of(site_of(context)) as store, store.begin() as uow:
+    with store_of(site_for_lists(context)) as store, store.begin() as uow:
+        now = trusted_now(uow)
         if target == MQTT:
             keys = _retryable_keys(uow) if every else [MessageKey(key)]
             for one in keys:
@@ -350,8 +352,8 @@ def drop_delivery(
         bad_input(f"TARGET: {target!r} has none to drop, what it gave up is deleted after a month")
     if not why.strip():
         bad_input("--why: is empty, say why nobody needs this message")
-    with store_of(site_of(context)) as store, store.begin() as uow:
-        now = SystemClock().now()
+    with store_of(site_for_lists(context)) as store, store.begin() as uow:
+        now = trusted_now(uow)
         drop_refused(uow, MessageKey(key), by=operator(by), why=why.strip(), now=now)
         uow.commit()
     console().print(f"不再发送 dropped: {target} {key}", markup=False)

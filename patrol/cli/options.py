@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 DEFAULT_CONFIG: Final = Path("config")
+SITE_FILE: Final = "site.yaml"
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="只输出一个 JSON 文档。 One JSON document on stdout.")
@@ -25,6 +26,11 @@ CameraArgument = Annotated[
 ]
 CaseArgument = Annotated[str, typer.Argument(metavar="ID", help="案件编号。 A case's id.")]
 FindingArgument = Annotated[str, typer.Argument(metavar="ID", help="线索编号。 A finding's id.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="每页几条;表格默认 50,JSON 默认全部。 Lines a page."),
+]
+Page = Annotated[int, typer.Option("--page", min=1, max=10_000_000, help="第几页。 Which page.")]
 FromDirectory = Annotated[
     Path | None,
     typer.Option(
@@ -41,9 +47,10 @@ class GlobalOptions:
 
 
 def config_directory(context: typer.Context) -> Path:
-    """The configuration directory that `-c` names."""
+    """The configuration directory that `-c` names: itself, or by the site.yaml in it."""
     found = context.find_object(GlobalOptions)
-    return DEFAULT_CONFIG if found is None else found.config
+    named = DEFAULT_CONFIG if found is None else found.config
+    return named.parent if named.name == SITE_FILE and named.is_file() else named
 
 
 def operator(by: str) -> str:

@@ -27,6 +27,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from patrol.domain.errors import BadInput, Failed
+from patrol.lazy_imports import after_import
 from streams.errors import BadAddress, StreamError
 
 YES_OR_NO: Final = {True: "是 yes", False: "否 no"}
@@ -44,6 +45,16 @@ def print_err(text: str) -> None:
     """Print one line on stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+LINES_A_PAGE: Final = 50
+NO_LIMIT: Final = 100_000  # more than any list here has
+
+
+def print_page_number(page: int, count: int, size: int) -> None:
+    """Print below a table which page it is, where there are several."""
+    if (pages := -(-count // size)) > 1:
+        console().print(f"第 {page}/{pages} 页,用 --page 翻页。 Page {page} of {pages}: --page.")
 
 
 def console() -> Console:
@@ -98,17 +109,18 @@ def _is_nested(value: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fitted:
+class FittedTable:
     """A table where it fits the console, else its content as lines, which cut no word."""
 
     table: Table
     title: str
     lines: Sequence[str]
+    least_width: int = _NO_LIMIT  # columns in which it can be read though some of its cells wrap
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Called by Rich with the console's width."""
         natural = console.measure(self.table, options=options.update(max_width=_NO_LIMIT))
-        if natural.maximum <= options.max_width:
+        if min(natural.maximum, self.least_width) <= options.max_width:
             yield self.table
             return
         if self.title:
@@ -117,7 +129,7 @@ class _Fitted:
             yield Text(f"  {line}")
 
 
-def _rows(rows: Sequence[Mapping[str, Any]], zone: tzinfo | None, title: str) -> _Fitted:
+def _rows(rows: Sequence[Mapping[str, Any]], zone: tzinfo | None, title: str) -> FittedTable:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = Table(title=title, title_justify="left")
     for column in columns:
@@ -128,17 +140,17 @@ def _rows(rows: Sequence[Mapping[str, Any]], zone: tzinfo | None, title: str) ->
     lines = [
         "  ".join(f"{key} {value_text(value, zone)}" for key, value in row.items()) for row in rows
     ]
-    return _Fitted(table, title, lines)
+    return FittedTable(table, title, lines)
 
 
-def _pairs(pairs: Mapping[str, Any], zone: tzinfo | None, title: str = "") -> _Fitted:
+def _pairs(pairs: Mapping[str, Any], zone: tzinfo | None, title: str = "") -> FittedTable:
     table = Table(title=title or None, title_justify="left", show_header=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
     shown = {key: value_text(value, zone) for key, value in pairs.items()}
     for key, text in shown.items():
         table.add_row(str(key), Text(text))
-    return _Fitted(table, title, [f"{key} {text}" for key, text in shown.items()])
+    return FittedTable(table, title, [f"{key} {text}" for key, text in shown.items()])
 
 
 FAILED: Final = 1
@@ -155,6 +167,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "onnxruntime": "objects",
     "psycopg": "postgres",
     "pwdlib": "console",
+    "pypinyin": "console",
     "python_multipart": "console",
     "starlette": "console",
     "uvicorn": "console",
@@ -276,17 +289,21 @@ class _Stderr(io.TextIOBase):
 
 
 def logs_to_stderr(level: int = logging.ERROR, *, as_lines_of_json: bool = False) -> None:
-    """Send log lines from `level` up to stderr.
+    """Send log lines from `level` up to stderr, once the verb imports what logs them.
 
     Verbs that answer at once print what a warning would tell as their own line; those that run log
     more, and the service logs JSON when stderr is no terminal.
     """
-    from patrol.logs import configure  # noqa: PLC0415  structlog: 130 ms
-
     is_terminal = sys.stderr.isatty()
-    configure(
-        cast("TextIO", _Stderr()),
-        level,
-        for_people=is_terminal or not as_lines_of_json,
-        colors=is_terminal,
-    )
+
+    def configure_logs() -> None:
+        from patrol.logs import configure  # noqa: PLC0415  structlog: a tenth of a second
+
+        configure(
+            cast("TextIO", _Stderr()),
+            level,
+            for_people=is_terminal or not as_lines_of_json,
+            colors=is_terminal,
+        )
+
+    after_import("structlog", configure_logs)

@@ -7,8 +7,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import EndAction, end_by_number, site_of, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import EndAction, end_by_number, site_for_lists, site_of, store_of, trusted_now
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.timestamps import parse_time, rfc3339_or_none
 from patrol.settings import Site
@@ -45,8 +44,9 @@ def pause(
 
 def resume(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> None:
     """恢复巡查,中断的一轮接着走。 End every pause; an interrupted round goes on."""
-    now, who = SystemClock().now(), operator(by)
+    who = operator(by)
     with store_of(site_of(context)) as store, store.begin() as uow:
+        now = trusted_now(uow)
         paused = [s for s in uow.stoppages.active(now) if s.scope is StoppageScope.ROUNDS]
         ended = [s.number for s in paused if uow.stoppages.end(s.number, by=who, now=now)]
         uow.commit()
@@ -106,8 +106,9 @@ def end_maintenance(
 
 def show_stoppages(context: typer.Context, *, as_json: AsJson = False) -> None:
     """现在与将来的暂停和维护。 What is stopped now or will be, site.yaml's windows too."""
-    site, now = site_of(context), SystemClock().now()
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
+        now = trusted_now(uow)
         known = [*site.settings.calendar.maintenance, *uow.stoppages.active(now)]
     standing = [stoppage for stoppage in known if not stoppage.has_ended(now)]
     if as_json:
@@ -134,12 +135,12 @@ def _add_stoppage(
     span: tuple[str, str],
     by: str,
 ) -> Stoppage:
-    now = SystemClock().now()
     if not reason.strip():
         bad_input("--reason: is missing, say why")
     start, until = (_local_time(text, site) for text in span)
     try:
         with store_of(site) as store, store.begin() as uow:
+            now = trusted_now(uow)
             added = uow.stoppages.add(
                 scope=scope,
                 subject=subject,

@@ -15,11 +15,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from patrol import review  # decisions are imported when one is made
 from patrol.cli.cases import level_label
-from patrol.cli.options import AsJson
-from patrol.cli.output import console, print_json
-from patrol.cli.site import site_of, store_of
-from patrol.clock import SystemClock
+from patrol.cli.options import AsJson, Limit, Page
+from patrol.cli.output import (
+    LINES_A_PAGE,
+    NO_LIMIT,
+    FittedTable,
+    console,
+    print_json,
+    print_page_number,
+)
+from patrol.cli.site import site_for_lists, store_of, trusted_now
 from patrol.domain.finding import Finding
 from patrol.reports import documents
 from patrol.review import QueueLine, review_queue
@@ -41,39 +48,37 @@ from patrol.domain.outbox import DeliveryState
 from patrol.domain.priority import Level
 from patrol.domain.suppression import Suppression
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
-from patrol.review.decisions import suppressed_count
 
-LINES_A_PAGE: Final = 50
+_READABLE_WIDTH: Final = 110  # columns: ids whole, and a few words of the reasons a line
 _NEVER_CUT: Final = ("编号 id", "摄像头 camera")  # to be typed
 
 
 def show_queue(
     context: typer.Context,
     *,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", min=1, help="每页几条;表格默认 50,JSON 默认全部。 Lines a page."),
-    ] = None,
-    page: Annotated[int, typer.Option("--page", min=1, help="第几页。 Which page.")] = 1,
+    limit: Limit = None,
+    page: Page = 1,
     as_json: AsJson = False,
 ) -> None:
     """待核线索,最要紧的在前。 What waits for a person's judgement, the worst first."""
-    site = site_of(context)
-    now = SystemClock().now()
+    site = site_for_lists(context)
+    size = limit or (NO_LIMIT if as_json else LINES_A_PAGE)
     with store_of(site) as store, store.begin_read() as uow:
-        lines = review_queue(uow, now, cameras=site.registry.cameras)
-    size = limit or (len(lines) or 1 if as_json else LINES_A_PAGE)
-    shown = lines[(page - 1) * size : page * size]
+        now = trusted_now(uow)
+        queue = review_queue(
+            uow, now, cameras=site.registry.cameras, limit=size, offset=(page - 1) * size
+        )
     if as_json:
-        print_json([{**finding_document(line.finding), "rank_why": line.why} for line in shown])
+        print_json(
+            [{**finding_document(line.finding), "rank_why": line.why} for line in queue.lines]
+        )
         return
-    if not lines:
+    if not queue.count:
         console().print("没有待核线索。 Nothing waits for review.")
         return
     names = {camera.id: camera.name for camera in site.registry.cameras.values()}
-    _print_queue(shown, names, count=len(lines))
-    if (pages := -(-len(lines) // size)) > 1:
-        console().print(f"第 {page}/{pages} 页,用 --page 翻页。 Page {page} of {pages}: --page.")
+    _print_queue(queue.lines, names, count=queue.count)
+    print_page_number(page, queue.count, size)
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
@@ -88,18 +93,26 @@ def finding_document(finding: Finding) -> dict[str, Any]:
 
 
 def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str], *, count: int) -> None:
-    """A table of one page; `count`: of all pages."""
-    table = Table(title=f"待核线索 review queue · {count}", title_justify="left")
+    """A table of one page, or paragraphs on a narrow terminal; `count`: of all pages."""
+    title = f"待核线索 review queue · {count}"
+    table = Table(title=title, title_justify="left")
     for heading in ("编号 id", "级别 level", "摄像头 camera", "为什么 why", "得分", "等待 waiting"):
         table.add_column(heading, no_wrap=heading in _NEVER_CUT)
+    paragraphs: list[str] = []
     for line in lines:
         finding = line.finding
-        camera = f"{names.get(finding.camera, '')}\n{finding.camera}"
+        name, level = names.get(finding.camera, ""), level_label(finding.level)
         score, waiting = f"{finding.score:.2f}", _rough_age(line.waiting)
         seen = f"\n{finding.recheck.why}" if finding.recheck else ""
         why = Text.assemble(finding.why, seen, "\n", (line.why, "dim"))  # … why it has this place
-        table.add_row(finding.id, level_label(finding.level), Text(camera), why, score, waiting)
-    console().print(table)
+        camera = Text(f"{name}\n{finding.camera}")
+        table.add_row(finding.id, level, camera, why, score, waiting)
+        paragraphs += [
+            f"{finding.id}  {level}  得分 {score}  等待 {waiting}",
+            f"  {finding.camera}  {name}",
+            *(f"  {part}" for part in why.plain.splitlines()),
+        ]
+    console().print(FittedTable(table, title, paragraphs, least_width=_READABLE_WIDTH))
 
 
 def _rough_age(span: timedelta) -> str:
@@ -312,10 +325,11 @@ def show_suppressions(
     context: typer.Context, *, everything: WithEnded = False, as_json: AsJson = False
 ) -> None:
     """现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was."""
-    site, now = site_of(context), SystemClock().now()
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
+        now = trusted_now(uow)
         wanted = uow.suppressions.list() if everything else uow.suppressions.active(now)
-        rows = [(one, suppressed_count(uow, one)) for one in wanted]
+        rows = [(one, review.suppressed_count(uow, one)) for one in wanted]
     if as_json:
         print_json([{**_suppression_document(one, now), "held": held} for one, held in rows])
         return

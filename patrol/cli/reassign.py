@@ -27,6 +27,36 @@ Note = Annotated[str, typer.Option("--note", help="说明。 Words for the histo
 CaseActionFunction = Callable[[Application, UnitOfWork, datetime], Case]
 
 
+def phoned(
+    context: typer.Context,
+    case: CaseArgument,
+    *,
+    note: Annotated[
+        str, typer.Option("--note", help="谁接的、怎么说。 Who answered, what was said.")
+    ],
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """登记已电话通知。 Note in the case who was notified by telephone."""
+    if not note.strip():
+        bad_input("--note: is empty, say who answered and what was said")
+    try:
+        with app_of(context) as app, app.store.begin() as uow:
+            changed = actions.record_phone_call(
+                uow, CaseId(case), by=operator(by), now=app.clock.now(), payloads=app.payloads,
+                note=note.strip(),
+            )  # fmt: skip
+            uow.commit()
+    except KeyError:
+        bad_input(no_case_text(case))
+    except IllegalCaseTransition as exc:
+        bad_input(str(exc))
+    if as_json:
+        print_json(case_document(changed))
+    else:
+        print_case(changed, app.site)
+
+
 def reassign(
     context: typer.Context,
     case: CaseArgument,

@@ -18,6 +18,7 @@ from patrol import __version__
 from patrol.cli.options import DEFAULT_CONFIG, GlobalOptions
 from patrol.cli.output import bad_input, logs_to_stderr, report_failure
 from patrol.cli.town_verbs import TOWN_GROUPS, TOWN_VERBS
+from patrol.lazy_imports import collection_paused
 
 INTERRUPTED: Final = 130  # what Typer returns after Ctrl-C
 
@@ -131,7 +132,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "认可为新常态:以最近可用画面为参考。 Make its newest usable picture the reference.",
     ),
     "phoned": Verb(
-        "cases:phoned", "登记已电话通知。 Note in the case who was notified by telephone."
+        "reassign:phoned", "登记已电话通知。 Note in the case who was notified by telephone."
     ),
     "who-looked": Verb(
         "consent:who_looked",
@@ -324,7 +325,8 @@ def command_tree() -> TyperGroup:
 def load_function(verb: Verb) -> Any:
     """Import the module of a verb; its function."""
     module, _, name = verb.function.partition(":")
-    return getattr(import_module(f"patrol.cli.{module}"), name)
+    with collection_paused():
+        return getattr(import_module(f"patrol.cli.{module}"), name)
 
 
 class LazyVerb(TyperCommand):

@@ -21,7 +21,7 @@ from types import FrameType
 
 from patrol.cli.options import config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.clock import SystemClock
+from patrol.clock import SystemClock, TrustedClock
 from patrol.domain.camera import Camera
 from patrol.settings import Site, load_site
 from patrol.settings.site_paths import check_old_places
@@ -51,6 +51,14 @@ def site_of(context: typer.Context) -> Site:
     return load_site(config_directory(context))
 
 
+def site_for_lists(context: typer.Context) -> Site:
+    """The site without the areas of its cameras, for a verb that shows rows of the store.
+
+    Raises ConfigProblems.
+    """
+    return load_site(config_directory(context), with_areas=False)
+
+
 def site_if_any(context: typer.Context) -> Site | None:
     """The site that `-c` names; None where there is no site.yaml yet. Raises ConfigProblems."""
     if not (config_directory(context) / "site.yaml").exists():
@@ -69,6 +77,11 @@ def store_of(site: Site) -> Iterator[Store]:
     """Open the store; nothing is made. Raises DataElsewhere, StoreUnavailable."""
     with open_store(database_of(site)) as store:
         yield store
+
+
+def trusted_now(uow: UnitOfWork) -> datetime:
+    """The time that the service on this store goes by: a wall clock that jumped dates nothing."""
+    return TrustedClock.of_record(SystemClock(), uow.clock.get()).now()
 
 
 def camera_named(site: Site, text: str) -> Camera:
@@ -92,7 +105,7 @@ def end_by_number(
     """End the row of this number in one transaction and print that. Raises BadInput without one."""
     who = operator(by)
     with store_of(site_of(context)) as store, store.begin() as uow:
-        ended = action.end(uow, number, who, SystemClock().now())
+        ended = action.end(uow, number, who, trusted_now(uow))
         uow.commit()
     if not ended:
         bad_input(f"{number}: {action.none}")
@@ -131,6 +144,25 @@ def app_of(
         with suppress(StoreUnavailable, StoreFull):  # the command itself says so, if it matters
             app.check_clock()
         yield app
+
+
+@contextmanager
+def cleaning_up_on_signals() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP end the command as Ctrl-C does: through its cleanup."""
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # a test's runner: only the main thread may take signals
+        return
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ A password is asked for twice on the terminal, or read from stdin's first line w
 
 import getpass
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,17 +17,18 @@ from patrol.administration.accounts import (
     add_account,
     add_api_key,
     change_password,
+    guessable_names,
     revoke_api_key,
     set_disabled,
     unlock,
 )
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import site_of, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import site_for_lists, site_of, store_of, trusted_now
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
+from patrol.store import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="账号名。 The account's name.")]
 FromStdin = Annotated[
@@ -47,7 +49,7 @@ def add_user(
     as_json: AsJson = False,
 ) -> None:
     """新建账号。 A new account."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store:
         account = add_account(
             store,
@@ -55,7 +57,8 @@ def add_user(
             duty=duty,
             password=_read_password(from_stdin=from_stdin),
             registry=site.registry,
-            now=SystemClock().now(),
+            now=_now_of(store),
+            known_names=guessable_names(site.settings.site, site.registry),
             shown_as=shown_as,
             grid=grid or None,
             person=person or None,
@@ -71,14 +74,16 @@ def set_password(
     context: typer.Context, name: Name, *, from_stdin: FromStdin = False, by: By = ""
 ) -> None:
     """改口令,已登录的全部退出。 A new password; every session of it ends."""
-    with store_of(site_of(context)) as store:
+    site = site_for_lists(context)
+    with store_of(site) as store:
         try:
             change_password(
                 store,
                 name=name,
                 password=_read_password(from_stdin=from_stdin),
-                now=SystemClock().now(),
+                now=_now_of(store),
                 by=operator(by),
+                known_names=guessable_names(site.settings.site, site.registry),
             )
         except KeyError:
             bad_input(_no_account_text(name))
@@ -97,9 +102,9 @@ def enable_user(context: typer.Context, name: Name, *, by: By = "") -> None:
 
 def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
     """解除口令输错的锁定。 Forgive its wrong passwords, at once."""
-    with store_of(site_of(context)) as store:
+    with store_of(site_for_lists(context)) as store:
         try:
-            unlock(store, name=name, now=SystemClock().now(), by=operator(by))
+            unlock(store, name=name, now=_now_of(store), by=operator(by))
         except KeyError:
             bad_input(_no_account_text(name))
     print_err(f"{name}: 已解锁 unlocked")
@@ -107,7 +112,7 @@ def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
 
 def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
     """账号列表。 All accounts."""
-    with store_of(site_of(context)) as store, store.begin_read() as uow:
+    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
         accounts = list(uow.accounts.all())
     if as_json:
         print_json([_account_document(account) for account in accounts])
@@ -118,12 +123,15 @@ def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
         console().print(line, markup=False)
 
 
+def _now_of(store: Store) -> datetime:
+    with store.begin_read() as uow:
+        return trusted_now(uow)
+
+
 def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool) -> None:
-    with store_of(site_of(context)) as store:
+    with store_of(site_for_lists(context)) as store:
         try:
-            set_disabled(
-                store, name=name, disabled=disabled, now=SystemClock().now(), by=operator(by)
-            )
+            set_disabled(store, name=name, disabled=disabled, now=_now_of(store), by=operator(by))
         except KeyError:
             bad_input(_no_account_text(name))
     print_err(f"{name}: {'已停用 disabled' if disabled else '已恢复 open again'}")
@@ -166,10 +174,10 @@ def add_key(
     as_json: AsJson = False,
 ) -> None:
     """新建密钥,只显示这一次。 A new key; it is shown once and kept only as a hash."""
-    with store_of(site_of(context)) as store, store.begin() as uow:
+    with store_of(site_for_lists(context)) as store, store.begin() as uow:
         try:
             key, secret = add_api_key(
-                uow, name=name, scopes=scope, by=operator(by), now=SystemClock().now()
+                uow, name=name, scopes=scope, by=operator(by), now=trusted_now(uow)
             )
         except ValueError as exc:
             bad_input(f"--scope: {exc}")
@@ -183,7 +191,7 @@ def add_key(
 
 def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
     """全部密钥,不含密文。 All keys, without their secrets."""
-    with store_of(site_of(context)) as store, store.begin_read() as uow:
+    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
         keys = uow.api_keys.all()
     rows = [
         {
@@ -211,8 +219,8 @@ def revoke_key(
     key: Annotated[str, typer.Argument(metavar="ID", help="密钥编号。 The key's id.")],
 ) -> None:
     """撤销密钥,立即生效。 Revoke a key, at once."""
-    with store_of(site_of(context)) as store, store.begin() as uow:
-        if not revoke_api_key(uow, key, by=operator(""), now=SystemClock().now()):
+    with store_of(site_for_lists(context)) as store, store.begin() as uow:
+        if not revoke_api_key(uow, key, by=operator(""), now=trusted_now(uow)):
             bad_input(f"key {key!r}: there is none that stands, `patrol key list` lists them")
         uow.commit()
     console().print(f"已撤销 revoked: {key}")

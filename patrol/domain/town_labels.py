@@ -85,3 +85,10 @@ BROADCAST_STATES: Final[Labels] = {
     BroadcastState.REFUSED: ("未批准", "refused"),
     BroadcastState.FAILED: ("播报失败", "failed"),
 }
+PACK_PERIODS: Final[Labels] = {
+    "day": ("日", "day"),
+    "week": ("周", "week"),
+    "month": ("月度", "month"),
+    "quarter": ("季度", "quarter"),
+    "year": ("年度", "year"),
+}

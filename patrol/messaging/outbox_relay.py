@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 FIRST_WAIT_S: Final = 0.25
 LONGEST_WAIT_S: Final = 30.0  # a broker that is back is noticed within this time
-_jitter = random.Random()  # noqa: S311  spreads retries, guards nothing
+_jitter = random.Random()  # noqa: S311  spreads retries, guards nothing  # nosec B311
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import hmac
 import socket
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,6 +35,13 @@ MOST_TOPICS_KNOWN: Final = 10_000  # of one connection; a client may make them u
 _CONTINUES: Final = 0x80
 
 
+class AccountChanged(MalformedPacket):
+    """The connection's account has gone, or has another password or other rights: it ends here."""
+
+    def __init__(self) -> None:
+        super().__init__("its account was changed")
+
+
 @dataclass(frozen=True, slots=True)
 class Rights:
     """One account: its password, and the topic filters that it reads and writes."""
@@ -51,7 +58,7 @@ class AccessProxy:
     host: str
     inner_port: int
     inner_login: tuple[str, str]
-    accounts: Mapping[str, Rights]
+    accounts: Mapping[str, Rights]  # the broker's process changes it in place
 
     async def serve(self, port: int) -> asyncio.Server:
         """Begin to accept connections."""
@@ -94,8 +101,12 @@ class AccessProxy:
             each.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         inner_writer.write(connect.with_login(*self.inner_login).encode())
         acks = _AckOrder()
-        to_broker = _Direction(connect.is_v5, rights.writes, acks, to_client=False)
-        to_client = _Direction(connect.is_v5, rights.reads, acks, to_client=True)
+
+        def stands() -> bool:
+            return self.accounts.get(connect.username) == rights
+
+        to_broker = _Direction(connect.is_v5, rights.writes, stands, acks, to_client=False)
+        to_client = _Direction(connect.is_v5, rights.reads, stands, acks, to_client=True)
         pumps = [
             asyncio.ensure_future(to_broker.pump(reader, inner_writer, writer)),
             asyncio.ensure_future(to_client.pump(inner_reader, writer, inner_writer)),
@@ -144,6 +155,7 @@ class _Direction:
 
     is_v5: bool
     filters: Sequence[str]
+    account_stands: Callable[[], bool]  # as it was when the client connected
     acks: _AckOrder  # of the connection; its messages go to the client
     to_client: bool
     _aliases: dict[int, str] = field(default_factory=dict)
@@ -166,7 +178,9 @@ class _Direction:
                     await writer.drain()
 
     def _check(self, packet: Packet) -> tuple[list[Packet], list[Packet]]:
-        """(what goes on, what the sender is answered)."""
+        """(what goes on, what the sender is answered). Raises AccountChanged."""
+        if not self.account_stands():
+            raise AccountChanged
         if packet.kind == PacketKind.PUBLISH:
             return self._check_publish(packet)
         packet_id = int.from_bytes(packet.body[:2])

@@ -1,7 +1,8 @@
 """MQTT clients that reconnect: a supervised connection, and the outbox's publisher on top of it.
 
 A thread opens one connection (connection.py) after another, with jittered back-off between them;
-with a stable client id it stands back where another client has the same (session_contest.py).
+with a stable client id it stands back where another client has it, too (session_contest.py),
+until that one has gone (session_watch.py).
 MQTT 5 first; a broker that hangs up on it or answers that it does not know it is asked in 3.1.1.
 Nothing is kept here: the session of a stable client id lives in the broker, messages in the outbox.
 """
@@ -23,6 +24,7 @@ from patrol.domain.outbox import OutboxMessage, PublishRefusal
 from patrol.logs import LastReason
 from patrol.mqtt.connection import BrokerAddress, Connection, ConnectOptions, OnMessage, Protocol
 from patrol.mqtt.session_contest import SessionContest
+from patrol.mqtt.session_watch import SessionWatch
 from patrol.ports import NotConnected, Publisher, PublishResult
 
 log = structlog.get_logger(__name__)
@@ -44,7 +46,7 @@ VERSIONS: Final = {
     Protocol.V311: (_V311,),
 }
 BATCH: Final = 2000  # messages in paho's memory at once; the outbox has the rest
-_jitter = random.Random()  # noqa: S311  spreads reconnects, guards nothing
+_jitter = random.Random()  # noqa: S311  spreads reconnects, guards nothing  # nosec B311
 
 
 class ReconnectingClient:
@@ -78,6 +80,7 @@ class ReconnectingClient:
         self._change = threading.Condition()
         self._current: Connection | None = None
         self._latest: Connection | None = None
+        self._watch: SessionWatch | None = None  # while it stands back
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -92,7 +95,9 @@ class ReconnectingClient:
         """Send DISCONNECT (no last will) and wait up to a second for the thread."""
         self._stopping.set()
         with self._change:
-            latest = self._latest
+            latest, watch = self._latest, self._watch
+        if watch is not None:
+            watch.wake()
         if latest is not None:
             latest.close()
             latest.down.wait(DISCONNECT_TIMEOUT_S)
@@ -113,7 +118,12 @@ class ReconnectingClient:
     @property
     def session_problem(self) -> str:
         """What is wrong when another client uses our stable id; empty otherwise."""
-        return "" if self._contest is None else self._contest.problem(self._monotonic_s())
+        if self._contest is None:
+            return ""
+        now_s = self._monotonic_s()
+        if self.current() is not None:
+            self._contest.stands(life_s=now_s - self._up_since_s)
+        return self._contest.problem(now_s)
 
     @property
     def session_loss(self) -> str:
@@ -146,7 +156,22 @@ class ReconnectingClient:
             failures += 1
             pause_s = self._contest_pause_s(connection)
             self._log_change(self.session_problem if pause_s else connection.reason)
-            self._stopping.wait(pause_s or reconnect_wait_s(failures))
+            if pause_s:
+                self._stand_back(pause_s)
+            else:
+                self._stopping.wait(reconnect_wait_s(failures))
+
+    def _stand_back(self, longest_s: float) -> None:
+        """Wait until the other client with our id has gone; without its status, the whole time."""
+        if self._options.will is None:
+            self._stopping.wait(longest_s)
+            return
+        watch = SessionWatch(self.broker, self._options, self._versions[0], self._monotonic_s)
+        with self._change:
+            self._watch = watch
+        watch.wait_until_free(longest_s, self._stopping)
+        with self._change:
+            self._watch = None
 
     def _contest_pause_s(self, connection: Connection) -> float:
         """How long to stand back for another client with our id; 0 when there is none."""
@@ -178,7 +203,7 @@ class ReconnectingClient:
             self._wait_until_down(connection)
         connection.detach()
         with self._change:
-            self._current = None
+            self._current = self._latest = None  # no cycle: paho's sockets close with the last user
         return connection
 
     def _wait_until_down(self, connection: Connection) -> None:

@@ -14,11 +14,12 @@ import logging
 import os
 import secrets
 import socket
-import subprocess
+import subprocess  # nosec B404
 import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -60,6 +61,7 @@ class EmbeddedBroker:
         self.port = port or free_port()
         self.port_v5 = port_v5 or free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._sending = threading.Lock()
 
     @property
     def address(self) -> BrokerAddress:
@@ -84,7 +86,7 @@ class EmbeddedBroker:
         """Start and wait until both ports answer. Raises RuntimeError with the reason."""
         if in_use(self.port) or in_use(self.port_v5):
             raise RuntimeError(f"port {self.port} or {self.port_v5} of {HOST} is taken")
-        self._process = subprocess.Popen(  # noqa: S603  our own module, our own numbers
+        self._process = subprocess.Popen(  # noqa: S603  our own module, our own numbers  # nosec B603
             [
                 sys.executable,
                 "-m",
@@ -106,12 +108,26 @@ class EmbeddedBroker:
         self.stop()
         raise RuntimeError(f"the embedded broker did not listen within {timeout_s:g} s")
 
+    def change_accounts(self, accounts: Sequence[MqttAccount]) -> None:
+        """Ask for these logins and keep to these rights from now on.
+
+        A connection whose account has gone, or has other rights or another password, ends at its
+        next packet in either direction, which goes no further. A broker that was started without
+        accounts stays open to everybody.
+        """
+        if not self.accounts or list(accounts) == list(self.accounts):
+            return
+        self.accounts = accounts
+        if self._process is not None:
+            self._send_accounts(self._process)
+
     def _send_accounts(self, process: "subprocess.Popen[bytes]") -> None:
         """Hand them over by the pipe: a command line is everybody's to read."""
         rights = {a.user: [a.password, [*a.reads], [*a.writes]] for a in self.accounts}
-        if process.stdin is not None:
-            process.stdin.write(json.dumps(rights).encode() + b"\n")
-            process.stdin.flush()
+        with self._sending, suppress(BrokenPipeError):
+            if process.stdin is not None:
+                process.stdin.write(json.dumps(rights).encode() + b"\n")
+                process.stdin.flush()
 
     def stop(self) -> None:
         """End the child process; nothing happens when it is ended already."""
@@ -158,16 +174,17 @@ def rumqttd_config(port: int, port_v5: int, login: tuple[str, str] | None = None
     return text
 
 
-def _end_with_parent() -> None:
-    os.read(0, 1)  # returns at the end of the pipe
+def _follow_parent(accounts: dict[str, Rights]) -> None:
+    """Take over each further line of accounts; end the process with the pipe."""
+    for line in sys.stdin.buffer:
+        changed = _rights_of(line)
+        for user in accounts.keys() - changed.keys():
+            del accounts[user]
+        accounts.update(changed)
     os._exit(0)
 
 
-def _read_accounts() -> dict[str, Rights]:
-    """The first line of the pipe; byte by byte, for the end of the pipe is waited for later."""
-    line = bytearray()
-    while (byte := os.read(0, 1)) not in (b"\n", b""):
-        line += byte
+def _rights_of(line: bytes) -> dict[str, Rights]:
     found: Mapping[str, Any] = json.loads(line or b"{}")
     return {
         user: Rights(password, tuple(reads), tuple(writes))
@@ -176,7 +193,8 @@ def _read_accounts() -> dict[str, Rights]:
 
 
 def _serve(port: int, port_v5: int) -> None:
-    accounts = _read_accounts()
+    accounts = _rights_of(sys.stdin.buffer.readline())
+    threading.Thread(target=_follow_parent, args=(accounts,), daemon=True).start()
     if not accounts:
         _run_rumqttd(rumqttd_config(port, port_v5))
         return
@@ -203,7 +221,6 @@ def _run_rumqttd(config: str) -> None:
     from iotcore.iotcore import IotCoreBroker  # noqa: PLC0415  optional, and only the child needs it
 
     logging.disable(logging.CRITICAL)  # rumqttd reports every packet as an error
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rumqttd.toml"
         path.write_text(config, "utf-8")

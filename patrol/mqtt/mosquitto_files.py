@@ -18,7 +18,7 @@ import hashlib
 import io
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -246,6 +246,33 @@ def handed_out_accounts(folder: Path, site: str, registry: Registry) -> list[Mqt
         for account in broker_accounts(site, registry)
         if account.user in known
     ]
+
+
+class HandedOutAccounts:
+    """The accounts of an embedded broker, read again after people or the hand-out changed."""
+
+    def __init__(self, folder: Path, site: str) -> None:
+        self._folder, self._site = folder, site
+        self._read: tuple[Registry, object] | None = None
+
+    def have_changed(self, registry: Registry) -> bool:
+        """Whether this registry or the hand-out's file is another than was read."""
+        if self._read is None:
+            return True
+        known, stamp = self._read
+        return registry is not known or stamp != self._stamp()
+
+    def read(self, registry: Registry) -> Sequence[MqttAccount]:
+        """The accounts as they should be. Raises AccountsProblem, OSError."""
+        self._read = registry, self._stamp()
+        return handed_out_accounts(self._folder, self._site, registry)
+
+    def _stamp(self) -> object:
+        try:
+            found = (self._folder / HANDOUT).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _password(draw: Callable[[str], str]) -> str:

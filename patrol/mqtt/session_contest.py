@@ -5,7 +5,8 @@ closes without a word). Two centres with one site id would come back at once, hu
 minute, each getting a part of the replies. Here one of them stands back: a client that is
 disconnected again and again shortly after connecting pauses, longer every time, up to an hour. The
 other one has a connection that lasts by then, and reconnects at once when it is disturbed. So
-exactly one works steadily, and the other tries from time to time whether the first is gone.
+exactly one works steadily. The other watches its status (session_watch.py) and comes back when it
+has gone; the hour counts only where there is no status to read.
 
 The clock is the caller's, in monotonic seconds. Used by ReconnectingClient for stable client ids.
 """
@@ -49,6 +50,11 @@ class SessionContest:
         self._takeovers += taken_over
         is_silent = not taken_over and life_s < SHORTEST_LIFE_S
         self._silent_ends = self._silent_ends + 1 if is_silent else 0
+
+    def stands(self, *, life_s: float) -> None:
+        """Our connection is up for so long: the other one has gone, once it has lasted."""
+        if life_s >= SHORT_LIFE_S:
+            self._takeovers = self._silent_ends = self._pauses = 0
 
     def not_reached(self) -> None:
         """A connection could not be made: the broker was away, which explains silent ends."""

@@ -15,7 +15,6 @@ import hashlib
 import io
 import json
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -30,15 +29,24 @@ from patrol.files import (
     ProcessBusy,
     atomic_file,
     process_lock,
-    unfinished_name,
+    remove_abandoned_folders,
+    scratch_folder,
 )
 from patrol.pictures import FilePictureStore, PictureDamaged
 from patrol.store import check
-from patrol.store.copy import DatabaseCopy, check_restorable, copy_in, copy_out
+from patrol.store.copy import (
+    DatabaseCopy,
+    check_restorable,
+    copy_in,
+    copy_out,
+    remove_unfinished_copy,
+)
 
 BACKUP_FORMAT: Final = 1
 MANIFEST, MANIFEST_HASH = "manifest.json", "manifest.sha256"
 _CHUNK: Final = 1 << 20
+BACKUP_SCRATCH: Final = ".patrol-backup-"  # beside the backup: the copy, and the file so far
+RESTORE_SCRATCH: Final = ".restore-"  # below the pictures
 
 
 class BackupDamaged(BadInput):
@@ -71,12 +79,14 @@ def backup(
     if out.exists():
         raise BackupRefused(f"{out}: exists, name a new file")
     with (
-        tempfile.TemporaryDirectory(prefix=".patrol-backup-", dir=out.parent) as folder,
-        atomic_file(out, mode=PRIVATE_MODE, unfinished=unfinished_name(out)) as file,
+        scratch_folder(out.parent, BACKUP_SCRATCH) as scratch,
+        atomic_file(out, mode=PRIVATE_MODE, unfinished=scratch / out.name) as file,
         tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        copied = copy_out(url, Path(folder))
-        files = {path.name: _add_file(tar, path) for path in sorted(Path(folder).iterdir())}
+        folder = scratch / "store"
+        folder.mkdir()
+        copied = copy_out(url, folder)
+        files = {path.name: _add_file(tar, path) for path in sorted(folder.iterdir())}
         kept, gone, damaged = _add_pictures(tar, FilePictureStore(evidence, only_read=True), copied)
         store = {key: value for key, value in asdict(copied).items() if key != "pictures"}
         manifest = Manifest(
@@ -209,10 +219,20 @@ def restore(*, url: str, evidence: Path, site: str, file: Path) -> Restored:
             raise BackupRefused(f"{file}: is of the site {manifest.site!r}, this is {site!r}")
         copied = DatabaseCopy(**manifest.store, pictures=manifest.pictures)
         check_restorable(url, copied)
-        with tempfile.TemporaryDirectory(prefix=".restore-", dir=evidence) as folder:
-            _unpack(file, FilePictureStore(evidence), Path(folder))
-            copy_in(url, Path(folder), copied)
+        remove_unfinished_restore(url, evidence)
+        with scratch_folder(evidence, RESTORE_SCRATCH) as folder:
+            _unpack(file, FilePictureStore(evidence), folder)
+            copy_in(url, folder, copied)
         return Restored(manifest=manifest, problems=tuple(str(p) for p in check(url)))
+
+
+def remove_unfinished_restore(url: str, evidence: Path) -> None:
+    """Remove the copies of a database that a killed restore left; the caller holds a site's lock.
+
+    Called by the next restore, round or service.
+    """
+    remove_abandoned_folders(evidence, RESTORE_SCRATCH)
+    remove_unfinished_copy(url)
 
 
 @contextmanager

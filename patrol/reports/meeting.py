@@ -23,6 +23,7 @@ from patrol.domain.registry import GridLevel, GridTree, Registry
 from patrol.domain.round import VisitOutcome
 from patrol.domain.statistics import wilson_interval
 from patrol.domain.supervision import OverdueCase, overdue_cases
+from patrol.domain.town_labels import PACK_PERIODS
 from patrol.reports.figures import Figure, case_figures, change_text
 from patrol.reports.ledger import is_late
 from patrol.reports.queries import ReportMaterial, first_entry
@@ -204,11 +205,11 @@ class MeetingPack:
     @property
     def title(self) -> str:
         """`上坝镇 月度联席会议材料 2026-11`."""
-        what = TITLES.get((self.scope.kind, self.period.kind)) or f"{KINDS[self.period.kind]}材料"
+        kind = (self.scope.kind, self.period.kind)
+        what = TITLES.get(kind) or f"{PACK_PERIODS[self.period.kind][0]}材料"
         return f"{self.scope.name} {what} {self.period.name}"
 
 
-KINDS: Final = {"day": "日", "week": "周", "month": "月度", "quarter": "季度", "year": "年度"}
 TITLES: Final = {
     ("town", "month"): "月度联席会议材料",
     ("centre", "month"): "综治中心月度材料",

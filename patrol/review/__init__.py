@@ -1,8 +1,20 @@
 """Review (研判): the queue of findings, claims, decisions, the blind sample, references."""
 
-from patrol.review.blind_sample import BlindSample, merge_known_positive
-from patrol.review.decisions import BY_RULES, UnknownCategory, confirm, dismiss, unsure
-from patrol.review.queue import EXPIRES_AFTER, QueueLine, expire_undecided, review_queue
+from typing import TYPE_CHECKING
+
+from patrol.lazy_imports import lazy_exports
+
+if TYPE_CHECKING:
+    from patrol.review.blind_sample import BlindSample, merge_known_positive
+    from patrol.review.decisions import (
+        BY_RULES,
+        UnknownCategory,
+        confirm,
+        dismiss,
+        suppressed_count,
+        unsure,
+    )
+    from patrol.review.queue import EXPIRES_AFTER, QueueLine, expire_undecided, review_queue
 
 __all__ = [
     "BY_RULES",
@@ -15,5 +27,21 @@ __all__ = [
     "expire_undecided",
     "merge_known_positive",
     "review_queue",
+    "suppressed_count",
     "unsure",
 ]
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "blind_sample": ("BlindSample", "merge_known_positive"),
+        "decisions": (
+            "BY_RULES",
+            "UnknownCategory",
+            "confirm",
+            "dismiss",
+            "suppressed_count",
+            "unsure",
+        ),
+        "queue": ("EXPIRES_AFTER", "QueueLine", "expire_undecided", "review_queue"),
+    },
+)

@@ -2,7 +2,8 @@
 
 Used by `patrol queue`, the review page and the overview. The order is domain/ranking.py; the facts
 that it needs beside the findings (how many earlier findings of the camera were real, when a person
-last decided one) are read here, in one query.
+last decided one) are read here, in one query. All that waits is counted; read and weighed are the
+levels that are shown, and whole rows and reasons have the lines that are.
 
 Claims: the review page claims a small batch (the finding on the screen and the next ones) and
 renews it, so that two people do not judge the same one. A claim ends when the finding is decided,
@@ -16,7 +17,7 @@ Urgent and pressing findings never expire. An expired finding counts neither as 
 dismissed. The service calls it when it sweeps old pictures.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -30,16 +31,16 @@ from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.ranking import (
     TRACK_RECORD_WINDOW,
-    CameraTrackRecord,
-    RankedFinding,
     RankingInput,
+    queue_group,
     rank_findings,
+    weigh_findings,
 )
 from patrol.store import Store, UnitOfWork
+from patrol.store.findings import WaitingFinding
 
 NO_LIMIT: Final = 100_000  # more than any queue holds, or than cases are open
 CamerasById = Mapping[CameraId, Camera]
-TrackRecords = Mapping[tuple[CameraId, Subject], CameraTrackRecord]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,14 @@ class QueueLine:
     why: str  # reasons of its position; Chinese first
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuePage:
+    """Some lines of the queue, and how many it has."""
+
+    lines: Sequence[QueueLine]
+    count: int  # of all that wait, shown or not
+
+
 def review_queue(
     uow: UnitOfWork,
     now: datetime,
@@ -60,58 +69,97 @@ def review_queue(
     subject: Subject | None = None,
     cameras: CamerasById | None = None,
     limit: int = NO_LIMIT,
-) -> Sequence[QueueLine]:
-    """The undecided findings in the order in which they should be judged.
+    offset: int = 0,
+) -> QueuePage:
+    """The undecided findings in the order in which they should be judged; all are counted.
 
     `cameras`: the registry's, for key sites; without it every camera is an ordinary one.
     """
-    lines = (
-        QueueLine(
-            finding=one.finding,
-            waiting=now - one.finding.found_at,
-            second_look=one.finding.state is FindingState.UNSURE,
-            position=one.position,
-            why=one.why,
+    groups = _waiting_groups(uow)
+    count = sum(size for _, of, size in groups if subject in (None, of))
+    ranking = QueueRanking(uow, now, cameras=cameras)
+    lines: list[QueueLine] = []
+    to_skip, before = offset, 0
+    for level, of, size in groups:
+        if len(lines) >= limit:
+            break
+        if subject in (None, of):
+            if to_skip < size:
+                wanted = slice(to_skip, to_skip + limit - len(lines))
+                lines += ranking.lines(ranking.group(level, of)[wanted], before + to_skip + 1)
+            to_skip = max(0, to_skip - size)
+        before += size
+    return QueuePage(lines=lines, count=count)
+
+
+def waiting_in_order(
+    uow: UnitOfWork, now: datetime, *, cameras: CamerasById | None = None
+) -> Iterator[WaitingFinding]:
+    """What waits, in queue order; a group is read and weighed when its first one is asked for."""
+    ranking = QueueRanking(uow, now, cameras=cameras)
+    for level, subject, _ in _waiting_groups(uow):
+        for finding, _context in ranking.group(level, subject):
+            yield finding
+
+
+def _waiting_groups(uow: UnitOfWork) -> list[tuple[Level, Subject, int]]:
+    """(level, subject, how many wait), in queue order."""
+    totals = [(one.level, one.subject, one.count) for one in uow.findings.waiting_totals()]
+    return sorted(totals, key=lambda total: queue_group(total[0], total[1]))
+
+
+class QueueRanking:
+    """Weighs the waiting findings of one moment, a level and subject at a time."""
+
+    def __init__(
+        self, uow: UnitOfWork, now: datetime, *, cameras: CamerasById | None = None
+    ) -> None:
+        self._uow, self._now, self._cameras = uow, now, cameras or {}
+        self._records = uow.findings.track_records(now - TRACK_RECORD_WINDOW)
+        self._last_decided: dict[CameraId, datetime] = {}
+        for (camera, _), record in self._records.items():
+            last_at = max(record.last_at, self._last_decided.get(camera, record.last_at))
+            self._last_decided[camera] = last_at
+
+    def group(
+        self, level: Level, subject: Subject
+    ) -> Sequence[tuple[WaitingFinding, RankingInput]]:
+        """The group's findings in queue order."""
+        inputs: dict[CameraId, RankingInput] = {}  # a camera's is the same for all of a subject
+        pairs = []
+        for finding in self._uow.findings.waiting(level, subject):
+            context = inputs.get(finding.camera)
+            if context is None:
+                context = inputs[finding.camera] = self._input(finding.camera, subject)
+            pairs.append((finding, context))
+        return weigh_findings(pairs, self._now)
+
+    def lines(
+        self, shown: Sequence[tuple[WaitingFinding, RankingInput]], first: int
+    ) -> list[QueueLine]:
+        """Whole lines of a part of a group whose first one has position `first`."""
+        whole = self._uow.findings.with_ids(finding.id for finding, _ in shown)
+        pairs = [(whole[finding.id], context) for finding, context in shown]
+        return [
+            QueueLine(
+                finding=one.finding,
+                waiting=self._now - one.finding.found_at,
+                second_look=one.finding.state is FindingState.UNSURE,
+                position=one.position,
+                why=one.why,
+            )
+            for one in rank_findings(pairs, self._now, first=first)
+        ]
+
+    def _input(self, camera: CameraId, subject: Subject) -> RankingInput:
+        record, known = self._records.get((camera, subject)), self._cameras.get(camera)
+        last = self._last_decided.get(camera)
+        return RankingInput(
+            priority=known.priority if known else Priority.NORMAL,
+            confirmed=record.confirmed if record else 0,
+            decided=record.decided if record else 0,
+            unseen=self._now - last if last else None,
         )
-        for one in ranked_findings(uow, uow.findings.queue(limit=limit), now, cameras=cameras)
-    )
-    return [line for line in lines if subject in (None, line.finding.subject)]
-
-
-def ranked_findings(
-    uow: UnitOfWork,
-    findings: Iterable[Finding],
-    now: datetime,
-    *,
-    cameras: CamerasById | None = None,
-) -> Sequence[RankedFinding]:
-    """These findings in queue order, each with the reasons of its position."""
-    waiting = list(findings)
-    records = uow.findings.track_records(now - TRACK_RECORD_WINDOW) if waiting else {}
-    last_decided: dict[CameraId, datetime] = {}
-    for (camera, _), record in records.items():
-        last_decided[camera] = max(record.last_at, last_decided.get(camera, record.last_at))
-    pairs = [
-        (one, _ranking_input(one, records, last_decided, cameras or {}, now)) for one in waiting
-    ]
-    return rank_findings(pairs, now)
-
-
-def _ranking_input(
-    finding: Finding,
-    records: TrackRecords,
-    last_decided: Mapping[CameraId, datetime],
-    cameras: CamerasById,
-    now: datetime,
-) -> RankingInput:
-    record = records.get((finding.camera, finding.subject))
-    camera, last = cameras.get(finding.camera), last_decided.get(finding.camera)
-    return RankingInput(
-        priority=camera.priority if camera else Priority.NORMAL,
-        confirmed=record.confirmed if record else 0,
-        decided=record.decided if record else 0,
-        unseen=now - last if last else None,
-    )
 
 
 CLAIM_LASTS: Final = timedelta(seconds=120)  # renewed every 40 s by a page that is visible

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from patrol.allocator import give_back_freed_memory
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.outbox import OutboxMessage
@@ -191,7 +192,11 @@ class RoundRunner:
         stop: threading.Event | None = None,
     ) -> Round:
         """Make the pending visits of the round, to its end or until `stop`; blocks."""
-        return asyncio.run(self._run(a_round, on_progress, stop or threading.Event()))
+        try:
+            return asyncio.run(self._run(a_round, on_progress, stop or threading.Event()))
+        finally:
+            self._deps.store.close_idle()  # with their page caches, some MB each
+            give_back_freed_memory()
 
     def summary(self, a_round: Round) -> dict[str, object]:
         """The document of `patrol round --json`, from the store."""

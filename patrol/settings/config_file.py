@@ -119,6 +119,8 @@ def did_you_mean(given: str, known: list[str]) -> str:
     return f", known: {', '.join(known)}"
 
 
+_UTF16_ASCII_SHARE: Final = 20  # of 20 bytes one NUL at least: even Chinese text has commas
+_UTF16_ONE_SIDED: Final = 20  # U+4E00 and its kind have a NUL on the other side
 SAVE_AS = "save it as UTF-8 (in Excel or WPS: Save As → “CSV UTF-8”)"
 CAMERA_ENV_PREFIX = "PATROL_CAM_"  # of cameras.csv and `patrol probe`
 SITE_ENV_PREFIX = "PATROL_"  # of site.yaml, which nobody can edit over the network
@@ -213,6 +215,9 @@ def decode_utf8(raw: bytes, notes: FileProblemLog) -> str | None:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         notes.add_problem(1, "file", f"is UTF-16, {SAVE_AS}")
         return None
+    if (order := unmarked_utf16(raw)) is not None:
+        notes.add_problem(1, "file", f"is UTF-16 without a mark ({order}), {SAVE_AS}")
+        return None
     nul = raw.find(b"\0")
     if nul >= 0:
         notes.add_problem(
@@ -227,6 +232,25 @@ def decode_utf8(raw: bytes, notes: FileProblemLog) -> str | None:
         guess = " (it looks like GBK/GB18030)" if _is_gb18030(raw) else ""
         notes.add_problem(line_at(raw, offset), "file", f"is not UTF-8{guess}, {SAVE_AS}")
         return None
+
+
+def unmarked_utf16(raw: bytes) -> str | None:
+    """`utf-16-le` or `utf-16-be` for text so encoded without a byte order mark, else None.
+
+    ASCII (separators, digits, line ends) puts NULs at one half of the offsets: at odd ones where
+    the low byte comes first. A single NUL in a text of bytes is no such pattern.
+    """
+    even, odd = raw[::2].count(0), raw[1::2].count(0)
+    if len(raw) % 2 or max(even, odd) < max(2, len(raw) // _UTF16_ASCII_SHARE):
+        return None
+    order = "utf-16-le" if odd > even else "utf-16-be"
+    if min(even, odd) * _UTF16_ONE_SIDED > max(even, odd):
+        return None
+    try:
+        text = raw.decode(order)
+    except UnicodeDecodeError:
+        return None
+    return order if "\0" not in text else None
 
 
 def line_at(raw: bytes, offset: int) -> int:

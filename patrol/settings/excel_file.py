@@ -16,7 +16,13 @@ from datetime import date, datetime, time
 from typing import Any, Final
 from zipfile import BadZipFile, ZipFile
 
-from patrol.settings.config_file import SAVE_AS, FileProblemLog, decode_utf8, line_at
+from patrol.settings.config_file import (
+    SAVE_AS,
+    FileProblemLog,
+    decode_utf8,
+    line_at,
+    unmarked_utf16,
+)
 
 WORKBOOK: Final = b"PK\x03\x04"
 OLD_WORKBOOK: Final = b"\xd0\xcf\x11\xe0"  # .xls of Excel 97 to 2003
@@ -54,6 +60,9 @@ def _decode(raw: bytes, notes: FileProblemLog) -> str | None:
         except UnicodeDecodeError as exc:
             notes.add_problem(line_at(raw, exc.start), "file", f"is no whole UTF-16, {SAVE_AS}")
             return None
+    if (order := unmarked_utf16(raw)) is not None:
+        notes.add_notice(1, "file", f"is read as UTF-16 without a mark ({order}), {SAVE_AS}")
+        return raw.decode(order)
     if _is_gb18030(raw):
         notes.add_notice(1, "file", f"is read as GB18030, {SAVE_AS}")
         return raw.decode("gb18030")

@@ -6,18 +6,20 @@ password, no camera's address and no picture is ever in a row.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from patrol.lazy_imports import lazy_exports
 from patrol.store.engine import (
     StoreFull,
     StoreMissing,
     StoreOutdated,
+    StoreReadOnly,
     StoreUnavailable,
     ValueNotStorable,
     connect,
     make_engine,
     parse_url,
 )
-from patrol.store.fsck import StoreProblem, check_store
 from patrol.store.store import AfterCommit, Store, StoreObserver, UnitOfWork
 from patrol.store.transaction import (
     CaseChanged,
@@ -27,6 +29,9 @@ from patrol.store.transaction import (
     VisitRecorded,
 )
 from patrol.store.upgrade import check_revision, current_revision, needs_upgrade, upgrade
+
+if TYPE_CHECKING:
+    from patrol.store.fsck import StoreProblem, check
 
 __all__ = [
     "AfterCommit",
@@ -40,6 +45,7 @@ __all__ = [
     "StoreObserver",
     "StoreOutdated",
     "StoreProblem",
+    "StoreReadOnly",
     "StoreUnavailable",
     "UnitOfWork",
     "ValueNotStorable",
@@ -50,6 +56,7 @@ __all__ = [
     "open_store",
     "upgrade",
 ]
+__getattr__ = lazy_exports(__name__, {"fsck": ("StoreProblem", "check")})
 
 
 @contextmanager
@@ -71,11 +78,3 @@ def open_store(url: str, *, durable: bool = True) -> Iterator[Store]:
         yield Store(engine)
     finally:
         engine.dispose()
-
-
-def check(target: str | Store) -> list[StoreProblem]:
-    """The store's own fsck, of a URL or of an open store; an empty list is a clean store."""
-    if isinstance(target, Store):
-        return check_store(target)
-    with open_store(target) as store:
-        return check_store(store)

@@ -11,7 +11,7 @@ revision, so nothing but data has to be carried. Rows and sequences return in on
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -137,6 +137,14 @@ def _copy_sqlite_out(url: URL, target: Path, revision: str) -> DatabaseCopy:
     )
 
 
+def remove_unfinished_copy(url: str) -> None:
+    """Remove the part of a SQLite file that a killed `copy_in` left beside its place."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        with suppress(OSError):
+            unfinished_name(Path(str(parsed.database))).unlink(missing_ok=True)
+
+
 def _copy_sqlite_in(url: URL, source: Path) -> None:
     target = Path(str(url.database))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -175,7 +183,7 @@ def _copy_postgres_out(connection: Connection, folder: Path) -> DatabaseCopy:
     tables: dict[str, list[str]] = {}
     for table, column in connection.execute(_TABLES_SQL):
         tables.setdefault(str(table), []).append(str(column))
-    revision = connection.execute(text(f"SELECT version_num FROM {VERSIONS_TABLE}")).scalar_one()  # noqa: S608  a constant
+    revision = connection.execute(text(f"SELECT version_num FROM {VERSIONS_TABLE}")).scalar_one()  # noqa: S608  a constant  # nosec B608
     tables.pop(VERSIONS_TABLE)
     for table, columns in tables.items():
         with (
@@ -216,7 +224,7 @@ def _copy_postgres_in(connection: Connection, folder: Path, copied: DatabaseCopy
 def _cursor(connection: Connection) -> Any:
     """The driver's own cursor: SQLAlchemy has no COPY."""
     driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101  the connection is open
+    assert driver is not None  # noqa: S101  the connection is open  # nosec B101
     return driver.cursor()
 
 

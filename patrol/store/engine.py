@@ -10,12 +10,15 @@ Errors of drivers become ours, in one redacted line, and say who has to act:
 
 StoreFull          -> free some disk; the round resumes
 StoreUnavailable   -> the database's administrator; we retry with back-off
+├── StoreReadOnly  -> its file or directory must be writable for the service's user
 └── StoreOutdated  -> run `patrol db upgrade`; no retry helps
     └── StoreMissing -> there is no such file; `patrol db upgrade` makes it where it is meant to be
 ValueNotStorable   -> who gave the value: no row can hold it
 ValueError, RuntimeError -> a mistake in our own code
 """
 
+import errno
+import getpass
 import os
 import shutil
 import sqlite3
@@ -55,6 +58,10 @@ _USAGE_ERRORS: Final = (exc.ProgrammingError, exc.DataError, exc.NotSupportedErr
 _DRIVER_ERRORS: Final = (exc.DBAPIError, exc.TimeoutError, OSError)
 _PG_OUT_OF_RANGE: Final = frozenset({"22003", "22008", "22021"})  # number, date, character
 _PG_FULL: Final = frozenset({"53100"})  # disk_full
+_READ_ONLY_TEXT: Final = (
+    "{place}: the database cannot be written by this user ({user}); SQLite writes its file and"
+    " beside it: give both to the service's user (chown, chmod u+w), or mount the disk writable"
+)
 _NEARLY_FULL_BYTES: Final = 1 << 20  # less free than this: files cannot be opened either
 
 
@@ -64,6 +71,10 @@ class StoreFull(Failed):
 
 class StoreUnavailable(Failed):
     """The database cannot be reached; retried with back-off."""
+
+
+class StoreReadOnly(StoreUnavailable):
+    """This user may not write the database's file or directory; no retry helps at a start."""
 
 
 class StoreOutdated(StoreUnavailable):
@@ -204,7 +215,7 @@ def _configure_sqlite(synchronous: str, connection: sqlite3.Connection, _record:
 def _begin_sqlite(connection: Connection, *, read_only: bool) -> None:
     """Begin on the driver itself: cheaper than through SQLAlchemy, and there is no result."""
     driver = connection.connection.dbapi_connection
-    assert isinstance(driver, sqlite3.Connection)  # noqa: S101  of our own engine
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101  of our own engine  # nosec B101
     if connection.info.get(READ_ONLY, False) != read_only:
         driver.execute(f"PRAGMA query_only={int(read_only)}")
         connection.info[READ_ONLY] = read_only
@@ -274,12 +285,23 @@ def translate_error(error: exc.SQLAlchemyError | OSError, url: URL) -> Exception
     line = _one_line(original, url)
     if _is_full(original, url):
         return StoreFull(f"{redacted_url(url)}: no space left to write: {line}")
+    if place := _read_only_place(original, url):
+        return StoreReadOnly(_READ_ONLY_TEXT.format(place=place, user=_user_name()))
+    return _mistake(error, original, line) or _other_error(error, url, line)
+
+
+def _mistake(error: Exception, original: BaseException, line: str) -> Exception | None:
+    """The error of a caller's mistake; None for any other."""
     if isinstance(error, exc.IntegrityError):
         return ValueError(f"the books would not hold: {line}")
     if _is_read_only_unit(original):
         return RuntimeError(f"this unit of work only reads: {line}")
     if isinstance(original, ValueError):  # a value that its column refuses
         return ValueError(line)
+    return None
+
+
+def _other_error(error: Exception, url: URL, line: str) -> Exception:
     if isinstance(error, _USAGE_ERRORS) or not isinstance(error, _DRIVER_ERRORS):
         return RuntimeError(f"{redacted_url(url)}: {line}")
     return StoreUnavailable(f"{redacted_url(url)}: {line}")
@@ -303,6 +325,28 @@ def _is_full(error: BaseException, url: URL) -> bool:
         return False
     folder = Path(url.database or ".").resolve().parent
     return folder.is_dir() and shutil.disk_usage(folder).free < _NEARLY_FULL_BYTES
+
+
+def _read_only_place(error: BaseException, url: URL) -> Path | None:
+    """The file or directory that keeps SQLite from writing; None where that is not the reason."""
+    code = getattr(error, "sqlite_errorcode", None)
+    refused = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+    is_denied = isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS
+    if url.get_backend_name() != "sqlite":
+        return None
+    if not is_denied and (code is None or code & 0xFF not in refused):
+        return None
+    file = Path(str(url.database)).absolute()
+    files = [file.with_name(file.name + end) for end in ("", "-wal", "-shm")]
+    places = [place for place in (*files, file.parent) if place.exists()]
+    return next((place for place in places if not os.access(place, os.W_OK)), None)
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _is_read_only_unit(error: BaseException) -> bool:

@@ -28,7 +28,7 @@ from patrol.domain.suppression import Suppression
 from patrol.store.rows import RowMapper
 from patrol.store.schema import WAITING_FINDING, findings, observations, visits
 from patrol.store.schema_people import suppressions
-from patrol.store.transaction import FindingChanged, Transaction
+from patrol.store.transaction import FindingChanged, Transaction, in_batches
 
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
 FINDING_WAITING = text(f"({WAITING_FINDING})")
@@ -95,6 +95,21 @@ class DecidedFilter:
     text: str = ""
     cameras: Collection[CameraId] = ()
     categories: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingFinding:
+    """What ranks a finding that waits (domain/ranking.py), without the rest of its row."""
+
+    id: FindingId
+    camera: CameraId
+    level: Level
+    subject: Subject
+    score: float
+    count: int
+    state: FindingState
+    recheck: datetime | None  # when its camera was visited again
+    found_at: datetime
 
 
 class FindingRepository:
@@ -212,6 +227,35 @@ class FindingRepository:
         waiting = select(findings).where(FINDING_WAITING).order_by(*worst_first)
         waiting = waiting.limit(limit).offset(offset)
         return [_finding_from_row(row) for row in self._db.all(waiting)]
+
+    def waiting(self, level: Level, subject: Subject) -> Sequence[WaitingFinding]:
+        """Those of a level and subject that wait for a person, with what ranks them; unordered."""
+        f = findings.c
+        columns = f.id, f.camera, f.score, f.times, f.state, f.again_at, f.found_at
+        of_group = FINDING_WAITING, f.level == level, f.subject == subject
+        return [
+            WaitingFinding(
+                id=FindingId(row.id), camera=CameraId(row.camera), level=level, subject=subject,
+                score=row.score, count=row.times, state=FindingState(row.state),
+                recheck=row.again_at, found_at=row.found_at,
+            )
+            for row in self._db.all(select(*columns).where(*of_group))
+        ]  # fmt: skip
+
+    def waiting_unsure_count(self) -> int:
+        """How many wait for a second person's judgement."""
+        unsure = FINDING_WAITING, findings.c.state == FindingState.UNSURE
+        row = self._db.first(select(func.count()).select_from(findings).where(*unsure))
+        return int(row[0]) if row is not None else 0
+
+    def with_ids(self, ids: Iterable[FindingId]) -> Mapping[FindingId, Finding]:
+        """Those of these findings that exist; not locked."""
+        rows = (
+            row
+            for batch in in_batches(ids)
+            for row in self._db.all(select(findings).where(findings.c.id.in_(batch)))
+        )
+        return {one.id: one for one in map(_finding_from_row, rows)}
 
     def waiting_totals(self) -> Sequence[WaitingTotal]:
         """How many wait for a person, by level and subject; all of them are counted."""

@@ -25,6 +25,7 @@ from patrol.domain.outbox import CANARY_TOPIC, DeliveryState
 from patrol.domain.round import RoundState, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.domain.shift_handover import HandoverAction
+from patrol.store import open_store
 from patrol.store.access_log import ACCESS_CHAIN, AccessLogRepository, HashChain, first_broken_line
 from patrol.store.column_types import CleanText, UtcTime
 from patrol.store.engine import StoreUnavailable
@@ -74,6 +75,14 @@ class StoreProblem:
     @override
     def __str__(self) -> str:
         return f"{self.where}: {self.what} -> {self.whose}"
+
+
+def check(target: str | Store) -> list[StoreProblem]:
+    """The problems of a store, given by its URL or open; an empty list is a clean store."""
+    if isinstance(target, Store):
+        return check_store(target)
+    with open_store(target) as store:
+        return check_store(store)
 
 
 def check_store(store: Store) -> list[StoreProblem]:

@@ -246,7 +246,7 @@ class RoundRepository:
     def _add_unplanned(self, visit: Visit) -> int:
         result = self._db.run(visits.insert(), _VISITS.to_row(visit))
         (number,) = result.inserted_primary_key or (None,)
-        assert isinstance(number, int)  # noqa: S101  the table counts up by itself
+        assert isinstance(number, int)  # noqa: S101  the table counts up by itself  # nosec B101
         return number
 
     def _record_planned(self, visit: Visit) -> int | None:

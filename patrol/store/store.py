@@ -193,6 +193,6 @@ class Store:
         finally:
             self._one_writer.release()
 
-    def close(self) -> None:
-        """Close every idle connection."""
+    def close_idle(self) -> None:
+        """Close every idle connection, with its cache; the next unit of work opens another."""
         self._engine.dispose()

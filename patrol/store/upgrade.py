@@ -92,7 +92,7 @@ def configuration(connection: Connection) -> "Config":
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSIONS_TABLE):
         return None
-    found = connection.execute(text(f"SELECT version_num FROM {VERSIONS_TABLE}")).scalar()  # noqa: S608  a constant
+    found = connection.execute(text(f"SELECT version_num FROM {VERSIONS_TABLE}")).scalar()  # noqa: S608  a constant  # nosec B608
     return None if found is None else str(found)
 
 

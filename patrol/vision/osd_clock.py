@@ -94,7 +94,7 @@ def _known_digits() -> tuple[Raster, NDArray[np.intp]]:
     """The sheet's rasters, row by row, and which digit each is."""
     data = resources.files("patrol.vision").joinpath("osd_clock_digits.png").read_bytes()
     sheet = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    assert sheet is not None  # noqa: S101  our own file
+    assert sheet is not None  # noqa: S101  our own file  # nosec B101
     rows = sheet.shape[0] // HIGH
     rasters, values = [], []
     for row in range(rows):

@@ -158,7 +158,7 @@ def _repeated_response(_request: Request, _exc: Exception) -> Response:
 
 
 def _already_decided_response(context: WebContext, request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, AlreadyDecided)  # noqa: S101  registered for it
+    assert isinstance(exc, AlreadyDecided)  # noqa: S101  registered for it  # nosec B101
     finding, t = exc.finding, context.translator(request)
     by, at = finding.decided_by, t.full_datetime(finding.decided_at)
     message = (f"已由 {by} 于 {at} 判定", f"decided by {by} at {at}")
@@ -166,7 +166,7 @@ def _already_decided_response(context: WebContext, request: Request, exc: Except
 
 
 def _http_error_response(context: WebContext, request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, HTTPException)  # noqa: S101  registered for it
+    assert isinstance(exc, HTTPException)  # noqa: S101  registered for it  # nosec B101
     message = _STATUS_LABELS.get(exc.status_code, ("请求有误", "bad request"))
     return context.error_response(request, exc.status_code, message)
 

@@ -14,7 +14,12 @@ from typing import Final
 
 from starlette.requests import Request
 
-from patrol.administration.accounts import change_password, placeholder_hash, verify_password
+from patrol.administration.accounts import (
+    change_password,
+    guessable_names,
+    placeholder_hash,
+    verify_password,
+)
 from patrol.app import Application
 from patrol.domain.account import GRID_ACCOUNT_ROLES, Account, LoginSession, Permission
 from patrol.settings.site_settings import ConsoleSettings
@@ -185,9 +190,11 @@ class WebAuthenticator:
         if account is None:
             raise InvitationInvalid
         check_invitation(account, invitation, signature, now)
+        names = guessable_names(self.app.site.settings.site, self.app.registry)
         change_password(
-            self.app.store, name=account.name, password=password, now=now, by=account.name
-        )
+            self.app.store, name=account.name, password=password, now=now, by=account.name,
+            known_names=names,
+        )  # fmt: skip
         self.clear_cache()
         return self._start_session(account, device, now)
 

@@ -6,7 +6,7 @@ right.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header
 from pydantic import BaseModel
@@ -126,6 +126,24 @@ class RequirePermission:
                 f"{user.account.name} has no permission {' or '.join(self.permissions)}"
             )
         return user
+
+
+class PublicRoute:
+    """A route's dependency that says why it needs no login; every other route names a right.
+
+    tests/web/test_access_matrix.py reads both from the table of routes.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __call__(self) -> None:
+        """Let everybody in."""
+
+
+def public(reason: str) -> list[Any]:
+    """The `dependencies` of a route for everybody."""
+    return [Depends(PublicRoute(reason))]
 
 
 # Scripts send an action with a random key until they have an answer (static/kept.js). The route

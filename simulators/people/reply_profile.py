@@ -63,7 +63,7 @@ def plan_replies(case: Mapping[str, Any], profile: ReplyProfile, seed: int) -> l
     rung = case.get("rung") or {}
     turn = case.get("revision", 0) if case.get("state") == "rework" else 0
     name = f"{case['case']}/{rung.get('number', 0)}/{turn}"
-    dice = random.Random(f"{seed}/{name}")  # noqa: S311  a play, and it must repeat
+    dice = random.Random(f"{seed}/{name}")  # noqa: S311  a play, and it must repeat  # nosec B311
     if dice.random() < profile.never:
         return []
     return list(_replies(case, profile, dice, name, rung.get("person")))

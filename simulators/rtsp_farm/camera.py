@@ -26,7 +26,7 @@ _NTP_EPOCH_S: Final = 2_208_988_800  # 1900 → 1970
 SKEW: Final = timedelta(minutes=-7)  # of a camera whose clock is off
 _WITHHELD_FRAMES: Final = 30 * FRAMES_PER_S
 _RARE_KEY_FRAMES: Final = 10 * FRAMES_PER_S
-_LOCKED: Final = Login(scheme="digest-md5-qop", user="admin", password="\0")  # noqa: S106 nobody's
+_LOCKED: Final = Login(scheme="digest-md5-qop", user="admin", password="\0")  # noqa: S106 nobody's  # nosec B106
 """Nobody has this password."""
 
 

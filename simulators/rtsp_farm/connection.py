@@ -185,9 +185,9 @@ def _open_sink(
         line = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
         return TcpSink(client.transport, channel), line
     server = client.server
-    assert server.rtp is not None  # noqa: S101 the farm opens its ports before it listens
-    assert server.rtcp is not None  # noqa: S101 as above
-    assert requested.first is not None  # noqa: S101 choose_transport takes no UDP without ports
+    assert server.rtp is not None  # noqa: S101 the farm opens its ports before it listens  # nosec B101
+    assert server.rtcp is not None  # noqa: S101 as above  # nosec B101
+    assert requested.first is not None  # noqa: S101 choose_transport takes no UDP without ports  # nosec B101
     host = str(client.transport.get_extra_info("peername")[0])
     server.register_udp_peer(session, (host, requested.first))
     server.register_udp_peer(session, (host, requested.first + 1))

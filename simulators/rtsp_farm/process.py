@@ -7,7 +7,7 @@ import csv
 import json
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -55,7 +55,7 @@ def running_farm(
         command += ["--stream-limit", stream_limit]
     if mqtt_url:
         command += ["--mqtt-url", mqtt_url]
-    process = subprocess.Popen(  # noqa: S603  our own program, our own arguments
+    process = subprocess.Popen(  # noqa: S603  our own program, our own arguments  # nosec B603
         command,
         stdout=subprocess.PIPE,
         text=True,

@@ -205,7 +205,7 @@ def _login(number: int, *, simple: bool, rng: np.random.Generator) -> Login:
     letters = "".join(str(c) for c in rng.choice(list("abcdefghkmnpqrstuvwxyz23456789"), size=8))
     sign = "" if simple or number % 2 else str(rng.choice(list(_SIGNS)))
     if scheme == "none":
-        return Login(scheme="none", user="", password="")
+        return Login(scheme="none", user="", password="")  # nosec B106
     return Login(scheme=scheme, user="admin", password=f"{letters[:4]}{sign}{letters[4:]}")
 
 

@@ -188,7 +188,7 @@ def write_history(
     site = load_site(out)
     upgrade(site.settings.database)
     with open_store(site.settings.database) as store:
-        writer = _HistoryWriter(site, store, now, random.Random(seed))  # noqa: S311  seeded on purpose
+        writer = _HistoryWriter(site, store, now, random.Random(seed))  # noqa: S311  seeded on purpose  # nosec B311
         with store.begin() as uow:
             uow.registry.sync(site.registry, now - timedelta(days=days))
             uow.commit()

@@ -1,7 +1,7 @@
 """`patrol clock`: what is believed, and a person's confirmation."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +9,8 @@ import pytest
 from patrol.clock import SystemClock, machine_boot, running_s
 from patrol.domain.wall_clock import ClockRecord, ClockTrust, SeenTime
 from patrol.store import open_store, upgrade
+
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -66,3 +68,46 @@ def test_another_word_is_refused(cli_site: Any) -> None:
 def test_times_are_the_towns(jumped: Any) -> None:
     shown = jumped("clock").out
     assert "Z" not in shown.replace("ZONE", "")
+
+
+def dated_40_days_ago(text: str) -> bool:
+    return abs(datetime.fromisoformat(text) - SystemClock().now() + timedelta(days=40)) < MINUTE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (("pause", "--reason", "x"), "from"),
+        (("maintenance", "add", "--camera", "62090204011327000001", "--reason", "x"), "from"),
+        (("handover", "give", "--to", "b", "--by", "a"), "at"),
+    ],
+    ids=lambda one: one[0] if isinstance(one, tuple) else "",
+)
+def test_what_is_noted_during_a_jump_is_dated_by_the_counted_time(
+    jumped: Any, arguments: tuple[str, ...], key: str
+) -> None:
+    ended = jumped(*arguments, "--json")
+    assert ended.code == 0, ended.err
+    assert dated_40_days_ago(ended.document[key])
+
+
+def test_consent_and_its_entry_are_dated_by_the_counted_time(jumped: Any) -> None:
+    assert jumped("consent", "withdraw", "000001", "--by", "a").code == 0
+    with open_store(jumped.database) as store, store.begin_read() as uow:
+        (line,) = uow.access.entries(what="consent withdrawn", limit=10)
+    assert dated_40_days_ago(line.at.isoformat())
+
+
+def test_a_service_that_began_just_now_holds_its_history(cli_site: Any) -> None:
+    upgrade(cli_site.database)
+    now = SystemClock().now()
+    with open_store(cli_site.database) as store, store.begin() as uow:
+        uow.clock.put(ClockRecord(trust=ClockTrust.SETTLING, since=now))
+        uow.commit()
+    ended = cli_site("clock", "--json")
+    assert (ended.code, ended.document["history"]) == (0, "held")
+    assert "30" in ended.err
+    with open_store(cli_site.database) as store, store.begin() as uow:
+        uow.clock.put(ClockRecord(trust=ClockTrust.SETTLING, since=now - timedelta(hours=1)))
+        uow.commit()
+    assert cli_site("clock", "--json").document["history"] == "written"  # it died in its first 30 s

@@ -18,7 +18,8 @@ HEAVY = {
 }  # fmt: skip
 OPTIONAL = (
     "apprise", "fastapi", "iotcore", "jinja2", "multipart", "onnxruntime", "playwright", "psycopg",
-    "pwdlib", "python_calamine", "python_multipart", "starlette", "uvicorn", "xlsxwriter", "zxcvbn",
+    "pwdlib", "pypinyin", "python_calamine", "python_multipart", "starlette", "uvicorn",
+    "xlsxwriter", "zxcvbn",
 )  # fmt: skip
 # Verbs of the console, whose extra they need; the demo shows it, too.
 CONSOLE_VERBS = ("demo", "simulate")
@@ -46,6 +47,23 @@ def test_a_list_of_verbs_imports_nothing_heavy(arguments: list[str]) -> None:
     done = in_a_process(script)
     assert done.stderr == "0 []\n"
     assert "patrol" in done.stdout
+
+
+# What shows rows of the store, and what a person waits for with it: half a second in all.
+LISTS = ("queue", "cases", "case")
+NEEDED_BY_LISTS = {"pydantic", "sqlalchemy", "structlog", "patrol.settings", "patrol.store"}
+ACTING = {"patrol.vision", "patrol.messaging.outbox_relay", "patrol.store.fsck"}
+NOT_FOR_LISTS = (HEAVY | ACTING) - NEEDED_BY_LISTS
+
+
+def test_a_list_imports_nothing_that_acts() -> None:
+    modules = sorted({VERBS[path].function.partition(":")[0] for path in LISTS})
+    script = (
+        "import importlib, sys\n"
+        f"for name in {modules!r}: importlib.import_module('patrol.cli.' + name)\n"
+        f"print(sorted(set(sys.modules) & {NOT_FOR_LISTS!r}))\n"
+    )
+    assert in_a_process(script).stdout == "[]\n"
 
 
 def test_verbs_work_without_optional_extras() -> None:

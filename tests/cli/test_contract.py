@@ -101,7 +101,7 @@ def test_bad_configuration_is_every_problem_and_two(cli_site: CliSite) -> None:
 def test_the_unexpected_is_one_line_and_a_file(
     cli_site: CliSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_args: object) -> None:
+    def broken(*_args: object, **_named: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
     (cli_site.home / "var").mkdir()
@@ -141,7 +141,7 @@ def test_the_unexpected_is_one_line_and_a_file(
 def test_what_the_system_refuses_is_one_line(
     failure: Exception, line: str, cli_site: CliSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_args: object) -> None:
+    def refused(*_args: object, **_named: object) -> None:
         raise failure
 
     monkeypatch.setattr("patrol.cli.site.load_site", refused)
@@ -151,7 +151,7 @@ def test_what_the_system_refuses_is_one_line(
 
 
 def test_ctrl_c_is_one_line(cli_site: CliSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_args: object) -> None:
+    def interrupted(*_args: object, **_named: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("patrol.cli.site.load_site", interrupted)

@@ -28,7 +28,8 @@ FAILED_CLASSES = {
     "PackageFileUnavailable", "PasswordChecksBusy", "PictureStoreFull",
     "ProcessBusy", "ReferenceNotAccepted",
     "RefusedUs", "RequestKeyReused", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull",
-    "StoreMissing", "StreamBusy", "StoreOutdated", "StoreUnavailable", "StreamError",
+    "StoreMissing", "StreamBusy", "StoreOutdated", "StoreReadOnly", "StoreUnavailable",
+    "StreamError",
     "TroubleAlreadyTaken", "Unreachable", "Unreadable", "WentSilent",
 }  # fmt: skip
 CAUGHT_INSIDE = {
@@ -38,7 +39,8 @@ CAUGHT_INSIDE = {
     "PictureDeleted", "RegistryEditRefused", "RequestRepeated", "StaleCsrfToken",
     "ResourceNotFound", "TooManyAttempts", "TooManySubscribers", "_LinkRefused",
     # collected as problems of the configuration: ConfigProblems, IntegrationsProblem
-    "BadEnvReference", "ChannelUnusable", "EntryBroken", "HomeNotExpanded", "MaskedSecretUnknown",
+    "AccountChanged", "BadEnvReference", "ChannelUnusable", "EntryBroken",
+    "HomeNotExpanded", "MaskedSecretUnknown",
     "_UnboundedDocument",
     # a message, a picture or a memory that is logged and left out
     "MemoryUnreadable", "PictureDamaged", "ReplyRejected",

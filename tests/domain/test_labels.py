@@ -52,6 +52,7 @@ MEMBERS: dict[str, Iterable[str]] = {
     "CHECK_OUTCOMES": CheckOutcome,
     "HUMAN_PATROL_STATES": HumanPatrolState,
     "OVERDUE_STEPS": OverdueStep,
+    "PACK_PERIODS": (),
     "BROADCAST_STATES": BroadcastState,
     "HAND_OFF_CHANNELS": HandOffChannel,
     "HAND_OFF_STATES": HandOffState,

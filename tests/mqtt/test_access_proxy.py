@@ -3,8 +3,10 @@
 What each account may write, and what reaches it.
 """
 
+import inspect
+import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from patrol.domain.registry import Registry
+from patrol.messaging import topics as all_topics
 from patrol.mqtt.embedded_broker import EmbeddedBroker
 from patrol.mqtt.mosquitto_files import MqttAccount, handed_out_accounts, write_mosquitto_files
 from patrol.mqtt.packets import (
@@ -74,16 +77,47 @@ def guarded(
             yield GuardedBroker({V311: server.port, V5: server.port}, by_user)
 
 
+VALUES: dict[str, list[str]] = {  # of every parameter that a topic of ours has
+    "site": [SITE],
+    "grid": [small_site.GROUP, small_site.OTHER_GROUP, small_site.VILLAGE, small_site.TOWN],
+    "case": ["C1"],
+    "camera": [small_site.CAMERA],
+    "link": ["v203"],
+    "plan": ["morning"],
+}
+NOT_TOPICS = {"prefix", "inbox_filters", "case_filter", "recipient_rights"}  # parts, filters
+
+
+def topic_makers() -> dict[str, Callable[..., Any]]:
+    """Everything public of messaging/topics.py that makes topics: a new kind is in the matrix."""
+    return {
+        name: maker
+        for name, maker in vars(all_topics).items()
+        if getattr(maker, "__module__", "") == all_topics.__name__
+        and callable(maker)
+        and not name.startswith("_")
+        and name not in NOT_TOPICS
+    }
+
+
 def topics() -> list[str]:
-    """Every kind of topic, in every grid."""
-    grids = (small_site.GROUP, small_site.OTHER_GROUP, small_site.VILLAGE, small_site.TOWN)
-    parts = ("case/C1", "reply/C1", "equipment/case/C1", "equipment/reply/C1", "report", "health")
-    return [
-        *(f"{P}/grid/{grid}/{part}" for grid in grids for part in parts),
-        f"{P}/camera/{small_site.CAMERA}/health", f"{P}/link/v203/health",
-        f"{P}/round/morning/latest", f"{P}/centre/status",
-        f"{P}/canary/case", f"{P}/canary/reply", "patrol/v1/elsewhere/centre/status", "other",
-    ]  # fmt: skip
+    """Every kind of topic, in every grid, and two that are none of ours."""
+    found = ["patrol/v1/elsewhere/centre/status", "other"]
+    for maker in topic_makers().values():
+        wanted = [VALUES[name] for name in inspect.signature(maker).parameters]
+        for values in itertools.product(*wanted):
+            made = maker(*values)
+            is_several = type(made) is tuple
+            found += [str(topic) for topic in (made if is_several else (made,))]
+    return sorted(found, key=lambda topic: (not topic.startswith(f"{P}/grid"), topic))
+
+
+def test_the_matrix_has_every_kind_of_topic() -> None:
+    assert len(topic_makers()) >= 10
+    assert {"CaseTopic", "EquipmentReplyTopic", "ReportTopic", "status_topic"} <= {*topic_makers()}
+    kinds = ("/case/C1", "/reply/C1", "/equipment/case/C1", "/report", "/health", "/centre/status")
+    assert all(any(topic.endswith(kind) for topic in topics()) for kind in kinds)
+    assert len(topics()) == len(set(topics())) > 28
 
 
 @dataclass

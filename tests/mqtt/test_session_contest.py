@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import random
+import socket
 import threading
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,8 +12,9 @@ import pytest
 
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.client import ReconnectingClient, reconnect_wait_s
-from patrol.mqtt.connection import ConnectOptions, Protocol
+from patrol.mqtt.connection import Connection, ConnectOptions, Protocol
 from patrol.mqtt.session_contest import LONGEST_PAUSE_S, TAKEOVERS, SessionContest
+from patrol.mqtt.session_watch import FREE_AFTER_S
 from simulators.mosquitto import Mosquitto
 from tests.support.logs import captured_logs
 
@@ -150,3 +152,52 @@ def test_it_speaks_mqtt_5_again_after_the_broker_was_away(mosquitto: Mosquitto) 
             connection = client.current()
             assert connection is not None
             assert connection.is_v5
+
+
+def status(state: str) -> tuple[str, bytes]:
+    return "site/status", f'{{"state": "{state}", "key": "{random.random()}"}}'.encode()
+
+
+def announce(connection: Connection) -> None:
+    topic, payload = status("online")
+    connection.client.publish(topic, payload, 1, retain=True)
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])
+def test_who_stands_back_returns_when_the_rival_has_gone(
+    mosquitto: Mosquitto, *, is_killed: bool
+) -> None:
+    """Within seconds and not after the pause, which is a minute at least."""
+    address = BrokerAddress.parse(mosquitto.url)
+    options = ConnectOptions(
+        client_id=ID, persistent=True, filters=("a/+",), will=status("offline")
+    )
+    clients = [ReconnectingClient(address, options, on_up=announce) for _ in range(2)]
+    nap = threading.Event()
+    for client in clients:
+        client.start()
+    try:
+        standing = next(
+            client
+            for _ in range(400)
+            for client in clients
+            if client._watch is not None or nap.wait(0.025)
+        )
+        [rival] = [client for client in clients if client is not standing]
+        assert rival.wait_up(10.0)
+        before = standing.connection_count
+        nap.wait(FREE_AFTER_S + 2.0)  # as long as the rival is there nothing moves
+        assert standing.connection_count == before
+        connection = rival.current()
+        assert connection is not None
+        if is_killed:
+            rival._stopping.set()
+            connection.client.socket().shutdown(socket.SHUT_RDWR)  # no DISCONNECT: its last will
+        else:
+            topic, payload = status("offline")
+            connection.client.publish(topic, payload, 1, retain=True).wait_for_publish(5.0)
+            rival.stop()
+        assert standing.wait_up(FREE_AFTER_S + 15.0)
+    finally:
+        for client in clients:
+            client.stop()

@@ -178,7 +178,7 @@ def test_nothing_that_is_shown_gives_it_away(store: Store) -> None:
     """Not the queue's order, not a number, not a word, in JSON or in the API's document."""
     sample = {finding.id for finding in run_round(store, a_sample(share=0.2))}
     with store.begin_read() as uow:
-        lines = review_queue(uow, NOON, cameras=CAMERAS)
+        lines = review_queue(uow, NOON, cameras=CAMERAS).lines
     assert {line.finding.id for line in lines} > sample
     numbers = sorted(line.finding.id for line in lines)
     for order in ([line.finding.id for line in lines], numbers):

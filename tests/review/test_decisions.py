@@ -132,7 +132,7 @@ def test_unsure_stays_in_the_queue_for_another_pair_of_eyes(store: Store) -> Non
         unsure(uow, F1, by="wang", now=NOON, reason="太远看不清")
         uow.commit()
     with store.begin_read() as uow:
-        (line,) = review_queue(uow, NOON + timedelta(minutes=5))
+        (line,) = review_queue(uow, NOON + timedelta(minutes=5)).lines
     assert (line.second_look, line.waiting) == (True, timedelta(minutes=5))
     assert decide(store, by="li").finding == F1
 
@@ -206,7 +206,7 @@ def test_the_queue_brings_the_worst_first_and_yards_before_lenses() -> None:
     store = new_store()
     add(store, *random.Random(1).sample(ordered, len(ordered)))
     with store.begin_read() as uow:
-        lines = review_queue(uow, NOON)
+        lines = review_queue(uow, NOON).lines
     assert [line.finding.id for line in lines] == list("abcdef")
     assert [line.position for line in lines] == [1, 2, 3, 4, 5, 6]
 
@@ -214,5 +214,7 @@ def test_the_queue_brings_the_worst_first_and_yards_before_lenses() -> None:
 def test_the_two_queues_can_be_had_apart(store: Store) -> None:
     add(store, small_site.finding("F2", subject=Subject.EQUIPMENT))
     with store.begin_read() as uow:
-        assert [x.finding.id for x in review_queue(uow, NOON, subject=Subject.EQUIPMENT)] == ["F2"]
-        assert [x.finding.id for x in review_queue(uow, NOON, subject=Subject.SCENE)] == [F1]
+        assert [x.finding.id for x in review_queue(uow, NOON, subject=Subject.EQUIPMENT).lines] == [
+            "F2"
+        ]
+        assert [x.finding.id for x in review_queue(uow, NOON, subject=Subject.SCENE).lines] == [F1]

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pytest
 
@@ -11,6 +12,7 @@ from patrol.domain.ids import CameraId, FindingId, GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.review import review_queue
+from patrol.review.queue import waiting_in_order
 from patrol.store import Store
 from tests.support.store import new_store
 
@@ -70,7 +72,25 @@ def test_the_whole_queue_is_ranked_in_a_moment(store: Store) -> None:
     """0.4 s of processor time; the second that is allowed is for a busy machine."""
     begun = time.process_time()
     with store.begin_read() as uow:
-        lines = review_queue(uow, NOON)
+        lines = review_queue(uow, NOON).lines
     took_s = time.process_time() - begun
     assert [line.position for line in lines] == list(range(1, COUNT + 1))
     assert took_s < 1.0
+
+
+@pytest.mark.parametrize("subject", [None, Subject.EQUIPMENT])
+def test_pages_are_parts_of_the_whole_queue(store: Store, subject: Subject | None) -> None:
+    """Any page costs its own levels, and shows the positions that the whole queue gives."""
+    with store.begin_read() as uow:
+        whole = review_queue(uow, NOON, subject=subject)
+        for offset in (0, 50, 2_450, 5_000, whole.count - 7, whole.count):
+            page = review_queue(uow, NOON, subject=subject, limit=50, offset=offset)
+            assert page.count == whole.count == len(whole.lines)
+            assert page.lines == whole.lines[offset : offset + 50]
+
+
+def test_what_waits_comes_in_the_queues_order(store: Store) -> None:
+    with store.begin_read() as uow:
+        first = [one.id for one in islice(waiting_in_order(uow, NOON), 3_000)]
+        lines = review_queue(uow, NOON, limit=3_000).lines
+    assert first == [line.finding.id for line in lines]

@@ -33,7 +33,7 @@ def why(*past: Past, **fields: Any) -> str:
         uow.findings.add(replace(small_site.finding(), **fields))
         uow.commit()
     with store.begin_read() as uow:
-        (line,) = review_queue(uow, NOON, cameras=small_site.registry().cameras)
+        (line,) = review_queue(uow, NOON, cameras=small_site.registry().cameras).lines
     return line.why
 
 
@@ -67,7 +67,7 @@ def test_a_camera_that_was_right_comes_before_one_that_was_not() -> None:
         uow.findings.add(waiting("F2", cameras[1]))
         uow.commit()
     with store.begin_read() as uow:
-        assert [line.finding.id for line in review_queue(uow, NOON)] == ["F2", "F1"]
+        assert [line.finding.id for line in review_queue(uow, NOON).lines] == ["F2", "F1"]
 
 
 def test_a_key_site_comes_first_where_the_registry_is_known() -> None:
@@ -81,8 +81,8 @@ def test_a_key_site_comes_first_where_the_registry_is_known() -> None:
         uow.findings.add(waiting("F2", small_site.SECOND_CAMERA))
         uow.commit()
     with store.begin_read() as uow:
-        assert [line.finding.id for line in review_queue(uow, NOON)] == ["F1", "F2"]
-        ranked = review_queue(uow, NOON, cameras={**known, **key})
+        assert [line.finding.id for line in review_queue(uow, NOON).lines] == ["F1", "F2"]
+        ranked = review_queue(uow, NOON, cameras={**known, **key}).lines
     assert [line.finding.id for line in ranked] == ["F2", "F1"]
     assert "重点部位" in ranked[0].why
 

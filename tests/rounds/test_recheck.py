@@ -203,7 +203,7 @@ def test_a_finding_in_doubt_gets_a_fresh_visit(
     assert document in again.why
     assert (again.picture, again.at - NOON) == (picture, timedelta(seconds=2))
     with recheck_setup.store.begin_read() as uow:
-        (line,) = review_queue(uow, recheck_setup.clock.now())
+        (line,) = review_queue(uow, recheck_setup.clock.now()).lines
         log_lines = uow.access.entries(camera=small_site.CAMERA)[0]
         kept = uow.pictures.get(DOUBT_SEEN)
         observed = uow.findings.observed_since(small_site.CAMERA, "livestock", NOON)

@@ -52,6 +52,8 @@ WRITTEN: dict[str, Callable[[str], bytes]] = {
     "marked twice": lambda text: f"\ufeff{text}".encode("utf-8-sig"),
     "Unicode text": lambda text: text.replace(",", "\t").encode("utf-16"),
     "UTF-16, big end first": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "UTF-16 without a mark": lambda text: text.encode("utf-16-le"),
+    "UTF-16, big end first, without a mark": lambda text: text.encode("utf-16-be"),
     "semicolons": lambda text: semicolons(text).encode("utf-8-sig"),
     "semicolons in GB18030": lambda text: semicolons(text).encode("gb18030"),
     "tabs": lambda text: text.replace(",", "\t").encode(),

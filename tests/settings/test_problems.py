@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from patrol.settings import yaml_file
+from patrol.settings.config_file import unmarked_utf16
 
 Town = Any  # conftest's
 ROW_1 = "62090204011327000001,一号,620902104203001"
@@ -478,3 +479,16 @@ def test_a_file_that_may_not_be_read(town: Town) -> None:
     assert town.complaints() == [
         "cameras.csv:1: file: cannot be read (Is a directory), give this user the right to read it"
     ]
+
+
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["site: {id: a}\n", "# 上坝镇巡查\nsite: {name: 上坝镇上坝镇}\n"])
+def test_utf_16_without_a_mark_is_named(order: str, text: str) -> None:
+    assert unmarked_utf16(text.encode(order)) == order
+
+
+@pytest.mark.parametrize(
+    "raw", [b"a,b\n1,\0\n", "上坝".encode(), b"", b"\0", b"\0\0", "上坝\n".encode("gb18030")]
+)
+def test_other_bytes_are_no_utf_16(raw: bytes) -> None:
+    assert unmarked_utf16(raw) is None

@@ -32,7 +32,7 @@ def close_stores() -> None:
     """Close and delete all that `new_store` has made so far."""
     while _OPEN:
         store, file = _OPEN.pop()
-        store.close()
+        store.close_idle()
         for part in ("", "-wal", "-shm"):
             file.with_name(file.name + part).unlink(missing_ok=True)
 

@@ -101,17 +101,17 @@ def _error_handler(status: int, message: str) -> Any:
 
 
 def _invalid_request_response(_request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, RequestValidationError)  # noqa: S101  registered for it
+    assert isinstance(exc, RequestValidationError)  # noqa: S101  registered for it  # nosec B101
     return error_document(422, " ".join(INVALID_REQUEST), detail=validation_problem(exc))
 
 
 def _own_failure_response(request: Request, exc: Exception) -> Response:
     """A document of ours that is not as promised; its text would hold the whole document."""
-    assert isinstance(exc, ResponseValidationError)  # noqa: S101  registered for it
+    assert isinstance(exc, ResponseValidationError)  # noqa: S101  registered for it  # nosec B101
     log.error("not done", path=request.url.path, status=500, reason=validation_problem(exc))
     return error_document(500, " ".join(OWN_FAILURE), detail="")
 
 
 def _http_error_response(_request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, HTTPException)  # noqa: S101  registered for it
+    assert isinstance(exc, HTTPException)  # noqa: S101  registered for it  # nosec B101
     return error_document(exc.status_code, str(exc.detail), detail="")

@@ -26,8 +26,8 @@ from patrol.web.api.routes import (
     App,
     Limit,
     Offset,
+    RequireScope,
     decided_by,
-    require_scope,
 )
 from patrol.web.errors import InvalidRequest, translate_errors
 
@@ -38,7 +38,7 @@ router = APIRouter(dependencies=[Depends(BEARER)])
 def file_finding(
     app: App,
     form: town_documents.FileFinding,
-    key: Annotated[ApiKey, Depends(require_scope("findings:file"))],
+    key: Annotated[ApiKey, Depends(RequireScope("findings:file"))],
 ) -> JsonObject:
     """File an own finding: to the review queue, or straight to a case."""
     wanted = FilingForm(
@@ -62,7 +62,7 @@ def file_finding(
 
 
 @router.get("/findings/decided", response_model=list[documents.Finding],
-            dependencies=[Depends(require_scope("findings:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("findings:read"))])  # fmt: skip
 def decided_findings(  # noqa: PLR0917  each is a filter of the query
     app: App,
     answer: Response,
@@ -111,7 +111,7 @@ def undo_decision(
     app: App,
     finding_id: str,
     form: town_documents.UndoDecision,
-    key: Annotated[ApiKey, Depends(require_scope("findings:decide"))],
+    key: Annotated[ApiKey, Depends(RequireScope("findings:decide"))],
 ) -> JsonObject:
     """Take back the key's own dismissal or confirmation, before it was sent, within an hour."""
     with translate_errors(f"finding {finding_id}"):
@@ -122,7 +122,7 @@ def undo_decision(
 
 
 @router.get("/rounds/{round_id}/duty", response_model=list[town_documents.RoundDuty],
-            dependencies=[Depends(require_scope("rounds:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("rounds:read"))])  # fmt: skip
 def round_duty(app: App, round_id: str) -> list[JsonObject]:
     """The signatures on a round, the oldest first; the last one's owner has it."""
     with app.store.begin_read() as uow, translate_errors(f"round {round_id}"):
@@ -135,7 +135,7 @@ def sign_round(
     app: App,
     round_id: str,
     form: town_documents.SignRound,
-    key: Annotated[ApiKey, Depends(require_scope("rounds:work"))],
+    key: Annotated[ApiKey, Depends(RequireScope("rounds:work"))],
 ) -> JsonObject:
     """Sign an account on to a round, or hand it over to another; 409 when it is not the owner."""
     note, now = f"{decided_by(key)} {form.note}".strip(), app.clock.now()

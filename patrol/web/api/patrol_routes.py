@@ -12,12 +12,12 @@ from patrol.reports.documents import JsonObject, human_patrol_document
 from patrol.rounds import duty
 from patrol.rounds.human_patrol import CheckForm
 from patrol.web.api import town_documents
-from patrol.web.api.routes import BEARER, App, Limit, require_scope
+from patrol.web.api.routes import BEARER, App, Limit, RequireScope
 from patrol.web.errors import translate_errors
 
 router = APIRouter(dependencies=[Depends(BEARER)])
-Work = Annotated[ApiKey, Depends(require_scope("rounds:work"))]
-READ = [Depends(require_scope("rounds:read"))]
+Work = Annotated[ApiKey, Depends(RequireScope("rounds:work"))]
+READ = [Depends(RequireScope("rounds:read"))]
 
 
 @router.get("/human-patrols", response_model=list[town_documents.HumanPatrolTask],

@@ -3,7 +3,6 @@
 Plain `def`: each runs in a thread, with one short transaction.
 """
 
-from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -38,11 +37,15 @@ class NoScope(Exception):
     """The key lacks the scope that the text names."""
 
 
-def require_scope(scope: str) -> Callable[[Request], ApiKey]:
-    """A dependency that returns the request's key. Raises NoKey, NoScope."""
-    assert scope in API_SCOPES  # noqa: S101  a misspelt scope would let no key in
+class RequireScope:
+    """A route's dependency: a key of `patrol key add` that has the scope."""
 
-    def key_of(request: Request) -> ApiKey:
+    def __init__(self, scope: str) -> None:
+        assert scope in API_SCOPES  # noqa: S101  a misspelt scope would let no key in  # nosec B101
+        self.scope = scope
+
+    def __call__(self, request: Request) -> ApiKey:
+        """The request's key. Raises NoKey, NoScope."""
         app: Application = request.app.state.application
         kind, _, secret = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not secret.startswith(API_KEY_PREFIX):
@@ -51,11 +54,9 @@ def require_scope(scope: str) -> Callable[[Request], ApiKey]:
             key = uow.api_keys.by_secret(hash_api_secret(secret.strip()))
         if key is None:
             raise NoKey
-        if scope not in key.scopes:
-            raise NoScope(scope)
+        if self.scope not in key.scopes:
+            raise NoScope(self.scope)
         return key
-
-    return key_of
 
 
 router = APIRouter(dependencies=[Depends(BEARER)])
@@ -75,7 +76,7 @@ App = Annotated[Application, Depends(_application)]
 
 
 @router.get("/rounds", response_model=list[documents.Round], response_model_exclude_unset=True,
-            dependencies=[Depends(require_scope("rounds:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("rounds:read"))])  # fmt: skip
 def rounds(app: App, plan: str | None = None, limit: Limit = 20) -> list[JsonObject]:
     """Rounds, the newest first; of one plan, or of all."""
     plans = [plan] if plan is not None else [*app.site.settings.calendar.all_plans, ADHOC]
@@ -86,7 +87,7 @@ def rounds(app: App, plan: str | None = None, limit: Limit = 20) -> list[JsonObj
 
 
 @router.get("/rounds/{round_id}", response_model=documents.Round,
-            dependencies=[Depends(require_scope("rounds:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("rounds:read"))])  # fmt: skip
 def one_round(app: App, round_id: str) -> JsonObject:
     """One round with its totals: planned = pending + seen + not viewable + missed."""
     with app.store.begin_read() as uow, translate_errors(f"round {round_id}"):
@@ -95,7 +96,7 @@ def one_round(app: App, round_id: str) -> JsonObject:
 
 
 @router.get("/findings", response_model=list[documents.Finding],
-            dependencies=[Depends(require_scope("findings:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("findings:read"))])  # fmt: skip
 def findings(
     app: App,
     answer: Response,
@@ -119,7 +120,7 @@ def findings(
 
 
 @router.get("/findings/{finding_id}", response_model=documents.Finding,
-            dependencies=[Depends(require_scope("findings:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("findings:read"))])  # fmt: skip
 def one_finding(app: App, finding_id: str) -> JsonObject:
     """One finding."""
     with app.store.begin_read() as uow, translate_errors(f"finding {finding_id}"):
@@ -131,7 +132,7 @@ def confirm(
     app: App,
     finding_id: str,
     form: documents.Confirm,
-    key: Annotated[ApiKey, Depends(require_scope("findings:decide"))],
+    key: Annotated[ApiKey, Depends(RequireScope("findings:decide"))],
 ) -> JsonObject:
     """Confirm: open a case and notify the grid leader. 409 when it was decided before."""
     with translate_errors(f"finding {finding_id}"):
@@ -151,7 +152,7 @@ def dismiss(
     app: App,
     finding_id: str,
     form: documents.Dismiss,
-    key: Annotated[ApiKey, Depends(require_scope("findings:decide"))],
+    key: Annotated[ApiKey, Depends(RequireScope("findings:decide"))],
 ) -> JsonObject:
     """Dismiss the finding. 409 when it was decided before."""
     with translate_errors(f"finding {finding_id}"):
@@ -159,7 +160,7 @@ def dismiss(
 
 
 @router.get("/cases", response_model=list[documents.Case],
-            dependencies=[Depends(require_scope("cases:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("cases:read"))])  # fmt: skip
 def cases(
     app: App,
     answer: Response,
@@ -175,7 +176,7 @@ def cases(
 
 
 @router.get("/cases/{case_id}", response_model=documents.CaseAndMessages,
-            dependencies=[Depends(require_scope("cases:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("cases:read"))])  # fmt: skip
 def one_case(app: App, case_id: str) -> JsonObject:
     """One case with its history and its messages."""
     with app.store.begin_read() as uow, translate_errors(f"case {case_id}"):
@@ -185,7 +186,7 @@ def one_case(app: App, case_id: str) -> JsonObject:
 
 
 @router.get("/cameras", response_model=list[documents.Camera],
-            dependencies=[Depends(require_scope("cameras:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("cameras:read"))])  # fmt: skip
 def cameras(app: App, grid: str | None = None) -> list[JsonObject]:
     """All cameras, or those of a grid and of the grids below it."""
     registry = app.registry
@@ -199,7 +200,7 @@ def cameras(app: App, grid: str | None = None) -> list[JsonObject]:
 
 
 @router.get("/cameras/{camera_id}", response_model=documents.Camera,
-            dependencies=[Depends(require_scope("cameras:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("cameras:read"))])  # fmt: skip
 def one_camera(app: App, camera_id: str) -> JsonObject:
     """One camera and its health."""
     camera = app.registry.cameras.get(CameraId(camera_id))
@@ -210,7 +211,7 @@ def one_camera(app: App, camera_id: str) -> JsonObject:
 
 
 @router.get("/reports/{kind}/{period}", response_model=documents.Report,
-            dependencies=[Depends(require_scope("reports:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("reports:read"))])  # fmt: skip
 def report(app: App, kind: Literal["round", "day", "month"], period: str) -> dict[str, Any]:
     """A round by its id, a day as 2026-11-22, a month as 2026-11: figures and ledger."""
     settings, wanted = app.site.settings, _period(kind, period)

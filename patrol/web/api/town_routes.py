@@ -30,13 +30,13 @@ from patrol.reports.meeting import (
 )
 from patrol.reports.meeting_files import pack_document
 from patrol.web.api import documents, town_documents
-from patrol.web.api.routes import BEARER, App, Limit, decided_by, require_scope
+from patrol.web.api.routes import BEARER, App, Limit, RequireScope, decided_by
 from patrol.web.errors import ResourceNotFound, translate_errors
 
 router = APIRouter(dependencies=[Depends(BEARER)])
 inbound = APIRouter()
-Move = Annotated[ApiKey, Depends(require_scope("cases:move"))]
-READ = [Depends(require_scope("cases:read"))]
+Move = Annotated[ApiKey, Depends(RequireScope("cases:move"))]
+READ = [Depends(RequireScope("cases:read"))]
 
 
 @router.get("/overdue", response_model=list[town_documents.OverdueLine], dependencies=READ)
@@ -134,7 +134,7 @@ def ask_broadcast(
 
 @router.get(
     "/meetings/{scope}/{period}", response_model=town_documents.MeetingPackDocument,
-    dependencies=[Depends(require_scope("meetings:read"))],
+    dependencies=[Depends(RequireScope("meetings:read"))],
 )  # fmt: skip
 def meeting_pack(app: App, scope: str, period: str) -> JsonObject:
     """A pack: `town`, `centre:ID` or `village:CODE`, of a day, week, month, quarter or year."""

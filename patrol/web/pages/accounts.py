@@ -20,6 +20,7 @@ from patrol.administration.accounts import (
     add_api_key,
     change_duty,
     change_password,
+    guessable_names,
     log_out_everywhere,
     revoke_api_key,
     set_disabled,
@@ -260,7 +261,7 @@ def change_own_password(
     with translate_errors():
         change_password(
             context.app.store, name=user.account.name, password=form.new, now=user.now,
-            by=user.account.name,
+            by=user.account.name, known_names=guessable_names(context.site, context.app.registry),
         )  # fmt: skip
     context.auth.clear_cache()
     return Response(status_code=204)

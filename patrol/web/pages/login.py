@@ -20,7 +20,7 @@ from starlette.responses import (
 from patrol.domain.account import LoginSession
 from patrol.web.auth import LANGUAGE_COOKIE, BadLogin, Forbidden, NotLoggedIn
 from patrol.web.change_feed import TooManySubscribers
-from patrol.web.context import AnyUser, ContextDep, WebContext
+from patrol.web.context import AnyUser, ContextDep, WebContext, public
 from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors
 from patrol.web.i18n import LANGUAGES
 from patrol.web.login_limits import TooManyAttempts
@@ -34,7 +34,7 @@ _LOCAL_PATH: Final = re.compile(r"/[A-Za-z0-9][A-Za-z0-9/_.-]*|/", re.ASCII)  # 
 router = APIRouter()
 
 
-@router.get("/login")
+@router.get("/login", dependencies=public("the form of a login"))
 def login_page(context: ContextDep, request: Request, next: str = "/") -> Response:  # noqa: A002  the query's name
     """The form; a user who is logged in is sent to the home page."""
     try:
@@ -43,8 +43,8 @@ def login_page(context: ContextDep, request: Request, next: str = "/") -> Respon
         return _login_form(context, request, next)
 
 
-@router.post("/login")
-def log_in(
+@router.post("/login", dependencies=public("a login itself; refused across sites"))
+def log_in(  # nosec B107
     context: ContextDep,
     request: Request,
     name: Annotated[str, Form()] = "",
@@ -73,14 +73,16 @@ class AcceptInvitationForm(BaseModel):
     password: str = Field(max_length=256)
 
 
-@router.get("/welcome")
+@router.get("/welcome", dependencies=public("the form of an invitation"))
 def invitation_page(context: ContextDep, request: Request) -> Response:
     """The page of an invitation's QR code; its script reads the token behind the `#`."""
     t = context.translator(request)
     return context.renderer.render("invitation.html", t)
 
 
-@router.post("/api/welcome")
+@router.post(
+    "/api/welcome", dependencies=public("an invitation's token is the right; refused across sites")
+)
 def accept_invitation(
     context: ContextDep, request: Request, form: AcceptInvitationForm
 ) -> Response:
@@ -139,7 +141,7 @@ def log_out(context: ContextDep, user: AnyUser) -> Response:
     return answer
 
 
-@router.get("/language/{language}")
+@router.get("/language/{language}", dependencies=public("a cookie with the language of the pages"))
 def choose_language(context: ContextDep, request: Request, language: str) -> Response:
     """Set the language's cookie and redirect to the page of the link."""
     back = request.headers.get("referer", "/")
@@ -164,7 +166,7 @@ async def change_events(context: ContextDep, user: AnyUser) -> Response:
     )
 
 
-@router.get("/robots.txt")
+@router.get("/robots.txt", dependencies=public("nothing is to be indexed"))
 def robots() -> Response:
     """Ask search engines to index nothing."""
     return PlainTextResponse("User-agent: *\nDisallow: /\n")

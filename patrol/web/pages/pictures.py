@@ -45,7 +45,7 @@ from patrol.vision.camera_memory import CameraMemory
 from patrol.vision.redaction import Watermark
 from patrol.web.access_logger import PictureAccess, PictureDeleted
 from patrol.web.auth import CurrentUser, Forbidden, NotLoggedIn
-from patrol.web.context import AnyUser, ContextDep, WebContext
+from patrol.web.context import AnyUser, ContextDep, WebContext, public
 from patrol.web.errors import NO_STORE, ResourceNotFound
 from patrol.web.i18n import grid_name
 from patrol.web.signed_links import WINDOW_S, SignedPictureUrl, verify_signature
@@ -292,7 +292,9 @@ class _LinkRefused(Exception):
         self.text = text
 
 
-@router.get(PICTURE_LINK_PATH + "{token}")
+@router.get(
+    PICTURE_LINK_PATH + "{token}", dependencies=public("the token is the right: one picture, once")
+)
 def open_picture_link(context: ContextDep, request: Request, token: str) -> Response:
     """Send the redacted picture, once."""
     links, now = context.app.payloads.link_signer, context.app.clock.now()

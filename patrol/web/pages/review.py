@@ -4,7 +4,8 @@ A batch of findings is claimed for one session; nobody else gets them until they
 passed, or the claims run out. A reviewer who was unsure of a finding does not get it again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter
@@ -23,8 +24,14 @@ from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
 from patrol.domain.routing import route
 from patrol.review.decisions import ShownFinding
-from patrol.review.queue import FindingClaimed, claim_findings, ranked_findings, release_own_claims
+from patrol.review.queue import (
+    FindingClaimed,
+    claim_findings,
+    release_own_claims,
+    waiting_in_order,
+)
 from patrol.store import UnitOfWork
+from patrol.store.findings import WaitingFinding
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, IdempotencyKey, MayReview, WebContext, request_key
 from patrol.web.errors import error_document, translate_errors
@@ -87,16 +94,15 @@ def review_page(
 def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Response:
     """Renew the claims that the page keeps, and claim the findings that it lacks."""
     cameras = context.app.registry.cameras
-    # Ranking takes a while: not in the write transaction.
-    with context.app.store.begin_read() as uow:
-        ranking = ranked_findings(uow, uow.findings.queue(), user.now, cameras=cameras)
-    positions = {one.finding.id: one.position for one in ranking}
+    with context.app.store.begin_read() as uow:  # ranking is no work for the write transaction
+        order = _in_wanted_order(waiting_in_order(uow, user.now, cameras=cameras), form)
+        candidates = list(islice(order, _candidate_count(uow, form, user)))
     with context.app.store.begin() as uow:
-        found = uow.findings.queue()
-        waiting = sorted(found, key=lambda one: positions.get(one.id, len(found)))
+        found = uow.findings.with_ids(candidates)
+        waiting = (found[ident] for ident in candidates if ident in found)
         chosen = claim_findings(
             uow,
-            _in_wanted_order(waiting, form, user),
+            (one for one in waiting if one.is_open and _is_for(one, form, user)),
             holder=user.holder,
             now=user.now,
             limit=max(BATCH_SIZE, min(len(form.keep), MAX_BATCH)),
@@ -200,21 +206,40 @@ def release_claims(context: ContextDep, user: MayReview, form: ReleaseForm) -> R
     return Response(status_code=204)
 
 
-def _in_wanted_order(
-    waiting: Sequence[Finding], form: BatchForm, user: CurrentUser
-) -> list[Finding]:
-    """In queue order, kept ones first, passed ones last, without those this user was unsure of."""
-    keep, passed = set(form.keep), set(form.passed)
+def _candidate_count(uow: UnitOfWork, form: BatchForm, user: CurrentUser) -> int:
+    """How many of the queue are enough: the batch, and all that may not be this session's.
+
+    Those are what others hold, what this user was unsure of, and what he passed.
+    """
+    claimed = len(uow.claims.active(user.now))
+    unsure_count = uow.findings.waiting_unsure_count()
+    return MAX_BATCH + 1 + claimed + unsure_count + len(form.passed)
+
+
+def _in_wanted_order(waiting: Iterable[WaitingFinding], form: BatchForm) -> Iterator[FindingId]:
+    """Kept ones first, then the wanted one, then in queue order; passed ones last."""
+    kept = [FindingId(ident) for ident in form.keep]
+    ahead = [*kept, FindingId(form.first)] if form.first else kept
+    passed = set(form.passed) - set(ahead)
+    yield from dict.fromkeys(ahead)
+    late: list[FindingId] = []
+    for one in waiting:
+        if form.subject and one.subject is not Subject(form.subject):
+            continue
+        if one.id in passed:
+            late.append(one.id)
+        elif one.id not in ahead:
+            yield one.id
+    yield from late
+
+
+def _is_for(finding: Finding, form: BatchForm, user: CurrentUser) -> bool:
+    """Whether this user may judge it here: his page has it, or it is of the subject and not his."""
+    if form.subject and finding.subject is not Subject(form.subject):
+        return finding.id in form.keep
     is_supervisor = user.account.duty is AccountRole.SHIFT_SUPERVISOR
-
-    def fits(finding: Finding) -> bool:
-        if form.subject and finding.subject is not Subject(form.subject):
-            return finding.id in keep
-        is_unsure = finding.state is FindingState.UNSURE
-        return is_supervisor or not is_unsure or finding.decided_by != user.account.name
-
-    fitting = [finding for finding in waiting if fits(finding)]
-    return sorted(fitting, key=lambda f: (f.id not in keep, f.id != form.first, f.id in passed))
+    is_unsure = finding.state is FindingState.UNSURE
+    return is_supervisor or not is_unsure or finding.decided_by != user.account.name
 
 
 def _finding_details(uow: UnitOfWork, finding: Finding) -> FindingDetails:

@@ -28,7 +28,7 @@ from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import shift_owner
 from patrol.domain.verification import awaits_person
 from patrol.domain.wall_clock import LONGEST_STEP, ClockRecord
-from patrol.review.queue import ranked_findings
+from patrol.review.queue import review_queue
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewToday, WebContext
@@ -124,7 +124,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         stopped = [*calendar.maintenance, *uow.stoppages.active(user.now)]
         upstream = [one for one in uow.troubles.list_open() if one.kind is not TroubleKind.CAMERA]
         cases, recent = uow.cases.list(open_only=True), uow.cases.list(limit=30)
-        ranking = ranked_findings(uow, uow.findings.queue(), user.now, cameras=registry.cameras)
+        queue = review_queue(uow, user.now, cameras=registry.cameras, limit=1).lines
         totals, open_count = uow.findings.waiting_totals(), uow.cases.count(open_only=True)
         claimed = uow.claims.active(user.now)
         health = uow.health.all()
@@ -147,7 +147,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
             for due_light in reversed(DueLight)
         ],
         "cases": [_case_row(case, user, registry) for case in _most_urgent(cases, user.now)],
-        "queue": _queue_card(totals, ranking[0].finding if ranking else None, len(claimed), user),
+        "queue": _queue_card(totals, queue[0].finding if queue else None, len(claimed), user),
         "villages": _village_healths(registry, health, day),
         "notices": _notices((*cases, *recent), user, registry, names),
         **on_shift,

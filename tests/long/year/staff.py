@@ -56,7 +56,7 @@ class Staff:
     def review(self, now: datetime) -> None:
         """Decide the review queue in its order."""
         with self.store.begin_read() as uow:
-            waiting = [line.finding for line in review_queue(uow, now)]
+            waiting = [line.finding for line in review_queue(uow, now).lines]
         for finding in waiting[:MAX_PER_SESSION]:
             dice = self.rng.random()
             if finding.level in EXPIRING_LEVELS and (
