@@ -80,7 +80,7 @@ def urge(
         _print(app, changed, as_json=as_json)
 
 
-def tag(
+def tag_case(
     context: typer.Context,
     case: CaseArgument,
     tags: Annotated[

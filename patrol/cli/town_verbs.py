@@ -86,10 +86,10 @@ TOWN_VERBS: Final[Mapping[str, TownVerb]] = {
     "urge": TownVerb(
         "supervise:urge", "催办:再次通知责任人。 Tell the person whose move it is again."
     ),
-    "tag case": TownVerb(
-        "supervise:tag", "给案件加标签(四网融合等)。 Give a case exactly these tags."
+    "tags case": TownVerb(
+        "supervise:tag_case", "给案件加标签(四网融合等)。 Give a case exactly these tags."
     ),
-    "tag grid": TownVerb("supervise:tag_grid", "给网格加标签。 Give a grid exactly these tags."),
+    "tags grid": TownVerb("supervise:tag_grid", "给网格加标签。 Give a grid exactly these tags."),
     "hand-off give": TownVerb(
         "supervise:give_case",
         "移交给公安、县里等部门(警格联动)。 Hand a case to another department.",
@@ -118,7 +118,7 @@ TOWN_VERBS: Final[Mapping[str, TownVerb]] = {
 TOWN_GROUPS: Final[Mapping[str, str]] = {
     "finding": "人工发现与已判线索。 Own findings and decided ones.",
     "human-patrol": "人工巡查:路线、逐路查看。 Patrols that a person looks through.",
-    "tag": "标签。 Free tags on cases and grids.",
+    "tags": "标签。 Free tags on cases and grids.",
     "hand-off": "移交(警格联动)。 Cases handed to other departments.",
     "broadcast": "大喇叭。 Broadcasts to loudspeakers.",
     "duty": "巡查员签到与移交。 Who owns a round.",
