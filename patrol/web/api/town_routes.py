@@ -31,6 +31,7 @@ from patrol.reports.meeting import (
 from patrol.reports.meeting_files import pack_document
 from patrol.web.api import documents, town_documents
 from patrol.web.api.routes import BEARER, App, Limit, RequireScope, decided_by
+from patrol.web.context import public
 from patrol.web.errors import ResourceNotFound, translate_errors
 
 router = APIRouter(dependencies=[Depends(BEARER)])
@@ -149,7 +150,10 @@ def meeting_pack(app: App, scope: str, period: str) -> JsonObject:
         return pack_document(load_pack(uow, heading, settings.calendar.all_plans))
 
 
-@inbound.post("/inbound/{source}", response_model=town_documents.Taken)
+@inbound.post(
+    "/inbound/{source}", response_model=town_documents.Taken,
+    dependencies=public("signed with the source's own secret"),
+)  # fmt: skip
 async def take_signed(request: Request, source: str) -> JsonObject:
     """A department opens a case or answers one; a loudspeaker says that it played. Signed."""
     body = await request.body()
