@@ -320,7 +320,7 @@ def test_the_verification_queue_shows_before_and_after(town: Any, log_in: LogIn)
     with town.store.begin() as uow:
         case = uow.cases.get(town.case.id)
         fed = replace(
-            case, id=CaseId("C20200101-0001"), finding=None, entries=(), recheck_due_at=None
+            case, id=CaseId("C20200102-0009"), finding=None, entries=(), recheck_due_at=None
         ).dispatched(by="op", note="x")  # fmt: skip
         fed = fed.apply_event(CaseEvent.FEED_BACK, at=town.app.clock.now(), by="L1", note="已清理")
         uow.cases.add(replace(fed, recheck_due_at=None, after=fed.before))
