@@ -289,6 +289,7 @@ class FindingRepository:
         """Those marked unsure whose camera was not visited again yet; oldest decision first."""
         f = findings.c
         unseen = f.state == FindingState.UNSURE, f.again_at.is_(None), FINDING_WAITING
+        unseen += (f.camera != "",)  # a call named no camera: there is nothing to visit
         oldest = select(findings).where(*unseen).order_by(f.decided_at, f.id).limit(limit)
         return [_finding_from_row(row) for row in self._db.all(oldest)]
 

@@ -173,3 +173,23 @@ def test_urgent_findings_alarm_until_they_are_decided(town: Any, log_in: LogIn) 
     assert ident not in [one["id"] for one in found["findings"]]
     with town.store.begin_read() as uow:
         assert uow.findings.get(FindingId(ident)).level is Level.URGENT
+
+
+def test_a_call_is_judged_without_camera_and_picture(town: Any, log_in: LogIn) -> None:
+    form = {
+        "category": "railway_protection", "source": "phone", "grid": town.case.grid,
+        "text": "有人穿越铁路", "place": "道口",
+    }  # fmt: skip
+    ident = log_in("operator").post(FILE, json=form).json()["finding"]
+    batch = log_in("operator").post("/api/review/hand", json={"first": ident}).json()
+    html = next(one["html"] for one in batch["new"] if one["id"] == ident)
+    assert "道口" in html
+    assert "reference." not in html
+    doubt = {"id": ident, "decision": "unsure", "note": "听不清"}
+    answer = log_in("operator").post("/api/review/decide", json=doubt)
+    assert "电话报告" in answer.json()["words"]
+    town.app.rechecks.findings.run_due()  # nothing is visited, nothing fails
+    with town.store.begin_read() as uow:
+        assert uow.findings.get(FindingId(ident)).recheck is None
+    settle = {"id": ident, "decision": "confirm"}
+    assert log_in("operator2").post("/api/review/decide", json=settle).json()["case"]
