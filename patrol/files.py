@@ -23,6 +23,17 @@ class ProcessBusy(Failed):
     """Another process does it just now; says what it holds."""
 
 
+def append_line(path: Path, line: str) -> None:
+    """Append a line durably, in one write; the file is this user's alone. Raises OSError."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    descriptor = os.open(path, flags, PRIVATE_MODE)
+    try:
+        os.write(descriptor, f"{line}\n".encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def atomic_file(
     path: Path, *, mode: int = SHARED_MODE, durable: bool = True, unfinished: Path | None = None

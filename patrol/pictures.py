@@ -4,7 +4,7 @@ A picture lies at `root/ab/cd/<sha256>.jpg`. It is written durably (patrol/files
 is returned, so that a row in the store never names a picture that a power cut took; two flushes per
 picture (about a millisecond each on a solid-state disk, beside 60 ms of decoding and encoding) are
 the price. Without them the flush of the database's own commit would vouch for bytes that are still
-in memory. Retention deletes files first and records each deletion in the store's ledger.
+in memory. `sweep_pictures` deletes what is due in every place where pixels lie.
 """
 
 import errno
@@ -14,10 +14,11 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -25,11 +26,12 @@ import cv2
 import numpy as np
 from typing_extensions import override
 
-from patrol.domain.ids import Sha256
+from patrol.domain.ids import CameraId, Sha256
 from patrol.files import PRIVATE_MODE, atomic_file, flush_folder
 from patrol.pixels import encode_jpeg
-from patrol.ports import PictureStore, PictureStoreFull
+from patrol.ports import LooseFile, LooseFileStore, PictureStore, PictureStoreFull
 from patrol.store import Store
+from patrol.store.pixel_places import RetentionClass
 from streams.model import BgrImage
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ RESERVE_SHARE: Final = 0.05  # of a small file system: a partition for pictures 
 SWEEP_BATCH: Final = 200  # pictures per transaction: the writer's lock is held for some 50 ms
 _NAME: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _UNFINISHED: Final = "unfinished"
+RESTORE_FOLDER: Final = ".restore-"  # begins the name of a folder that a restore works in
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -74,6 +77,7 @@ class FilePictureStore:
         sha256 = Sha256(hashlib.sha256(jpeg).hexdigest())
         path = self._path(sha256)
         if self._is_stored(path, jpeg):
+            os.utime(path)  # no sweep takes it for a leftover before its new row is written
             return sha256
         with _disk_full_as_error(self.root):
             self._check_reserve(len(jpeg))
@@ -99,6 +103,24 @@ class FilePictureStore:
             return False
         flush_folder(path.parent)
         return True
+
+    def files(self) -> Iterator[LooseFile]:
+        """Every file below the directory but the locks, named or not, also half-written ones."""
+        for path in self.root.rglob("*"):
+            if path.parent == self.root:
+                continue  # locks
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                continue  # deleted meanwhile
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            is_named = _NAME.fullmatch(path.stem) and self._path(path.stem) == path
+            yield LooseFile(
+                path=path,
+                sha256=Sha256(path.stem) if is_named else None,
+                written_at=datetime.fromtimestamp(status.st_mtime, UTC),
+            )
 
     def _path(self, sha256: str) -> Path:
         if not _NAME.fullmatch(sha256):
@@ -164,6 +186,11 @@ def fit_width(bgr: BgrImage, max_width_px: int) -> BgrImage:
     return np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
+DEFAULT_REFERENCE_DAYS: Final = timedelta(days=180)
+LOOSE_AFTER: Final = timedelta(hours=1)  # a file is written before the row that names it
+ERASED_MARK: Final = "free pages erased"  # of site_keys: pages that older versions left are gone
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResult:
     """What one sweep did."""
@@ -171,27 +198,69 @@ class SweepResult:
     deleted: int = 0  # out of the index and in the ledger; shared bytes stay with the others
     missing: int = 0  # written into the ledger; the file was gone before
     failed: int = 0  # could not be removed: still in the index, tried again next time
+    references: int = 0  # rows with pixels of their own that were deleted
+    loose: int = 0  # files that nothing named
 
 
 def sweep_pictures(
-    store: Store, picture_store: PictureStore, now: datetime, *, most_bytes: int | None = None
+    store: Store,
+    picture_store: PictureStore,
+    now: datetime,
+    *,
+    most_bytes: int | None = None,
+    reference_kept: timedelta = DEFAULT_REFERENCE_DAYS,
 ) -> SweepResult:
-    """Delete every picture that is due by `now`, and record each deletion in the ledger.
+    """Delete what is due by `now` in every place of the register (store/pixel_places.py).
 
-    With `most_bytes` the oldest samples fall due early while more than that is stored. Bytes that
-    another picture shares stay until that one is due.
+    Due is what withdrew with its household, what left the registry with its camera, and what is
+    older than its retention. With `most_bytes` the oldest samples fall due early while more than
+    that is stored. Bytes that another picture shares stay until that one is due.
 
-    The file is deleted first and the ledger's line written after it: a line always means that the
+    A file is deleted first and the ledger's line written after it: a line always means that the
     picture is gone. Killed in between, the next sweep finds the file missing and writes the line.
     """
     if most_bytes is not None:
         _expire_oldest_samples(store, most_bytes, now)
+    with store.begin() as uow:
+        before = uow.pictures.deletions_recorded()
+        uow.pixels.end_withdrawn(now)
+        uow.pixels.end_retired(now)
+        uow.pixels.expire_blobs(now, {RetentionClass.REFERENCE: reference_kept})
+        references = uow.pictures.deletions_recorded() - before
+        uow.commit()
+    swept = _delete_expired(store, picture_store, now, None)
+    loose = _delete_loose_files(store, picture_store, now)
+    _erase_deleted_rows(store)
+    return replace(swept, references=references, loose=loose)
+
+
+def remove_withdrawn(store: Store, picture_store: PictureStore, now: datetime) -> SweepResult:
+    """Delete at once what is left of households that withdrew, and nothing else."""
+    with store.begin_read() as uow:
+        leaving = uow.pixels.due_of_withdrawn()
+    if not leaving:
+        return SweepResult()
+    with store.begin() as uow:
+        uow.pixels.end_withdrawn(now)
+        uow.commit()
+    results = [_delete_expired(store, picture_store, now, camera) for camera in leaving]
+    _erase_deleted_rows(store)
+    return SweepResult(
+        deleted=sum(one.deleted for one in results),
+        missing=sum(one.missing for one in results),
+        failed=sum(one.failed for one in results),
+    )
+
+
+def _delete_expired(
+    store: Store, picture_store: PictureStore, now: datetime, camera: CameraId | None
+) -> SweepResult:
     deleted = missing = failed = 0
     last_error: str | None = None
     while True:
         with store.begin() as uow:
             limit = SWEEP_BATCH + failed  # those that failed come first again
-            expired = uow.pictures.expired(now, limit=limit)
+            expired = uow.pictures.expired(now, limit=limit, camera=camera)
             failed_now = 0
             for picture in expired:
                 try:
@@ -208,6 +277,53 @@ def sweep_pictures(
             if failed:
                 log.warning("pictures not deleted", extra={"count": failed, "error": last_error})
             return SweepResult(deleted=deleted, missing=missing, failed=failed)
+
+
+def find_loose_files(
+    store: Store, picture_store: PictureStore, now: datetime
+) -> Sequence[LooseFile]:
+    """Files below the directory of pictures that no row names, an hour old at least."""
+    if not isinstance(picture_store, LooseFileStore):
+        return ()
+    before = now - LOOSE_AFTER
+    old = [file for file in picture_store.files() if file.written_at <= before]
+    with store.begin_read() as uow:
+        unnamed = uow.pixels.unindexed({f.sha256 for f in old if f.sha256 is not None})
+    return [file for file in old if file.sha256 is None or file.sha256 in unnamed]
+
+
+def _delete_loose_files(store: Store, picture_store: PictureStore, now: datetime) -> int:
+    found = find_loose_files(store, picture_store, now)
+    for start in range(0, len(found), SWEEP_BATCH):
+        with store.begin() as uow:
+            part = found[start : start + SWEEP_BATCH]
+            named = {f.sha256 for f in part if f.sha256 is not None}
+            unnamed = uow.pixels.unindexed(named)  # again: nobody writes a row meanwhile
+            for file in part:
+                if file.sha256 is None or file.sha256 in unnamed:
+                    _unlink(file.path)
+                    uow.pixels.record_loose_file(file.path.stem, file.written_at, now)
+            uow.commit()
+    return len(found)
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    if path.parent.name.startswith(RESTORE_FOLDER):
+        with suppress(OSError):  # it is not empty yet
+            path.parent.rmdir()
+
+
+def _erase_deleted_rows(store: Store) -> None:
+    """Leave nothing of deleted rows in the database's files, as far as no reader is in the way."""
+    with store.begin_read() as uow:
+        erased_before = uow.site_keys.is_marked(ERASED_MARK)
+    if not store.erase_free_space(all_of_it=not erased_before):
+        log.info("deleted rows stay in the journal until the next turn")
+    elif not erased_before:
+        with store.begin() as uow:
+            uow.site_keys.mark(ERASED_MARK)
+            uow.commit()
 
 
 def _expire_oldest_samples(store: Store, most_bytes: int, now: datetime) -> None:

@@ -5,10 +5,11 @@ patrol.mqtt, patrol.pictures) and a fake in `simulators` or tests; both pass the
 (tests/contracts). The database is no port: tests use a real one (patrol.store).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from patrol.domain.errors import Failed
 from patrol.domain.ids import MessageKey, Sha256
@@ -114,3 +115,20 @@ class PictureStore(Protocol):
 
     def delete(self, sha256: Sha256) -> bool:
         """Remove it; False when there was none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LooseFile:
+    """A file below a directory of pictures, whether a row names it or not."""
+
+    path: Path
+    sha256: Sha256 | None  # by its place and name; None: a half-written one, or none of ours
+    written_at: datetime
+
+
+@runtime_checkable
+class LooseFileStore(Protocol):
+    """A picture store on a disk, which can hold files that no row names."""
+
+    def files(self) -> Iterator[LooseFile]:
+        """Every file that may hold pixels."""

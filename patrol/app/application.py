@@ -21,6 +21,7 @@ from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor
+from patrol.app.household_data import HouseholdData
 from patrol.app.integrations import Integrations
 from patrol.app.reply_session import SERVICE_LOCK, ReplySession, ensure_reply_session
 from patrol.cases import actions
@@ -96,6 +97,7 @@ class Application:
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
     outside_replies: Sequence[TakeReply] = ()  # of departments and loudspeakers
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
+    households: HouseholdData = field(init=False)  # their pictures and their consent
     _relays: list[OutboxRelay] = field(default_factory=list)
     _stored_registry_version: int = 0
 
@@ -121,6 +123,7 @@ class Application:
         self._stored_registry_version = version
 
     def __post_init__(self) -> None:
+        self.households = HouseholdData(self.store, self.evidence, self.clock, self.site.settings)
         self.reply_handler = ReplyHandler(
             store=self.store,
             payloads=self.payloads,
@@ -163,10 +166,7 @@ class Application:
         return process_lock(self.site.settings.evidence / ".round.lock")
 
     def start_round(self, plan: str, *, by: str, adhoc: AdhocSelection | None = None) -> Round:
-        """Begin a round in a thread of its own (as `run_round`); it has begun when this returns.
-
-        Raises UnknownPlan, RoundsPaused, NothingToVisit, and ProcessBusy when a round is under way.
-        """
+        """Begin a round in a thread of its own, and return it. Raises as `run_round`."""
         finish_by, name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
         with ExitStack() as lock:
             lock.enter_context(self.round_lock())

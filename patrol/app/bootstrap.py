@@ -7,6 +7,7 @@ and tried again with back-off, as long as the command may wait.
 
 import os
 import random
+import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,7 +27,6 @@ from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
-from patrol.app.picture_links import make_link_signer
 from patrol.app.town_service import handle_town_reply
 from patrol.cases.save_and_send import SendGate, queued_message_count
 from patrol.clock import SystemClock, TrustedClock, machine_boot
@@ -35,6 +35,7 @@ from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
+from patrol.domain.picture_link import LinkSigner
 from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.operations.metrics import Meters
@@ -50,6 +51,7 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.visit_judge import VisitJudge
 from patrol.settings import Settings, Site, load_site
+from patrol.settings.addresses import phone_base_url
 from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
@@ -73,6 +75,7 @@ log = structlog.get_logger(__name__)
 FIRST_WAIT_S: Final = 0.5
 MAX_WAIT_S: Final = 15.0
 OUTSIDE_REPLIES: Final = (handle_town_reply,)
+KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +105,8 @@ def build(
         _prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
-        monitor.store.add_observers(store_observers(integrations, meters, monitor.clock))
         watcher = RegistryWatcher(site, config_dir, load_site)
+        monitor.store.add_observers(store_observers(integrations, meters, monitor.clock, watcher))
         services = _shared_services(site, monitor, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample  # nosec B311
         guarded_visit, editing = _guarded_visit(services), _write_context(services)
         broker, follow = open_broker(site, stack)
@@ -136,6 +139,17 @@ def _prepare_process(settings: Settings) -> None:
     limit_opencv_threads()
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
+
+
+def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
+    """The signer of picture links; None without a console, or when its address is unknown."""
+    base = phone_base_url(settings)
+    if not base:
+        return None
+    with store.begin() as uow:
+        key = uow.picture_links.signing_key(secrets.token_bytes(KEY_BYTES))
+        uow.commit()
+    return LinkSigner(base_url=base, key=key, lasts=settings.integrations.links.lasts)
 
 
 def _open_store(

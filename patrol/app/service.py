@@ -42,6 +42,7 @@ REGISTRY_EVERY_S = 1.0
 ALARM_EVERY_S = 5.0
 PATROL_EVERY_S = 5.0
 RECHECK_EVERY_S = 1.0
+WITHDRAWAL_EVERY_S = 1.0
 # Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
 # waits 5 s for the broker; a recheck takes a visit's 20 s and its retry; a round beats each visit.
 RELAY_WITHIN_S = 120.0
@@ -199,6 +200,9 @@ def _jobs(
         every(ALARM_EVERY_S, "alarms", lambda: alarms.run_due(app.clock.now()), ALARM_WITHIN_S),
         every(PATROL_EVERY_S, "patrols", lambda: patrols.run_due(app.clock.now()), ALARM_WITHIN_S),
         every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
+        every(
+            WITHDRAWAL_EVERY_S, "withdrawals", app.households.remove_withdrawn, REGISTRY_WITHIN_S
+        ),
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),

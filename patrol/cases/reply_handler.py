@@ -11,6 +11,7 @@ progress on a case that nobody acknowledged is an acknowledgement, too. What an 
 notifies the next rung at once.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -132,6 +133,13 @@ def _is_same_report(case: Case, report: GroundReport, text: str, level: Level) -
     return place and case.note == text and list(Level).index(case.level) <= list(Level).index(level)
 
 
+def _kept_payload(payload: bytes) -> bytes:
+    """What a dead letter keeps: its beginning, up to a picture in it, raw or encoded."""
+    kept = payload[:MAX_PAYLOAD_KEPT_BYTES]
+    found = _PICTURE.search(kept)
+    return kept if found is None else kept[: found.start()] + b"[picture]"
+
+
 def topic_grid(topic: str) -> str:
     """The grid of an incoming message's topic; "" where it has none."""
     where = ReplyTopic.read(topic) or ReportTopic.read(topic)
@@ -143,6 +151,10 @@ SAME_REPORT_WITHIN: Final = timedelta(days=1)
 RECEIPTS: Final = (ReplyType.RECEIVED, ReplyType.OPENED)
 ANNOUNCING_EVENTS: Final = frozenset(
     event for event, effect in CASE_EFFECTS.items() if effect.announce is AnnounceEffect.ALWAYS
+)
+# JPEG, PNG, GIF and WebP by their first bytes, as they are or in base64.
+_PICTURE: Final = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8[79]a|RIFF....WEBP|/9j/|iVBORw0|R0lGOD|UklGR", re.DOTALL
 )
 MAX_PAYLOAD_KEPT_BYTES = 4096  # of a dead letter's payload
 
@@ -340,7 +352,7 @@ class ReplyHandler:
             at=now,
             topic=topic.encode("utf-8", "replace").decode()[:512],
             reason=refused.text,
-            payload=payload[:MAX_PAYLOAD_KEPT_BYTES],
+            payload=_kept_payload(payload),
             size_bytes=len(payload),
         )
         with self.store.begin() as uow:

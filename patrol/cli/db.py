@@ -1,10 +1,12 @@
-"""The store: `patrol db upgrade|check` (migrations, consistency), `patrol backup` and `restore`.
+"""The store: `patrol db upgrade|check|sweep` (tables, consistency, retention), `backup`, `restore`.
 
 A backup is the database and its pictures in one checked file.
 """
 
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,9 +15,20 @@ from patrol.cli.options import AsJson, operator
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
 from patrol.cli.site import cleaning_up_on_signals, database_of, site_of, store_of, trusted_now
 from patrol.clock import SystemClock
+from patrol.households.withdrawal_journal import replay_withdrawals
 from patrol.operations import backup as backups
 from patrol.operations.backup import Manifest
+from patrol.pictures import (
+    FilePictureStore,
+    find_loose_files,
+    remove_withdrawn,
+    sweep_pictures,
+)
+from patrol.settings import Site
 from patrol.store import StoreUnavailable
+
+SWEEP_EVERY: Final = timedelta(days=1)  # the service's; a younger file is its business
+MAX_FILES_NAMED: Final = 20
 
 
 def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -34,7 +47,9 @@ def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None
 
 def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     """检查数据库自身的一致性。 Check the database: totals, references, histories, log hashes."""
-    wrong = [str(line) for line in store.check(database_of(site_of(context)))]
+    site = site_of(context)
+    wrong = [str(line) for line in store.check(database_of(site))]
+    wrong += _loose_file_problems(site)
     if as_json:
         print_json({"ok": not wrong, "problems": wrong})
     elif not wrong:
@@ -43,6 +58,44 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
         for line in wrong:
             print_err(line)
     if wrong:
+        raise typer.Exit(FAILED)
+
+
+def _loose_file_problems(site: Site) -> list[str]:
+    """Files with pictures that nothing names, and that the sweep should have deleted."""
+    if not site.settings.evidence.is_dir():
+        return []
+    evidence = FilePictureStore(site.settings.evidence, only_read=True)
+    with store_of(site) as opened:
+        loose = find_loose_files(opened, evidence, SystemClock().now() - SWEEP_EVERY)
+    return [
+        f"{file.path}: no row names this file -> the shift supervisor: run `patrol db sweep`"
+        for file in loose[:MAX_FILES_NAMED]
+    ]
+
+
+def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """立即清扫:删除每一处到期的画面。 Delete what is due now, in every place with pictures."""
+    site = site_of(context)
+    retention, evidence = site.settings.retention, FilePictureStore(site.settings.evidence)
+    with store_of(site) as opened:
+        with opened.begin() as uow:
+            now = trusted_now(uow)
+            uow.registry.sync(site.registry, now)
+            uow.commit()
+        swept = sweep_pictures(
+            opened, evidence, now,
+            most_bytes=retention.evidence_mb << 20 if retention.evidence_mb else None,
+            reference_kept=timedelta(days=retention.reference_days),
+        )  # fmt: skip
+    if as_json:
+        print_json(asdict(swept))
+    else:
+        console().print(
+            f"已删除 deleted: 照片 pictures {swept.deleted} · 参考 references {swept.references}"
+            f" · 无登记 loose files {swept.loose} · 未能删除 failed {swept.failed}"
+        )
+    if swept.failed:
         raise typer.Exit(FAILED)
 
 
@@ -106,11 +159,30 @@ def restore(
         restored = backups.restore(
             url=database_of(site), evidence=settings.evidence, site=settings.site.id, file=file
         )
+    _remove_withdrawn_since(site, restored.manifest)
     _print_manifest(file, restored.manifest, as_json=as_json, problems=restored.problems)
     for problem in restored.problems:
         print_err(problem)
     if restored.problems:
         raise typer.Exit(FAILED)
+
+
+def _remove_withdrawn_since(site: Site, manifest: Manifest) -> None:
+    """Delete again what households withdrew after the backup was made."""
+    evidence = FilePictureStore(site.settings.evidence)
+    made_at = datetime.fromisoformat(manifest.made_at)
+    with store_of(site) as opened:
+        with opened.begin() as uow:
+            now = trusted_now(uow)
+            uow.registry.sync(site.registry, now)
+            again = replay_withdrawals(uow, evidence.root, since=made_at, now=now)
+            for camera in again:
+                uow.access.append(
+                    at=now, who=operator(""), what="consent withdrawn", camera=camera,
+                    why="patrol restore: withdrawn after the backup was made",
+                )  # fmt: skip
+            uow.commit()
+        remove_withdrawn(opened, evidence, now)
 
 
 def _print_manifest(

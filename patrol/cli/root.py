@@ -138,6 +138,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "consent:who_looked",
         "谁看过:某点位(或某农户全部点位)的调用登记,新的在前。 Who looked at a household's cameras.",
     ),
+    "household": Verb(
+        "household:show_household",
+        "农户告知单:存有什么、到何时、谁看过、为什么;可打印。 What is held, who looked; to print.",
+    ),
     "db upgrade": Verb(
         "db:upgrade_database",
         "升级数据库结构。 Bring the tables to this version; nothing happens when they are.",
@@ -145,6 +149,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     "db check": Verb(
         "db:check_database",
         "检查数据库自身的一致性。 Check the database: totals, references, histories, log hashes.",
+    ),
+    "db sweep": Verb(
+        "db:sweep_database",
+        "立即清扫:删除每一处到期的画面。 Delete what is due now, in every place with pictures.",
     ),
     "models install": Verb(
         "models:install_models",
@@ -165,6 +173,17 @@ VERBS: Final[Mapping[str, Verb]] = {
     "consent withdraw": Verb(
         "consent:withdraw_consent",
         "农户撤回同意:一秒内不再连接。 Withdraw: not connected to from now on.",
+    ),
+    "consent pause": Verb(
+        "consent:pause_consent",
+        "农户暂停:到时自动恢复。 Not connected to until then; goes on by itself.",
+    ),
+    "consent resume": Verb(
+        "consent:resume_consent", "提前结束暂停。 End a household's pause before its time."
+    ),
+    "consent hours": Verb(
+        "consent:set_consent_hours",
+        "只在农户同意的时段巡查。 Connected to at these hours alone; `any`: at every hour again.",
     ),
     "consent restore": Verb(
         "consent:restore_consent",

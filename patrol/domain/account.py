@@ -61,6 +61,7 @@ class Permission(StrEnum):
     TROUBLES = auto()  # the maintenance queue
     CAMERAS = auto()  # the registry
     AREAS = auto()  # draw what may be seen, and accept what is normal there
+    CONSENT = auto()  # enter what a household says: withdrawal, pause, hours; print its slip
     LIVE = auto()  # look through a camera now, for a finding, a case or a round
     REGISTRY = auto()  # download cameras.csv, and upload it changed
     GRID = auto()
@@ -75,7 +76,7 @@ _ROLE, _MAY = AccountRole, Permission
 _OPERATOR_PERMISSIONS: Final = frozenset(
     {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.PATROL, _MAY.REVIEW, _MAY.FILE_FINDING,
      _MAY.CASES, _MAY.MOVE_CASES, _MAY.TAG_CASES, _MAY.HAND_OFF, _MAY.BROADCAST, _MAY.MEETINGS,
-     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE}
+     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE, _MAY.CONSENT}
 )  # fmt: skip
 PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
     _ROLE.OPERATOR: _OPERATOR_PERMISSIONS,
@@ -228,6 +229,7 @@ API_KEY_PREFIX: Final = "patrol_"
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
     "findings:file", "rounds:work", "cases:move", "meetings:read",
+    "consents:change",
 )  # fmt: skip
 
 

@@ -6,9 +6,8 @@ Incoming payloads are read in reply_parser.py.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
@@ -21,6 +20,7 @@ from patrol.domain.observation import Subject
 from patrol.domain.outage import Outage, OutageGroup
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.picture_link import LinkSigner
+from patrol.domain.private_text import PrivateTextMask
 from patrol.domain.registry import Registry
 from patrol.domain.timestamps import rfc3339
 from patrol.messaging.topics import (
@@ -40,8 +40,6 @@ DISCLAIMER: Final = (
 )
 MAINTAINERS_KEY: Final = "-equipment"  # ends the key of the message to a grid's maintainer
 MAX_NOTE_CHARACTERS: Final = 500  # a leader reads it on a telephone
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
-_DEVICE = re.compile(r"(?<![0-9])[0-9]{14}([0-9]{6})(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +52,9 @@ class PayloadBuilder:
     centre_phone: str = ""
     site_name: str = ""
     link_signer: LinkSigner | None = None  # None: no picture links
-    _households: frozenset[str] = field(init=False, repr=False, default=frozenset())
 
     def __post_init__(self) -> None:
         status_topic(self.site)  # raises at once for a site that cannot be part of a topic
-        refs = {c.household_ref for c in self.registry.cameras.values() if c.household_ref}
-        object.__setattr__(self, "_households", frozenset(refs))
 
     def case_messages(self, case: Case, now: datetime) -> Sequence[OutboxMessage]:
         """The case for each grid that it was published to; empty (cleared) once it has ended.
@@ -141,11 +136,11 @@ class PayloadBuilder:
 
     def scrub(self, free_text: str) -> str:
         """Free text without addresses, full camera numbers and household references."""
-        text = _DEVICE.sub(r"…\1", _URL.sub("[…]", free_text))
-        for token in self._households:
-            if token in text:
-                text = text.replace(token, "[…]")
-        return text[:MAX_NOTE_CHARACTERS]
+        return PrivateTextMask(self.registry)(free_text)[:MAX_NOTE_CHARACTERS]
+
+    def masked_parts(self, free_text: str) -> list[str]:
+        """What `scrub` would mask, as it was written: for a warning at entry."""
+        return PrivateTextMask(self.registry).parts(free_text)
 
     def _case_message(self, case: Case, grid: GridCode, now: datetime) -> OutboxMessage:
         body = b"" if not case.is_open else encode_payload(self._case_body(case, grid, now))

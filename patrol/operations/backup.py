@@ -32,7 +32,7 @@ from patrol.files import (
     remove_abandoned_folders,
     scratch_folder,
 )
-from patrol.pictures import FilePictureStore, PictureDamaged
+from patrol.pictures import RESTORE_FOLDER, FilePictureStore, PictureDamaged
 from patrol.store import check
 from patrol.store.copy import (
     DatabaseCopy,
@@ -43,10 +43,10 @@ from patrol.store.copy import (
 )
 
 BACKUP_FORMAT: Final = 1
+RESTORE_SCRATCH: Final = RESTORE_FOLDER  # below the pictures
 MANIFEST, MANIFEST_HASH = "manifest.json", "manifest.sha256"
 _CHUNK: Final = 1 << 20
 BACKUP_SCRATCH: Final = ".patrol-backup-"  # beside the backup: the copy, and the file so far
-RESTORE_SCRATCH: Final = ".restore-"  # below the pictures
 
 
 class BackupDamaged(BadInput):

@@ -5,7 +5,7 @@ and only the web pages show it, to a person, with an entry in the access log.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,6 +23,10 @@ from patrol.domain.supervision import OverdueCase
 from patrol.domain.timestamps import rfc3339_or_none
 
 JsonObject = dict[str, Any]
+Mask = Callable[[str], str]
+TYPED_FIELDS: Final = frozenset(
+    {"answer", "note", "place", "reason", "text", "why"}
+)  # free text of people
 CASE_TOPIC_GRID: Final = re.compile(r"/grid/([^/]+)/case/")
 
 
@@ -116,6 +120,19 @@ def broadcast_document(one: Broadcast) -> JsonObject:
         "played_at": rfc3339_or_none(one.played_at),
         "problem": one.problem,
     }
+
+
+def masked_document(document: JsonObject, mask: Mask) -> JsonObject:
+    """A document as it leaves the centre: what people typed in it is masked, also in its parts."""
+
+    def masked(name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return mask(value) if name in TYPED_FIELDS else value
+        if isinstance(value, list):
+            return [masked(name, one) for one in value]
+        return masked_document(value, mask) if isinstance(value, dict) else value
+
+    return {name: masked(name, value) for name, value in document.items()}
 
 
 def message_document(message: OutboxMessage) -> JsonObject:

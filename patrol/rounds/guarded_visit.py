@@ -1,21 +1,22 @@
 """The consent-guarded visit: a camera is connected to with consent only, and only while it lasts.
 
-`ConsentGate` holds which cameras may be visited now: the registry on disk, the withdrawals in the
-store, and a pause of all rounds. `ConsentGuard` makes every visit to a registered camera: the round
-executor's, the rechecks' (`GuardedVisit`), a person's live view. It asks the gate before it
-connects, reads the gate anew every `CONSENT_POLL_S` while visits are under way, ends a visit within
-a second of a withdrawal, and drops undecoded what it had received. Nothing here writes to the
-store.
+`ConsentGate` holds which cameras may be visited now: the registry on disk, the withdrawals, pauses
+and hours in the store, and a pause of all rounds. `ConsentGuard` makes every visit to a registered
+camera: the round executor's, the rechecks' (`GuardedVisit`), a person's live view. It asks the gate
+before it connects, reads the gate anew every `CONSENT_POLL_S` while visits are under way, ends a
+visit within a second of a withdrawal, and drops undecoded what it had received. Nothing here writes
+to the store.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from patrol.domain.camera import Camera, Refusal, visit_refusal
+from patrol.domain.camera import Camera, Refusal
+from patrol.domain.consent import NO_TERMS, ConsentTerms, visit_refusal
 from patrol.domain.ids import CameraId
 from patrol.domain.schedule import Stoppage, pause_at
 from patrol.ports import CameraClient, Clock
@@ -40,14 +41,14 @@ class ConsentGate:
     cameras: Callable[[], Mapping[CameraId, Camera]]  # the registry as last read
     refresh_cameras: Callable[[], None]  # reads the registry again if its files changed
     pause: Stoppage | None = None  # of all rounds
-    _withdrawn: frozenset[CameraId] = field(default_factory=frozenset)
+    _terms: ConsentTerms = NO_TERMS
 
     def refresh(self) -> None:
-        """Read registry, withdrawals and pauses again; blocks. Raises what the store raises."""
+        """Read registry, consent terms and pauses again; blocks. Raises what the store raises."""
         self.refresh_cameras()
         now = self.clock.now()
         with self.store.begin_read() as uow:
-            self._withdrawn = uow.consents.withdrawn()
+            self._terms = uow.consents.terms(now)
             self.pause = pause_at(uow.stoppages.active(now), now)
 
     def permitted_camera(self, camera_id: CameraId) -> Camera | Refusal:
@@ -55,8 +56,8 @@ class ConsentGate:
         camera = self.cameras().get(camera_id)
         if camera is None:
             return Refusal.CONSENT_WITHDRAWN  # it left the registry
-        today = self.clock.now().astimezone(self.zone).date()
-        return visit_refusal(camera, today, self._withdrawn) or camera
+        local = self.clock.now().astimezone(self.zone)
+        return visit_refusal(camera, local, self._terms) or camera
 
     def refusal_of(self, camera_id: CameraId) -> Refusal | None:
         """The reason not to connect, or None; reads neither file nor store."""

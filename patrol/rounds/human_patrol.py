@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from patrol.domain.camera import Camera, Priority, visit_refusal
+from patrol.domain.camera import Camera, Priority
+from patrol.domain.consent import visit_refusal
 from patrol.domain.finding import FindingState
 from patrol.domain.human_patrol import (
     CameraCheck,
@@ -50,11 +51,11 @@ def plan_patrol(
     last_day = day if plan.finish_by > plan.start else day + timedelta(days=1)
     finish_by = datetime.combine(last_day, plan.finish_by, zone).astimezone(UTC)
     ident = f"{day:%Y%m%d}-{plan.name}-h"
-    withdrawn = uow.consents.withdrawn()
+    terms = uow.consents.terms(now)
     allowed = {
         camera.id
         for camera in registry.cameras.values()
-        if visit_refusal(camera, day, withdrawn) is None
+        if visit_refusal(camera, start.astimezone(zone), terms) is None
     }
     views = person_views(uow, now)
     chosen = [_cameras_of(one, registry, views) for one in plan.checkpoints]

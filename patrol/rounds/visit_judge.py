@@ -52,6 +52,7 @@ class JudgedVisit:
     visit: Visit
     observations: tuple[Observation, ...] = ()
     memories: MemoryBlobs = field(default_factory=dict)
+    sampled_at: datetime | None = None  # when the newest picture in the memories was learned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,7 @@ class VisitJudge:
             visit=self._visit(camera, start, sample, judgement, stored),
             observations=observations,
             memories=judgement.memories,
+            sampled_at=judgement.sampled_at,
         )
 
     def _log_discarded(self, camera: CameraId, judgement: VisitJudgement) -> None:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from patrol.domain.consent import RetentionDays
 from patrol.domain.health import HealthPolicy
 from patrol.domain.human_patrol import HumanPatrolPlan
 from patrol.domain.observation import FindingRules
@@ -131,11 +132,20 @@ class RetentionSettings(SettingsSection):
 
     sample_days: int = Field(default=7, ge=1, le=365)  # an ordinary visit that showed nothing
     evidence_days: int = Field(default=180, ge=1, le=3650)  # what a finding or a case stands on
+    # After its newest sample, where a camera is not visited any more or waits for a person.
+    reference_days: int = Field(default=180, ge=1, le=3650)
     # Of all pictures; beyond it the oldest samples are deleted early.
     evidence_mb: int | None = Field(default=None, ge=100, le=100_000_000)
     # Reports look back a year for when a case was pushed. Never less than what the relay publishes
     # again to a broker that lost everything (90 days).
     message_days: int = Field(default=400, ge=100, le=3650)
+
+    @property
+    def days(self) -> RetentionDays:
+        """How long pictures and references are kept."""
+        return RetentionDays(
+            sample=self.sample_days, evidence=self.evidence_days, reference=self.reference_days
+        )
 
 
 class ReviewSettings(SettingsSection):

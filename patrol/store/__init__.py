@@ -1,7 +1,7 @@
 """The store: every row the product remembers, by a repository for each table family.
 
 SQLite in one file by default, PostgreSQL where there is one; the same tests pass on both. No
-password, no camera's address and no picture is ever in a row.
+password and no camera's address is ever in a row. Where pixels lie, pixel_places.py says.
 """
 
 from collections.abc import Iterator

@@ -289,8 +289,8 @@ class FindingRepository:
         """Those marked unsure whose camera was not visited again yet; oldest decision first."""
         f = findings.c
         unseen = f.state == FindingState.UNSURE, f.again_at.is_(None), FINDING_WAITING
-        unseen += (f.camera != "",)  # a call named no camera: there is nothing to visit
-        oldest = select(findings).where(*unseen).order_by(f.decided_at, f.id).limit(limit)
+        called = f.camera == ""  # a call named no camera: there is nothing to visit
+        oldest = select(findings).where(*unseen, ~called).order_by(f.decided_at, f.id).limit(limit)
         return [_finding_from_row(row) for row in self._db.all(oldest)]
 
     def confirmed_since(self, since: datetime, *, limit: int = 1000) -> Sequence[Finding]:

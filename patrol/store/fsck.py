@@ -3,9 +3,10 @@
 Reads raw rows, not domain classes: a row that no class can hold must be named, not raised. A store
 is consistent after any kill; a problem found here is a breach of that. Checked: rounds balance,
 findings and cases point to each other, histories replay through the state table to where their case
-stands, pictures are indexed or in the deletion ledger, messages and their leases are legal, the
-newest message of each topic shows its case as it stands, chained logs hold, and no column holds a
-URL with credentials. Each problem says who has to act.
+stands, pictures are indexed or in the deletion ledger, no place holds pixels of a household that
+withdrew or of a camera that is gone, messages and their leases are legal, the newest message of
+each topic shows its case as it stands, chained logs hold, and no column holds a URL with
+credentials. Each problem says who has to act.
 """
 
 import json
@@ -28,8 +29,9 @@ from patrol.domain.shift_handover import HandoverAction
 from patrol.store import open_store
 from patrol.store.access_log import ACCESS_CHAIN, AccessLogRepository, HashChain, first_broken_line
 from patrol.store.column_types import CleanText, UtcTime
+from patrol.store.deletion_ledger import DELETION_CHAIN, deletion_fields
 from patrol.store.engine import StoreUnavailable
-from patrol.store.pictures import DELETION_CHAIN, deletion_fields
+from patrol.store.pixels import PixelRepository
 from patrol.store.schema import (
     OPEN_CASE,
     Plain,
@@ -51,10 +53,12 @@ from streams.url_secrets import has_credentials
 
 DATABASE_ADMIN: Final = "the database's administrator: restore the last backup"
 SOFTWARE_MAINTAINER: Final = "the maintainer: report it with this line"
+SWEEP: Final = "the shift supervisor: run `patrol db sweep`, and see why `patrol run` did not"
 AUDITOR: Final = "the auditor: someone changed rows by hand"
 
 
 _STUCK: Final = timedelta(hours=1)  # the relay has sent later messages all that time
+_RETIRED_FOR: Final = timedelta(days=2)
 _PER_TABLE: Final = 20  # lines of one kind: enough to see what it is
 _SEEN_OUTCOMES: Final = (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
 _NEWEST_PER_TOPIC: Final = (
@@ -215,6 +219,28 @@ def check_pictures(db: Transaction) -> Iterator[StoreProblem]:
         )
     for row in db.all(select(pictures.c.sha256).where(nameless)):
         yield StoreProblem(where=f"picture {row.sha256}", what="indexed without purpose or size")
+
+
+def check_pixels(db: Transaction) -> Iterator[StoreProblem]:
+    """No place of the register holds pixels of a household that withdrew, or of a retired camera.
+
+    The nightly sweep has two days for a camera that left the registry.
+    """
+    for camera in PixelRepository(db).kept_of_withdrawn():
+        yield StoreProblem(
+            where=f"camera {camera}",
+            what="its household withdrew, and its pictures or references are kept",
+            whose=SWEEP,
+        )
+    newest = db.scalar(select(func.max(visits.c.finished_at)))
+    if newest is None:
+        return
+    for camera in PixelRepository(db).kept_of_retired(newest - _RETIRED_FOR):
+        yield StoreProblem(
+            where=f"camera {camera}",
+            what="it left the registry, and its pictures or references are kept",
+            whose=SWEEP,
+        )
 
 
 def check_messages(db: Transaction) -> Iterator[StoreProblem]:
@@ -394,6 +420,7 @@ CHECKS: Final[tuple[Callable[[Transaction], Iterator[StoreProblem]], ...]] = (
     check_findings,
     check_cases,
     check_pictures,
+    check_pixels,
     check_messages,
     check_announced,
     check_logs,

@@ -7,34 +7,45 @@ what was deleted and when; links are signed with a key that the site makes once.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Executable, bindparam, case, exists, func, select
 
-from patrol.domain.access_log import utc_microseconds_text
-from patrol.domain.ids import CaseId, GridCode, PictureId
+from patrol.domain.ids import CameraId, CaseId, GridCode, PictureId
 from patrol.domain.picture_link import LinkUse
-from patrol.domain.round import SAMPLE_PURPOSE, SPACE_NEEDED, StoredPicture
+from patrol.domain.round import (
+    CAMERA_RETIRED,
+    CONSENT_ENDED,
+    SAMPLE_PURPOSE,
+    SPACE_NEEDED,
+    StoredPicture,
+)
 from patrol.store.access_log import HashChain
 from patrol.store.column_types import UtcTime
+from patrol.store.deletion_ledger import DELETION_CHAIN, DeletionLedger
+from patrol.store.pixels import without_consent
 from patrol.store.rows import RowMapper
-from patrol.store.schema import deletions, pictures
+from patrol.store.schema import pictures
 from patrol.store.schema_people import picture_openings
 from patrol.store.site_keys import SiteKeyRepository
 from patrol.store.transaction import Insert, Transaction
 
 PICTURE_LINK_KEY = "picture_links"
-DELETION_CHAIN = "deletions"
 STORED_PICTURES = RowMapper(StoredPicture)  # in `pictures` and in `visit_pictures`
 _LINK_USES = RowMapper(LinkUse)
 _ONE = select(pictures).where(pictures.c.id == bindparam("this"))
 _UNTIL = bindparam("until", type_=UtcTime)
 _KEEP = (
     pictures.update()
-    .where(pictures.c.id == bindparam("this"))
+    .where(
+        pictures.c.id == bindparam("this"),
+        pictures.c.purpose.not_like(f"%{CONSENT_ENDED}"),
+        pictures.c.purpose.not_like(f"%{CAMERA_RETIRED}"),
+    )
     .values(
         purpose=bindparam("what_for"),
         delete_after=case(
@@ -74,11 +85,25 @@ class PictureLinkRepository:
 
 
 def index_pictures(db: Transaction, stored: Sequence[StoredPicture]) -> None:
-    """Insert pictures into the index; of one twice, the longer life and its purpose stay."""
+    """Insert pictures into the index; of one twice, the longer life and its purpose stay.
+
+    Those of a household that withdrew meanwhile are due at once.
+    """
     if not stored:
         return
-    rows = [{"id": picture.id, **STORED_PICTURES.to_row(picture)} for picture in stored]
+    ended = without_consent(db, {picture.camera for picture in stored})
+    rows = [
+        {"id": picture.id, **STORED_PICTURES.to_row(_as_ended(picture, ended))}
+        for picture in stored
+    ]
     db.run(_indexing(db.insert), rows)
+
+
+def _as_ended(picture: StoredPicture, ended: Collection[CameraId]) -> StoredPicture:
+    if picture.camera not in ended:
+        return picture
+    purpose = f"{picture.purpose}{CONSENT_ENDED}"
+    return replace(picture, delete_after=picture.taken_at, purpose=purpose)
 
 
 @cache  # one for each dialect
@@ -118,7 +143,7 @@ class PictureRepository:
     def keep(self, picture: PictureId, *, purpose: str, until: datetime) -> bool:
         """Extend a picture's life and change its purpose, as evidence of a case; never shortens it.
 
-        False: no such picture is stored (any more).
+        False: no such picture is stored (any more), or it goes with the household's consent.
         """
         row = {"this": picture, "until": until, "what_for": purpose}
         return self._db.changed(_KEEP, row) == 1
@@ -159,9 +184,17 @@ class PictureRepository:
         living = counted.where(pictures.c.delete_after > now).group_by(pictures.c.sha256)
         return Counter({row.sha256: row.pictures for row in self._db.all(living.having(several))})
 
-    def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
-        """Pictures whose time is over, the longest expired first."""
+    def deletions_recorded(self) -> int:
+        """How many lines the ledger has; a reader's copy of a picture is stale when it grew."""
+        return HashChain(self._db, DELETION_CHAIN).read_head()[0]
+
+    def expired(
+        self, now: datetime, *, limit: int = 500, camera: CameraId | None = None
+    ) -> Sequence[StoredPicture]:
+        """Pictures whose time is over (of one camera), the longest expired first."""
         due = select(pictures).where(pictures.c.delete_after <= now)
+        if camera is not None:
+            due = due.where(pictures.c.camera == camera)
         oldest = due.order_by(pictures.c.delete_after, pictures.c.id).limit(limit)
         return [STORED_PICTURES.from_row(row) for row in self._db.all(oldest)]
 
@@ -170,10 +203,7 @@ class PictureRepository:
         row = self._db.first(self._db.locked(_ONE), {"this": picture})
         if row is None:
             return
-        chain = HashChain(self._db, DELETION_CHAIN)
-        number, previous = chain.head()
         line = {
-            "number": number + 1,
             "sha256": row.sha256,
             "camera": row.camera,
             "taken_at": row.taken_at,
@@ -181,19 +211,5 @@ class PictureRepository:
             "due_at": row.delete_after,
             "deleted_at": now,
         }
-        link = chain.extend(number + 1, previous, *deletion_fields(line))
-        self._db.add(deletions, [{**line, "previous": previous, "hash": link}])
+        DeletionLedger(self._db).add(line)
         self._db.run(_DELETE, {"this": picture})
-
-
-def deletion_fields(line: Mapping[str, Any]) -> tuple[str | int | None, ...]:
-    """What the hash of a ledger line covers, number first."""
-    return (
-        line["number"],
-        line["sha256"],
-        line["camera"],
-        utc_microseconds_text(line["taken_at"]),
-        line["purpose"],
-        utc_microseconds_text(line["due_at"]),
-        utc_microseconds_text(line["deleted_at"]),
-    )

@@ -1,8 +1,8 @@
 """The tables of the console, of messages, of cameras and of the shift; one metadata with schema.py.
 
 Console: accounts, sessions, claims, API keys, photos. Messages: outbox, inbox, dead letters.
-Cameras: health, consent withdrawals, the registry's snapshot, memories. Shift: stoppages, the
-maintenance queue, hand-overs. People's secrets lie here only as hashes.
+Cameras: health, consent and its terms, household links, the registry's snapshot, memories. Shift:
+stoppages, the maintenance queue, hand-overs. People's secrets lie here only as hashes.
 """
 
 from sqlalchemy import (
@@ -179,6 +179,32 @@ withdrawals = Table(
     Index("uq_withdrawals_standing", "camera", unique=True, **where("restored_at IS NULL")),
     sqlite_autoincrement=True,
 )
+consent_terms = Table(  # what households set beside cameras.csv: pauses, hours
+    "consent_terms",
+    metadata,
+    numbered(),
+    Column("camera", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("hours", Plain),
+    Column("until", UtcTime),
+    Column("set_at", UtcTime, nullable=False),
+    Column("set_by", CleanText, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("ended_by", CleanText),
+    Index("uq_consent_terms_standing", "camera", "kind", unique=True, **where("ended_at IS NULL")),
+    sqlite_autoincrement=True,
+)
+household_links = Table(  # a household's own page, one camera each
+    "household_links",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("camera", Text, nullable=False),
+    Column("made_at", UtcTime, nullable=False),
+    Column("made_by", CleanText, nullable=False),
+    Column("revoked_at", UtcTime),
+    Column("revoked_by", CleanText),
+    Index("uq_household_links_standing", "camera", unique=True, **where("revoked_at IS NULL")),
+)
 BY_A_PERSON = "who NOT IN ('patrol', 'rules')"  # domain.ranking.NO_PERSON
 access_log = Table(
     "access_log",
@@ -208,6 +234,7 @@ memories = Table(
     Column("light", Text, primary_key=True),
     Column("blob", LargeBinary, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
+    Column("sampled_at", UtcTime),  # when its newest picture was learned; NULL: unknown
 )
 sequences = Table(
     "sequences",

@@ -22,20 +22,27 @@ from patrol.store.accounts import (
 )
 from patrol.store.cameras import (
     CameraMemoryRepository,
-    ConsentRepository,
     HealthRepository,
     RegistryRepository,
 )
 from patrol.store.cases import CaseRepository
 from patrol.store.change_marks import ChangeTokens
+from patrol.store.consents import ConsentRepository, HouseholdLinkRepository
 from patrol.store.deliveries import DeliveryRepository
-from patrol.store.engine import BUSY_TIMEOUT_S, StoreUnavailable, connect, redacted_url
+from patrol.store.engine import (
+    BUSY_TIMEOUT_S,
+    StoreUnavailable,
+    connect,
+    erase_journal,
+    redacted_url,
+)
 from patrol.store.findings import FindingRepository, SuppressionRepository
 from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
 from patrol.store.human_patrols import HumanPatrolRepository
 from patrol.store.machine_clock import ClockRepository
 from patrol.store.messages import InboxRepository, OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
+from patrol.store.pixels import PixelRepository
 from patrol.store.rounds import RoundRepository
 from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
 from patrol.store.site_keys import SiteKeyRepository
@@ -80,7 +87,9 @@ class UnitOfWork:
     health = _LazyRepository(HealthRepository)
     consents = _LazyRepository(ConsentRepository)
     access = _LazyRepository(AccessLogRepository)
+    household_links = _LazyRepository(HouseholdLinkRepository)
     pictures = _LazyRepository(PictureRepository)
+    pixels = _LazyRepository(PixelRepository)
     site_keys = _LazyRepository(SiteKeyRepository)
     picture_links = _LazyRepository(PictureLinkRepository)
     memories = _LazyRepository(CameraMemoryRepository)
@@ -192,6 +201,18 @@ class Store:
             yield
         finally:
             self._one_writer.release()
+
+    def erase_free_space(self, *, all_of_it: bool = False) -> bool:
+        """Leave no deleted row's bytes in SQLite's files; False: a reader is in the way, try again.
+
+        Rows are overwritten when they are deleted (engine.py); here the journal's copies of them
+        go. `all_of_it`: also free pages that an older version left, by writing the file anew.
+        PostgreSQL's VACUUM does this by itself.
+        """
+        if self._one_writer is None:
+            return True
+        with self._queue():
+            return erase_journal(self._engine, rewrite=all_of_it)
 
     def close_idle(self) -> None:
         """Close every idle connection, with its cache; the next unit of work opens another."""

@@ -89,6 +89,7 @@ def judge_visit(
         faults=(*quality.faults, *([SCENE_SHIFT] if scene and scene.moved else [])),
         readings=_readings(quality, scene),
         memories={light: after.to_bytes()} if after is not memory else {},
+        sampled_at=after.scene.sampled_at if after.scene else None,
         learned=after.history is not memory.history,
         best=seen[0] if seen else 0,
         discarded_memory=memory.discarded_reason,

@@ -84,6 +84,7 @@ class VisitJudgement:
     faults: tuple[str, ...]  # picture faults by name, scene_shift among them
     readings: Mapping[str, float]  # gauge → number, for the visit's row
     memories: Mapping[Light, bytes]  # only those that changed
+    sampled_at: datetime | None = None  # when the newest picture in them was learned
     learned: bool  # this visit became part of the camera's normal
     best: int  # index of the picture that shows it
     discarded_memory: str = ""  # why a stored memory of this light could not be read

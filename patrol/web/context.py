@@ -5,7 +5,7 @@ right.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Header
@@ -16,8 +16,11 @@ from starlette.responses import Response
 from patrol.app import Application
 from patrol.cases.request_keys import RequestKey
 from patrol.domain.account import Permission
+from patrol.domain.household_link import HouseholdLinkSigner
 from patrol.domain.round import PatrolPlan
 from patrol.domain.schedule import Calendar
+from patrol.households.links import household_link_signer
+from patrol.settings.addresses import phone_base_url
 from patrol.settings.site_settings import ConsoleSettings, SiteInfo
 from patrol.web.access_logger import AccessLogger
 from patrol.web.assets import InstalledAssets
@@ -26,6 +29,7 @@ from patrol.web.change_feed import ChangeFeed
 from patrol.web.errors import error_document
 from patrol.web.i18n import Translator
 from patrol.web.live_frames import LiveFrames
+from patrol.web.rate_limit import HouseholdLimits
 from patrol.web.rendering import PageRenderer, wants_html
 from patrol.web.thumbnails import ContactSheets, Thumbnails
 
@@ -43,12 +47,17 @@ class WebContext:
     thumbnails: Thumbnails
     contact_sheets: ContactSheets
     live_frames: LiveFrames
+    household_links: HouseholdLinkSigner
+    household_limits: HouseholdLimits = field(default_factory=HouseholdLimits)
     assets: InstalledAssets
 
     @classmethod
     def build(cls, app: Application, console: ConsoleSettings) -> "WebContext":
         """Make the parts of one server; its threads run from `start` on."""
         assets, thumbnails = InstalledAssets(console.assets), Thumbnails(app.evidence)
+        contact_sheets, live_frames = ContactSheets(thumbnails), LiveFrames()
+        caches = (thumbnails.forget, contact_sheets.forget, live_frames.forget)
+        app.households.picture_caches += caches
         return cls(
             app=app,
             console=console,
@@ -57,8 +66,9 @@ class WebContext:
             access_logger=AccessLogger(app.store, app.clock),
             change_feed=ChangeFeed(app.store, app.clock.now),
             thumbnails=thumbnails,
-            contact_sheets=ContactSheets(thumbnails),
-            live_frames=LiveFrames(),
+            live_frames=live_frames,
+            contact_sheets=contact_sheets,
+            household_links=household_link_signer(app.store, phone_base_url(app.site.settings)),
             assets=assets,
         )
 
@@ -193,6 +203,7 @@ MayViewSystem = Annotated[CurrentUser, Depends(RequirePermission(Permission.SYST
 MayViewCameras = Annotated[CurrentUser, Depends(RequirePermission(Permission.CAMERAS))]
 MayDrawAreas = Annotated[CurrentUser, Depends(RequirePermission(Permission.AREAS))]
 MayViewLive = Annotated[CurrentUser, Depends(RequirePermission(Permission.LIVE))]
+MayChangeConsent = Annotated[CurrentUser, Depends(RequirePermission(Permission.CONSENT))]
 MayChangeRegistry = Annotated[CurrentUser, Depends(RequirePermission(Permission.REGISTRY))]
 MayViewGrid = Annotated[CurrentUser, Depends(RequirePermission(Permission.GRID))]
 MayViewReports = Annotated[CurrentUser, Depends(RequirePermission(Permission.REPORTS))]

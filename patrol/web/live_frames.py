@@ -61,6 +61,11 @@ class LiveFrames:
                 for digest in [d for d, frame in frames.items() if frame.camera == camera]:
                     del frames[digest]
 
+    def forget(self) -> None:
+        """Drop every frame: a household's pictures were deleted."""
+        with self._lock:
+            self._by_session.clear()
+
     def _forget_old(self, now: datetime) -> None:
         for session, frames in list(self._by_session.items()):
             for digest in [d for d, frame in frames.items() if now - frame.sent_at > KEPT_FOR]:

@@ -19,6 +19,8 @@ SHORT_MODULES = {
     "patrol/domain/backoff.py": "the one exponential back-off, used by five packages",
     "patrol/store/migrations/env.py": "Alembic's entry, where Alembic looks for it",
     "patrol/bench/brokers.py": "the brokers that two benchmarks start",
+    "patrol/households/qr_code.py": "QR codes of invitations and of slips",
+    "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
 }
 
 

@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
+from patrol.households.qr_code import qr_code_rows
 from patrol.settings.site_settings import ConsoleSettings
-from patrol.web.pages.accounts import qr_code_rows
 from patrol.web.server import serve
 from patrol.web.signed_links import (
     INVITATION_VALID_FOR,

@@ -80,6 +80,12 @@ class Message(Document):
     acknowledged: str | None
 
 
+class ConfirmedCase(Case):
+    """A case just opened, and what of its note is masked before it goes to phones."""
+
+    warnings: list[str] = Field(default_factory=list)
+
+
 class CaseAndMessages(Case):
     """A case with its messages and their receipts."""
 
@@ -168,6 +174,31 @@ class Camera(Document):
     lon: float | None
     lat: float | None
     health: Health
+
+
+class CameraConsent(Document):
+    """What stands for a camera beside the registry's consent."""
+
+    camera: str
+    withdrawn: bool
+    withdrawn_at: str | None
+    paused_until: str | None
+    hours: str | None
+
+
+class ConsentChange(BaseModel):
+    """A change of a consent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["withdraw", "restore", "pause", "resume", "hours"]
+    until: str = Field(
+        default="", max_length=25, description="Of a pause: 2026-11-22T18:00 or 2026-11-22."
+    )
+    hours: str = Field(
+        default="", max_length=80, description="08:00-12:00,14:00-18:00; empty: at any hour."
+    )
+    why: str = Field(default="", max_length=200)
 
 
 class Report(Document):

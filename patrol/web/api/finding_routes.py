@@ -28,6 +28,7 @@ from patrol.web.api.routes import (
     Offset,
     RequireScope,
     decided_by,
+    masked,
 )
 from patrol.web.errors import InvalidRequest, translate_errors
 
@@ -57,8 +58,8 @@ def file_finding(
         filed = FindingService(app).file(
             wanted, by=decided_by(key), target=FilingTarget(form.to), phoned=form.phoned
         )
-    case = filed.case and case_document(filed.case)
-    return {"finding": finding_document(filed.finding), "case": case}
+    case = filed.case and masked(app, case_document(filed.case))
+    return {"finding": masked(app, finding_document(filed.finding)), "case": case}
 
 
 @router.get("/findings/decided", response_model=list[documents.Finding],
@@ -77,7 +78,7 @@ def decided_findings(  # noqa: PLR0917  each is a filter of the query
     with app.store.begin_read() as uow:
         answer.headers[TOTAL_HEADER] = str(uow.findings.count_decided(wanted))
         found = uow.findings.decided(wanted, limit=limit, offset=offset)
-    return [finding_document(one) for one in found]
+    return [masked(app, finding_document(one)) for one in found]
 
 
 def decided_filter(app: App, *, by: str, day: str, text: str) -> DecidedFilter:
@@ -118,7 +119,7 @@ def undo_decision(
         undone = FindingService(app).undo(
             finding_id, by=decided_by(key), may_undo_others=False, note=form.note
         )
-    return finding_document(undone)
+    return masked(app, finding_document(undone))
 
 
 @router.get("/rounds/{round_id}/duty", response_model=list[town_documents.RoundDuty],

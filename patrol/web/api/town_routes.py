@@ -30,7 +30,7 @@ from patrol.reports.meeting import (
 )
 from patrol.reports.meeting_files import pack_document
 from patrol.web.api import documents, town_documents
-from patrol.web.api.routes import BEARER, App, Limit, RequireScope, decided_by
+from patrol.web.api.routes import BEARER, App, Limit, RequireScope, decided_by, masked
 from patrol.web.context import public
 from patrol.web.errors import ResourceNotFound, translate_errors
 
@@ -60,21 +60,25 @@ def supervise(app: App, case_id: str, form: town_documents.Supervise, key: Move)
         changed = TownService(app).supervise(
             case_id, by=decided_by(key), why=form.why, hours=form.hours
         )
-    return case_document(changed)
+    return masked(app, case_document(changed))
 
 
 @router.post("/cases/{case_id}/urge", response_model=documents.Case)
 def urge(app: App, case_id: str, form: town_documents.Urge, key: Move) -> JsonObject:
     """Tell the person whose move it is again."""
     with translate_errors(f"case {case_id}"):
-        return case_document(TownService(app).urge(case_id, by=decided_by(key), why=form.why))
+        return masked(
+            app, case_document(TownService(app).urge(case_id, by=decided_by(key), why=form.why))
+        )
 
 
 @router.put("/cases/{case_id}/tags", response_model=documents.Case)
 def tag_case(app: App, case_id: str, form: town_documents.Tags, key: Move) -> JsonObject:
     """Give a case exactly these tags."""
     with translate_errors(f"case {case_id}"):
-        return case_document(TownService(app).tag(case_id, form.tags, by=decided_by(key)))
+        return masked(
+            app, case_document(TownService(app).tag(case_id, form.tags, by=decided_by(key)))
+        )
 
 
 @router.put("/grids/{grid}/tags", response_model=town_documents.GridTags)
@@ -94,7 +98,7 @@ def tag_grid(app: App, grid: str, form: town_documents.Tags, key: Move) -> JsonO
 def hand_offs(app: App, limit: Limit = 100) -> list[JsonObject]:
     """Hand-offs, the newest first."""
     with app.store.begin_read() as uow:
-        return [hand_off_document(one) for one in uow.hand_offs.list(limit=limit)]
+        return [masked(app, hand_off_document(one)) for one in uow.hand_offs.list(limit=limit)]
 
 
 @router.post(
@@ -104,7 +108,7 @@ def hand_off(app: App, case_id: str, form: town_documents.GiveCase, key: Move) -
     """Hand a case to a department; it goes out by the department's channel."""
     with translate_errors(f"case {case_id}"):
         given = TownService(app).hand_off(case_id, form.recipient, by=decided_by(key), why=form.why)
-    return hand_off_document(given)
+    return masked(app, hand_off_document(given))
 
 
 @router.get(
@@ -115,7 +119,7 @@ def broadcasts(app: App, case_id: str) -> list[JsonObject]:
     """The broadcasts of a case, the oldest first."""
     with app.store.begin_read() as uow, translate_errors(f"case {case_id}"):
         case = uow.cases.get(CaseId(case_id))
-        return [broadcast_document(one) for one in uow.broadcasts.of_case(case.id)]
+        return [masked(app, broadcast_document(one)) for one in uow.broadcasts.of_case(case.id)]
 
 
 @router.post(
@@ -130,7 +134,7 @@ def ask_broadcast(
             case_id, by=decided_by(key), template=form.template, text=form.text,
             speaker=form.speaker,
         )  # fmt: skip
-    return broadcast_document(asked)
+    return masked(app, broadcast_document(asked))
 
 
 @router.get(

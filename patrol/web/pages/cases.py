@@ -85,6 +85,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         stored = {one: uow.pictures.get(one) for one in (case.before, case.after) if one}
         names = {account.name: account.shown_as for account in uow.accounts.all()}
     viewed_for = f"case:{case.id}"
+    shown = context.app.payloads.scrub if user.is_outside_centre else str
     return {
         "case": case,
         "card": case_card(case, user, registry),
@@ -93,7 +94,11 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         "spot": map_spot(case, registry),
         "limits": _limits(case, user),
         "ladder": _ladder(case, registry),
-        "timeline": _timeline(case, messages, names, registry, t),
+        "note": shown(case.note),
+        "timeline": [
+            {**line, "note": shown(line["note"])}
+            for line in _timeline(case, messages, names, registry, t)
+        ],
         "before": _picture_of(user, case.before, stored, viewed_for),
         "after": _picture_of(user, case.after, stored, viewed_for),
         "photos": [

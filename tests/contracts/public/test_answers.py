@@ -27,7 +27,10 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
         ["models", "list"], ["assets", "list"], ["db", "check"], ["db", "upgrade"],
         ["probe", "rtsp://127.0.0.1:9/nobody"], ["dismiss", "F000537", "--reason", "shadow", *BY],
         ["unsure", "F000042", *BY], ["phoned", "C20261130-0007", "--note", "已电话", *BY],
+        ["consent", "resume", CAMERA, *BY], ["consent", "hours", CAMERA, "08:00-18:00", *BY],
+        ["household", CAMERA, *BY], ["consent", "hours", CAMERA, "any", *BY],
         ["consent", "withdraw", CAMERA, *BY], ["consent", "restore", CAMERA, *BY],
+        ["db", "sweep"],
         ["key", "add", "second", "--scope", "cases:read", *BY],
         ["user", "add", "anna", "--duty", "operator", "--password-stdin", *BY],
         [
@@ -66,6 +69,7 @@ NOT_RUN = {
     "assets install": "downloads", "models install": "downloads",
     "bench alerts": "minutes", "bench capture": "minutes", "bench console": "minutes",
     "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
+    "consent pause": "ends on a day of this year; answers as `consent resume`",
     "demo": "minutes", "eval": "minutes",
 }  # fmt: skip
 
