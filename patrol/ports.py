@@ -107,8 +107,11 @@ class PictureStoreFull(Failed):
 class PictureStore(Protocol):
     """Pictures named by their content."""
 
-    def put(self, jpeg: bytes) -> Sha256:
-        """Store it durably; the same bytes twice are one file. Raises PictureStoreFull."""
+    def put(self, jpeg: bytes, *, until: datetime | None = None) -> Sha256:
+        """Store it durably; the same bytes twice are one file. Raises PictureStoreFull.
+
+        `until`: when it falls due; where files are encrypted, the key of that day does it.
+        """
 
     def get(self, sha256: Sha256) -> bytes:
         """The bytes, checked against their name. Raises KeyError when there is none."""

@@ -30,6 +30,8 @@ DEFAULT_PORTS: Final = {
     "http": 80,
     "https": 443,
 }
+# Stands for a password that lies sealed elsewhere; no server has it, as NUL is in no password.
+SEALED_PASSWORD: Final = "\0sealed"  # noqa: S105  a mark, no password
 LOCAL_SCHEMES: Final = frozenset({"file"})
 TLS_SCHEMES: Final = frozenset({"rtsps", "rtmps", "https"})
 
@@ -83,6 +85,11 @@ class StreamAddress:
             user=unquote(parts.user),
             password=unquote(parts.password),
         )
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether its password is still sealed, so that it cannot be visited."""
+        return self.password == SEALED_PASSWORD
 
     @property
     def authority(self) -> str:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import av.error
 
 from streams.address import StreamAddress
+from streams.tls import CAMERA_TLS, tls_problem
 
 PLAYLIST_START: Final = b"#EXTM3U"
 MAX_PLAYLIST_BYTES: Final = 1024 * 1024  # a window of six hours is 400 kB
@@ -60,13 +61,10 @@ class BoundedHttp:
         if self.address.user:
             base = f"{self.address.scheme}://{self.address.authority}/"
             passwords.add_password(None, base, self.address.user, self.address.password)
-        context = ssl.create_default_context()
-        # As libav does: cameras and recorders have certificates that they made themselves.
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         self._opener = urllib.request.OpenerDirector()
         for handler in (  # not build_opener: it adds ftp, file, and the environment's proxies
             urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(context=context),
+            urllib.request.HTTPSHandler(context=CAMERA_TLS.context()),
             urllib.request.HTTPBasicAuthHandler(passwords),
             urllib.request.HTTPDigestAuthHandler(passwords),
             urllib.request.HTTPCookieProcessor(),  # platforms keep their sessions in one
@@ -114,6 +112,8 @@ class BoundedHttp:
             raise kind(0, f"server returned {exc.code}") from None
         except URLError as exc:
             reason = exc.reason
+            if isinstance(reason, ssl.SSLError):
+                raise av.error.InvalidDataError(0, tls_problem(reason)) from None
             raise reason if isinstance(reason, OSError) else OSError("no answer") from None
         except (HTTPException, ValueError) as exc:
             raise av.error.InvalidDataError(0, f"no HTTP answer ({type(exc).__name__})") from None

@@ -39,6 +39,11 @@ class StreamCameraClient:
 
     async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
         """Make one visit. Raises StreamError, and only StreamError (cancellation apart)."""
+        if address.is_sealed:
+            raise BadAddress(
+                "its password is sealed, and the store has none for this host and port; give it by"
+                " `patrol credentials set`"
+            )
         if address.scheme == "rtsp":
             return await self._rtsp(address, options)
         if address.scheme in {"http", "https"} and not http_snapshot.is_stream(address):
@@ -85,7 +90,7 @@ class StreamCameraClient:
         start_s = asyncio.get_running_loop().time()
         for _ in range(1 + MAX_REDIRECTS):
             over_udp = over_udp or address.scheme == "rtspu"
-            if not address.user:
+            if not address.user and address.scheme != "rtsps":  # the relay verifies certificates
                 return await libav.capture_with_libav(
                     address, options, self._now, over_udp=over_udp
                 )

@@ -40,6 +40,7 @@ from streams.rtsp.digest_auth import DigestAuthenticator, authenticator_for
 from streams.rtsp.message import printable, read_retry_after
 from streams.sampling import FrameSampler, freshness_by_bits
 from streams.tcp_connect import connect_tcp
+from streams.tls import CAMERA_TLS, tls_problem
 from streams.worker_thread import run_in_thread
 
 MAX_REDIRECTS: Final = 3
@@ -205,11 +206,11 @@ class _SnapshotClient:
         try:
             connection.sock.settimeout(timeout_s)
             if at.scheme == "https":
-                context = ssl.create_default_context()
+                context = CAMERA_TLS.context()
                 connection.sock = context.wrap_socket(connection.sock, server_hostname=at.host)
         except ssl.SSLError as exc:
             connection.close()
-            raise Unreadable(f"{at.authority}: TLS failed ({exc.reason})") from None
+            raise Unreadable(f"{at.authority}: {tls_problem(exc)}") from None
         except OSError as exc:
             connection.close()
             raise Unreachable(f"{at.authority}: {os_error_text(exc)}") from None

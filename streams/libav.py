@@ -51,6 +51,7 @@ from streams.picture_limits import DECODE_GATE
 from streams.rtsp.depacketizer import START_CODE, CodecFormat, NalRole
 from streams.rtsp.session import CODEC_FORMATS
 from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s
+from streams.tls import CAMERA_TLS
 from streams.worker_thread import run_in_thread
 
 _TO_ANNEX_B: Final = {Codec.H264: "h264_mp4toannexb", Codec.H265: "hevc_mp4toannexb"}
@@ -378,7 +379,8 @@ def _demuxer_options(address: StreamAddress, *, over_udp: bool) -> dict[str, str
         # libav's own connection is of no use to a demuxer that is given files of ours.
         bounded = {"http_persistent": "0"} if _reads_bounded(address) else {}
         formats = _FORMATS if bounded else _FORMATS.removeprefix("hls,")
-        return {"format_whitelist": formats, "analyzeduration": "1000000", **bounded}
+        tls = CAMERA_TLS.libav_options() if address.scheme == "rtmps" else {}
+        return {"format_whitelist": formats, "analyzeduration": "1000000", **bounded, **tls}
     return {
         "rtsp_transport": "udp" if over_udp else "tcp",
         "allowed_media_types": "video",

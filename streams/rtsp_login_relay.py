@@ -38,6 +38,7 @@ from streams.rtsp.message import (
     write_request,
 )
 from streams.tcp_connect import connect_tcp
+from streams.tls import CAMERA_TLS, tls_problem
 
 _LOOPBACK: Final = "127.0.0.1"
 _UNAUTHORIZED: Final = 401
@@ -106,10 +107,7 @@ class RtspLoginRelay:
         address, context = self._address, None
         sock = await connect_tcp(address, self._connect_timeout_s)
         if address.scheme in TLS_SCHEMES:
-            # As libav does: cameras' certificates are their own, signed by nobody.
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+            context = CAMERA_TLS.context()
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 return await asyncio.open_connection(
@@ -120,7 +118,7 @@ class RtspLoginRelay:
                 )
         except ssl.SSLError as exc:
             sock.close()
-            raise Unreadable(f"{address.authority}: TLS failed ({exc.reason})") from None
+            raise Unreadable(f"{address.authority}: {tls_problem(exc)}") from None
         except OSError as exc:  # TimeoutError among them
             sock.close()
             raise Unreachable(f"{address.authority}: {os_error_text(exc)}") from None

@@ -321,12 +321,12 @@ class Application:
         self._relays.append(relay)
         return relay
 
-    def handle_reply(self, topic: str, payload: bytes) -> ReplyResult:
+    def handle_reply(self, topic: str, payload: bytes, *, sender: str = "") -> ReplyResult:
         """Apply one reply or report, from MQTT or from the phone page, in one transaction.
 
-        Raises StoreUnavailable, StoreFull: the message must not be acknowledged.
+        `sender`: whom our session proves. Raises StoreUnavailable, StoreFull: do not acknowledge.
         """
-        return self.reply_handler.handle(topic, payload, self.clock.now())
+        return self.reply_handler.handle(topic, payload, self.clock.now(), sender=sender)
 
     @property
     def reply_session(self) -> ReplySession:

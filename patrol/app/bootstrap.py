@@ -8,10 +8,9 @@ and tried again with back-off, as long as the command may wait.
 import os
 import random
 import secrets
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -21,22 +20,22 @@ import structlog
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
+from patrol.administration.sealed_streams import SealedSiteLoader, with_store_passwords
 from patrol.allocator import limit_arenas
 from patrol.app.application import Application
 from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
+from patrol.app.store_opening import StartupWait, adopt_site_key, open_site_store
 from patrol.app.town_service import handle_town_reply
 from patrol.cases.save_and_send import SendGate, queued_message_count
-from patrol.clock import SystemClock, TrustedClock, machine_boot
-from patrol.domain.backoff import backoff
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
-from patrol.logs import LastReason
+from patrol.encryption import SiteKey
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
@@ -52,16 +51,10 @@ from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.visit_judge import VisitJudge
 from patrol.settings import Settings, Site, load_site
 from patrol.settings.addresses import phone_base_url
-from patrol.settings.site_paths import check_old_places
+from patrol.settings.site_keys import day_keys
 from patrol.store import (
     Store,
-    StoreOutdated,
-    StoreReadOnly,
-    StoreUnavailable,
     UnitOfWork,
-    needs_upgrade,
-    open_store,
-    upgrade,
 )
 from patrol.vision.mask import limit_opencv_threads
 from patrol.vision.quality import QualityThresholds
@@ -69,21 +62,12 @@ from patrol.vision.types import VisionThresholds
 from streams.capture import StreamCameraClient
 from streams.model import VisitOptions
 from streams.picture_limits import DECODE_GATE, MEGAPIXEL
+from streams.tls import CAMERA_TLS
 
 log = structlog.get_logger(__name__)
 
-FIRST_WAIT_S: Final = 0.5
-MAX_WAIT_S: Final = 15.0
 OUTSIDE_REPLIES: Final = (handle_town_reply,)
 KEY_BYTES: Final = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartupWait:
-    """How long to wait for the database at start, and the event that ends the waiting early."""
-
-    limit_s: float  # `patrol round`: a minute; `patrol run`: for ever
-    stop: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
@@ -96,7 +80,7 @@ def build(
     startup_wait: StartupWait | None = None,
     create_store: bool = True,
 ) -> Iterator[Application]:
-    """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
+    """The application of a site, open for the block. Raises StoreUnavailable, KeyProblem.
 
     `clock`: the machine's, watched for steps. `create_store`: make or upgrade the database.
     `startup_wait`: for an unreachable database. `config_dir`: whose files' changes are followed.
@@ -104,10 +88,10 @@ def build(
     with ExitStack() as stack:
         _prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
-        monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
-        watcher = RegistryWatcher(site, config_dir, load_site)
+        monitor = open_site_store(stack, site, clock, startup_wait, create=create_store)
+        site, watcher, site_key = _unlocked_site(site, monitor.store, config_dir)
         monitor.store.add_observers(store_observers(integrations, meters, monitor.clock, watcher))
-        services = _shared_services(site, monitor, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample  # nosec B311
+        services = _shared_services(site, monitor, watcher, site_key, rng)
         guarded_visit, editing = _guarded_visit(services), _write_context(services)
         broker, follow = open_broker(site, stack)
         yield Application(
@@ -134,9 +118,20 @@ def build(
         )
 
 
+def _unlocked_site(
+    site: Site, store: Store, config_dir: Path | None
+) -> tuple[Site, RegistryWatcher, SiteKey]:
+    """The site with the passwords that its store has sealed, now and whenever it is read again."""
+    site_key = adopt_site_key(store, site.settings)
+    opened = with_store_passwords(site, store)
+    watcher = RegistryWatcher(opened, config_dir, SealedSiteLoader(store, load_site))
+    return opened, watcher, site_key
+
+
 def _prepare_process(settings: Settings) -> None:
     limit_arenas()
     limit_opencv_threads()
+    CAMERA_TLS.configure(verify=settings.camera_tls.verify, ca_file=settings.camera_tls.ca_file)
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
 
@@ -150,52 +145,6 @@ def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
         key = uow.picture_links.signing_key(secrets.token_bytes(KEY_BYTES))
         uow.commit()
     return LinkSigner(base_url=base, key=key, lasts=settings.integrations.links.lasts)
-
-
-def _open_store(
-    stack: ExitStack,
-    site: Site,
-    clock: Clock | None,
-    startup_wait: StartupWait | None,
-    *,
-    create: bool,
-) -> ClockMonitor:
-    """The store with its copy of the registry brought up to date, and the clock from its record."""
-    machine = clock or SystemClock()
-    check_old_places(site, Path.cwd())
-    store = _open_with_retry(stack, site.settings.database, machine, startup_wait, create=create)
-    with store.begin_read() as uow:
-        before = uow.clock.get()
-    seen = before.seen if before else None
-    trusted = TrustedClock(machine, seen=seen, boot=machine_boot())
-    with store.begin() as uow:
-        uow.registry.sync(site.registry, trusted.now())
-        uow.commit()
-    return ClockMonitor.start(store, trusted, before)
-
-
-def _open_with_retry(
-    stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None, *, create: bool
-) -> Store:
-    """The store, with `create` made or upgraded. Raises StoreUnavailable when the time is up."""
-    deadline_s = clock.monotonic_s() + (startup_wait.limit_s if startup_wait else 0.0)
-    failures = 0
-    last_problem = LastReason()
-    while True:
-        try:
-            if create and needs_upgrade(url):
-                upgrade(url)
-            return stack.enter_context(open_store(url))
-        except (StoreOutdated, StoreReadOnly):
-            raise
-        except StoreUnavailable as exc:
-            failures += 1
-            wait_s = backoff(failures, FIRST_WAIT_S, MAX_WAIT_S)
-            left_s = deadline_s - clock.monotonic_s()
-            if startup_wait is None or left_s <= 0 or startup_wait.stop.wait(min(wait_s, left_s)):
-                raise
-            if last_problem.changes_to(str(exc)):
-                log.warning("the database cannot be reached, trying again", reason=str(exc))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,10 +167,15 @@ class _SharedServices:
 
 
 def _shared_services(
-    site: Site, monitor: ClockMonitor, watcher: RegistryWatcher, rng: random.Random
+    site: Site,
+    monitor: ClockMonitor,
+    watcher: RegistryWatcher,
+    site_key: SiteKey,
+    rng: random.Random | None,
 ) -> _SharedServices:
-    store, clock = monitor.store, monitor.clock
-    evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
+    clock, store, detectors = monitor.clock, monitor.store, open_detectors(site)
+    keys = day_keys(site.settings, site_key)
+    evidence = FilePictureStore(site.settings.evidence, keys=keys)
     return _SharedServices(
         site=site,
         clock=clock,
@@ -233,7 +187,7 @@ def _shared_services(
         visitor=StreamCameraClient(now=clock.now),
         judge=_visit_judge(site.settings, store, evidence, detectors, clock),
         link_slots=SharedLinkSlots(site.settings.limits.per_link),
-        rng=rng,
+        rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample  # nosec B311
         evidence=evidence,
         detectors=detectors,
     )

@@ -15,6 +15,7 @@ from functools import partial
 
 import structlog
 
+from patrol.app.anchors import publish_anchor
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.finding_service import new_review_alarms
@@ -50,6 +51,8 @@ ESCALATE_WITHIN_S = 60.0
 REGISTRY_WITHIN_S = 60.0
 ALARM_WITHIN_S = 120.0
 RECHECK_WITHIN_S = 300.0
+ANCHOR_EVERY_S = 60.0
+ANCHOR_WITHIN_S = 600.0
 ROUND_WITHIN_S = 600.0
 # One turn of a job is stuck after so long: the service ends itself, and systemd starts it again.
 LADDER_STUCK_AFTER_S = 300.0  # a turn writes for seconds, and the shortest silence is five minutes
@@ -200,6 +203,7 @@ def _jobs(
         every(ALARM_EVERY_S, "alarms", lambda: alarms.run_due(app.clock.now()), ALARM_WITHIN_S),
         every(PATROL_EVERY_S, "patrols", lambda: patrols.run_due(app.clock.now()), ALARM_WITHIN_S),
         every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
+        every(ANCHOR_EVERY_S, "anchors", lambda: publish_anchor(app), ANCHOR_WITHIN_S),
         every(
             WITHDRAWAL_EVERY_S, "withdrawals", app.households.remove_withdrawn, REGISTRY_WITHIN_S
         ),

@@ -19,7 +19,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from patrol.cli.options import AsJson
+from patrol.cli.options import AsJson, By
 from patrol.cli.output import (
     BAD_INPUT,
     FAILED,
@@ -29,6 +29,7 @@ from patrol.cli.output import (
     print_err,
     print_json,
 )
+from patrol.cli.probe_consent import ProbeGate
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.domain.labels import (
@@ -125,7 +126,21 @@ SLOW_KEY_FRAME_S: Final = 8.0  # as the quality gauges judge it
 CLOCK_OFF_S: Final = 60.0
 
 
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
+]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read it from stdin.")
+]
+ProbeReason = Annotated[
+    str,
+    typer.Option("--reason", help="登记点位未同意时的事由,记入登记。 Logged, with the household."),
+]
+
+
 def probe(
+    context: typer.Context,
     url: Annotated[
         str, typer.Argument(metavar="URL", help="rtsp://… http(s)://… 或文件 or a file.")
     ],
@@ -134,17 +149,14 @@ def probe(
         Path | None,
         typer.Option("--save", metavar="FILE", help="把画面存成 .jpg/.png。 Keep the picture."),
     ] = None,
-    password_file: Annotated[
-        Path | None,
-        typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
-    ] = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read it from stdin.")
-    ] = False,
+    password_file: PasswordFile = None,
+    password_stdin: PasswordStdin = False,
     timeout_s: Annotated[
         float,
         typer.Option("--timeout", metavar="S", min=1, max=600, help="最多等几秒。 Longest wait."),
     ] = 20.0,
+    reason: ProbeReason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
@@ -155,19 +167,24 @@ def probe(
     except BadAddress as exc:
         _report_failure("", exc, as_json=as_json)
         raise typer.Exit(BAD_INPUT) from exc
-    try:
-        sample, pictures = asyncio.run(_visit(address, timeout_s))
-    except StreamError as exc:
-        _report_failure(str(address), exc, as_json=as_json)
-        raise typer.Exit(FAILED) from exc
+    ProbeGate(context).check(address, reason=reason, by=by)
+    sample, pictures = _visited(address, timeout_s, as_json=as_json)
     report = _quality_report(pictures, sample)
     if save is not None:
         _save(pictures[-1], save)
     document = probe_document(address, sample, report, save)
-    if as_json:
-        print_json(document)
-        return
-    print_probe(document)
+    (print_json if as_json else print_probe)(document)
+
+
+def _visited(
+    address: StreamAddress, timeout_s: float, *, as_json: bool
+) -> tuple[Sample, list[Picture]]:
+    """The visit, or its failure printed. Raises typer.Exit."""
+    try:
+        return asyncio.run(_visit(address, timeout_s))
+    except StreamError as exc:
+        _report_failure(str(address), exc, as_json=as_json)
+        raise typer.Exit(FAILED) from exc
 
 
 def _check_save(save: Path | None) -> None:

@@ -269,6 +269,7 @@ def _request_document(case: Case) -> dict[str, Any]:
     document = request and {
         "wish": str(request.kind),
         "by": request.by,
+        **({"claimed": request.claimed} if request.claimed else {}),
         "at": rfc3339_or_none(request.at),
         "why": request.why,
         "hours": request.span_s / 3600,

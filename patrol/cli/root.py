@@ -119,6 +119,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "health:list_troubles",
         "运维队列(IV 级时限)。 The maintenance queue, on the clock of level IV.",
     ),
+    "retention": Verb(
+        "hold:show_retention",
+        "各类数据留多久、依据、现有多少。 Each class: how long, why so long, and what there is.",
+    ),
     "clock": Verb(
         "clock:show_clock",
         "本机时钟是否可信;accept 由人确认。 What is believed of the clock; accept confirms it.",
@@ -264,6 +268,46 @@ VERBS: Final[Mapping[str, Verb]] = {
     "handover list": Verb(
         "handover:list_signatures", "历次签字,最近在前。 Signatures, newest first."
     ),
+    "audit verify": Verb(
+        "audit:verify",
+        "核验登记链与锚点。 Prove the logs against the heads that were published.",
+    ),
+    "audit head": Verb(
+        "audit:show_head",
+        "各登记链此刻的链头,可抄存于外。 The head of each log now, to be kept outside.",
+    ),
+    "hold add": Verb(
+        "hold:add_hold",
+        "证据保全:有文号、有事由,期间不删除。 Hold deletion by order, with its reference.",
+    ),
+    "hold end": Verb(
+        "hold:finish_hold",
+        "解除保全,写明原因。 End a hold; what is due goes at the next sweep.",
+    ),
+    "hold list": Verb(
+        "hold:list_holds",
+        "现有保全:对象、文号、事由、何人何时。 What is held, by which order, and since when.",
+    ),
+    "keys show": Verb(
+        "keys:show_keys",
+        "站点密钥、各日密钥、未加密照片。 Where the key lies, day keys, plain pictures.",
+    ),
+    "keys renew": Verb(
+        "keys:renew",
+        "加密旧照片,销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over.",
+    ),
+    "credentials list": Verb(
+        "keys:list_credentials",
+        "哪些口令已封存,哪些仍为明文。 Which are sealed, which stand in the file.",
+    ),
+    "credentials seal": Verb(
+        "keys:seal",
+        "把点位表中的口令移入库内封存。 Move passwords of cameras.csv into the store.",
+    ),
+    "credentials set": Verb(
+        "keys:set_credential",
+        "为一路码流封存口令。 Seal one stream's password: asked for, or from a file.",
+    ),
     "suppress revoke": Verb(
         "queue:revoke_suppression",
         "撤销抑制:下一轮起照常提出。 Take one back: proposed again from the next round on.",
@@ -290,6 +334,10 @@ GROUPS: Final[Mapping[str, str]] = {
     "deliveries": "待发与暂缓。 What waits, and why.",
     "maintenance": "维护窗口。 Maintenance: not planned, not missed.",
     "handover": "交接班。 Hand-over, signed by both.",
+    "audit": "登记链与锚点。 The chained logs and their anchors.",
+    "hold": "证据保全。 Legal holds.",
+    "keys": "站点密钥与照片密钥。 The site's key and the pictures'.",
+    "credentials": "码流口令。 Passwords of streams.",
     "suppress": "抑制。 Suppressions.",
     "assets": "地图与图表脚本。 Scripts of map and charts.",
     **TOWN_GROUPS,

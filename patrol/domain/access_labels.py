@@ -34,6 +34,10 @@ HELD_PURPOSES: Final[Labels] = {  # of what is held of a household
     "ground": ("现场照片", "photo from the ground"),
 }
 ACCESS_ACTIONS: Final[Labels] = {  # of the access log
+    "probe": ("试看", "probed"),
+    "seal_password": ("封存码流口令", "sealed a stream's password"),
+    "set_hold": ("证据保全", "set a legal hold"),
+    "end_hold": ("解除保全", "ended a legal hold"),
     "view_picture": ("查看画面", "viewed a picture"),
     "view_thumbnail": ("查看缩略图", "viewed a thumbnail"),
     "view_reference": ("查看参考画面", "viewed the reference"),

@@ -245,6 +245,7 @@ class CaseEntry:
     what: CaseEvent
     note: str = ""
     state: CaseState = CaseState.DISPATCHED  # after it
+    claimed: str = ""  # who it is said to be, where only the payload says so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,3 +106,4 @@ class ApprovalRequest:
     at: datetime
     why: str
     span_s: float = 0.0  # of an extension, in counted time
+    claimed: str = ""  # as of a CaseEntry

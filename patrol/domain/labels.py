@@ -285,20 +285,18 @@ API_SCOPES: Final[Labels] = {
     "findings:read": ("读取线索", "Findings, waiting and decided."),
     "findings:decide": ("确认、排除线索", "Confirm and dismiss findings."),
     "cases:read": ("读取案件", "Cases with their histories."),
-    "cameras:read": (
-        "读取点位（不含地址与农户）",
-        "Cameras and their health, without addresses and households.",
-    ),
+    "cameras:read": ("读取点位（不含地址与农户）",
+                     "Cameras and their health, without addresses and households."),
     "reports:read": ("读取报表", "Reports with all figures."),
     "findings:file": ("上报人工发现", "File own findings."),
     "cases:move": ("督办、移交、标签", "Supervise, hand off and tag cases."),
     "meetings:read": ("读取会议材料", "Meeting packs."),
     "rounds:work": ("签到、移交与人工巡查", "Sign on to rounds, work human patrols."),
-    "consents:change": (
-        "变更农户同意：撤回、暂停、时段",
-        "Change a consent: withdraw, restore, pause, resume, hours.",
-    ),
-}
+    "holds:read": ("读取保全", "Legal holds."),
+    "holds:write": ("设定与解除保全", "Set and end legal holds."),
+    "consents:change": ("变更农户同意：撤回、暂停、时段",
+                        "Change a consent: withdraw, restore, pause, resume, hours."),
+}  # fmt: skip
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),
     "newer_picture": (

@@ -163,10 +163,12 @@ def _hold_document(hold: SendHold | None) -> JsonObject | None:
 
 
 def entry_document(entry: CaseEntry) -> JsonObject:
-    """One line of a case's history."""
+    """One line of a case's history; `claimed` only where a name is not proven."""
+    claimed = {"claimed": entry.claimed} if entry.claimed else {}
     return {
         "at": rfc3339_or_none(entry.at),
         "by": entry.by,
+        **claimed,
         "what": str(entry.what),
         "note": entry.note,
         "state": str(entry.state),

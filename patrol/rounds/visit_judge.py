@@ -130,15 +130,16 @@ class VisitJudge:
 
     def _store_one(self, camera: Camera, picture: Picture) -> StoredPicture:
         jpeg, (width_px, height_px) = self.encode(picture.bgr)
+        due_at = picture.taken_at + self.keep_for
         return StoredPicture(
-            sha256=self.evidence.put(jpeg),
+            sha256=self.evidence.put(jpeg, until=due_at),
             camera=camera.id,
             taken_at=picture.taken_at,
             width_px=width_px,
             height_px=height_px,
             bytes=len(jpeg),
             purpose="sample",
-            delete_after=picture.taken_at + self.keep_for,
+            delete_after=due_at,
         )
 
     def _visit(

@@ -210,6 +210,7 @@ findings = Table(
     Index(None, "found_at"),
     Index("ix_findings_decided_at", "decided_at", **where("decided_at IS NOT NULL")),
     Index("ix_findings_filed", "found_at", **where("origin = 'operator'")),
+    Index("ix_findings_case", "case", **where('"case" IS NOT NULL')),
 )
 OPEN_CASE = "state NOT IN ('closed', 'voided')"
 cases = Table(
@@ -262,4 +263,5 @@ case_entries = Table(
     Column("what", Text, nullable=False),
     Column("note", CleanText, nullable=False),
     Column("state", Text, nullable=False),
+    Column("claimed", CleanText, nullable=False, server_default=""),  # who it is said to be
 )

@@ -208,4 +208,8 @@ MayChangeRegistry = Annotated[CurrentUser, Depends(RequirePermission(Permission.
 MayViewGrid = Annotated[CurrentUser, Depends(RequirePermission(Permission.GRID))]
 MayViewReports = Annotated[CurrentUser, Depends(RequirePermission(Permission.REPORTS))]
 MayAudit = Annotated[CurrentUser, Depends(RequirePermission(Permission.AUDIT))]
+MayViewHolds = Annotated[
+    CurrentUser, Depends(RequirePermission(Permission.AUDIT, Permission.SETTLE))
+]
+MayHoldEvidence = Annotated[CurrentUser, Depends(RequirePermission(Permission.SETTLE))]
 MayManageAccounts = Annotated[CurrentUser, Depends(RequirePermission(Permission.ACCOUNTS))]

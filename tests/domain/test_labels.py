@@ -37,7 +37,13 @@ from streams.errors import StreamError
 from streams.model import Freshness, MediaClock, WallClock
 
 PATROL = Path(__file__).parents[2] / "patrol"
-LABEL_MODULES = {"labels.py", "object_labels.py", "stream_labels.py", "town_labels.py"}
+LABEL_MODULES = {
+    "access_labels.py",
+    "labels.py",
+    "object_labels.py",
+    "stream_labels.py",
+    "town_labels.py",
+}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 TEMPLATE_PAIR = re.compile(r"[\"'](\w+)[\"']\s*:\s*[\"'][^\"']*[\u4e00-\u9fff]")
 TABLES: dict[str, Labels] = {

@@ -192,8 +192,9 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "4: calender: unknown setting, did you mean 'calendar'?"),
         spoilt("site.yaml", "plans:", "office_section: {}\nplans:",
                "4: office_section: unknown setting, known: metrics, canary, webhooks, notify,"
-               " sending, links, site, database, evidence, models, objects, mqtt, plans, sampling,"
-               " limits, retention, quality, centre, console, office, calendar, health, review,"
+               " sending, links, site, database, evidence, models, objects, mqtt, plans,"
+               " production, impact_assessment, keys, backup, camera_tls, sampling, limits,"
+               " retention, quality, centre, console, office, calendar, health, review,"
                " verification"),
         spoilt("site.yaml", "plans:",
                "calendar: {holidays: [{name: a, form: 2027-02-06, until: 2027-02-08, skip: [x]}]}\n"

@@ -19,9 +19,41 @@ class CaseEvent(Document):
 
     at: str
     by: str
+    claimed: str | None = None  # a name that only the payload says
     what: str
     note: str
     state: str
+
+
+class HoldOrder(Document):
+    """An order under which nothing of a case or a camera is deleted."""
+
+    number: int
+    scope: str
+    subject: str
+    reference: str
+    reason: str
+    since: str
+    set_by: str
+    in_force: bool
+    ended_at: str | None
+    ended_by: str | None
+    ended_why: str | None
+
+
+class SetHold(BaseModel):
+    """What to hold, by which order and why."""
+
+    scope: Literal["case", "camera"]
+    subject: str = Field(max_length=64)
+    reference: str = Field(max_length=120)
+    reason: str = Field(max_length=500)
+
+
+class EndHold(BaseModel):
+    """Why the hold ends."""
+
+    reason: str = Field(max_length=500)
 
 
 class Held(Document):
@@ -215,6 +247,7 @@ class Report(Document):
     rows: list[dict[str, Any]]
     grids: list[dict[str, Any]]
     cameras: list[dict[str, Any]]
+    anchor: dict[str, dict[str, Any]]  # of a day: number and hash of each log's last line
 
 
 class Confirm(Document):

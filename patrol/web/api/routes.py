@@ -8,12 +8,14 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import HTTPBearer
 
+from patrol.administration.legal_holds import end_hold, hold_document, set_hold
 from patrol.app import Application
 from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, hash_api_secret
 from patrol.domain.consent import TermsAction, TermsChange, parse_hours, parse_until
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
 from patrol.domain.labels import bilingual
+from patrol.domain.legal_hold import HoldScope
 from patrol.domain.private_text import PrivateTextMask
 from patrol.domain.round import ADHOC
 from patrol.domain.timestamps import parse_day, parse_month
@@ -280,6 +282,50 @@ def report(app: App, kind: Literal["round", "day", "month"], period: str) -> dic
             return report_document(load_report(uow, heading, settings.calendar.all_plans, wanted))
         except KeyError:
             raise ResourceNotFound(f"round {period}") from None
+
+
+@router.get("/holds", response_model=list[documents.HoldOrder],
+            dependencies=[Depends(RequireScope("holds:read"))])  # fmt: skip
+def holds(app: App, every: Annotated[bool, Query(alias="all")] = False) -> list[JsonObject]:  # noqa: FBT002  a query's switch
+    """Legal holds in force, the newest first; with `all` those that were ended, too."""
+    with app.store.begin_read() as uow:
+        return [hold_document(one) for one in uow.holds.all(ended=every)]
+
+
+@router.post("/holds", response_model=documents.HoldOrder, status_code=201)
+def add_hold(
+    app: App,
+    form: documents.SetHold,
+    key: Annotated[ApiKey, Depends(RequireScope("holds:write"))],
+) -> JsonObject:
+    """Hold a case or a camera: nothing of it is deleted until a person ends it."""
+    with translate_errors(), app.store.begin() as uow:
+        hold = set_hold(
+            uow,
+            scope=HoldScope(form.scope),
+            subject=form.subject,
+            reference=form.reference,
+            reason=form.reason,
+            by=decided_by(key),
+            now=app.clock.now(),
+            cameras=app.registry.cameras.keys(),
+        )
+        uow.commit()
+    return hold_document(hold)
+
+
+@router.post("/holds/{number}/end", response_model=documents.HoldOrder)
+def finish_hold(
+    app: App,
+    number: int,
+    form: documents.EndHold,
+    key: Annotated[ApiKey, Depends(RequireScope("holds:write"))],
+) -> JsonObject:
+    """End a hold; 404 when none of this number is in force."""
+    with translate_errors(f"hold {number}"), app.store.begin() as uow:
+        hold = end_hold(uow, number, by=decided_by(key), why=form.reason, now=app.clock.now())
+        uow.commit()
+    return hold_document(hold)
 
 
 def masked(app: Application, document: JsonObject) -> JsonObject:

@@ -20,6 +20,7 @@ from patrol.web.pages import (
     extension,
     grid,
     hand_offs,
+    holds,
     household,
     human_patrols,
     leader,
@@ -70,6 +71,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         troubles,
         accounts,
         audit,
+        holds,
         suppressions,
         system,
     )

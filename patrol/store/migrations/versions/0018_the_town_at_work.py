@@ -9,7 +9,7 @@ from patrol.store.column_types import CleanText, UtcTime
 from patrol.store.schema import Number, Plain
 
 revision = "0018"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
