@@ -319,7 +319,7 @@ class Case:
     @property
     def last_sent_at(self) -> datetime:
         """When it was last sent to the ground: at its dispatch, or as a rework."""
-        again = (entry.at for entry in reversed(self.entries) if entry.what in RESTARTING_EVENTS)
+        again = (e.at for e in reversed(self.entries) if e.what in RESTARTING_EVENTS)
         return next(again, self.dispatched_at)
 
     def answer_due_at(self, limit: timedelta) -> datetime:
@@ -440,12 +440,11 @@ def _is_announced_again(before: Case, moved: Case, effect: AnnounceEffect) -> bo
         return moved.state is not before.state
     if effect is AnnounceEffect.UNLESS_HELD:
         return moved.hold is None
-    if effect is AnnounceEffect.IF_HELD_REPEAT:
-        hold = before.hold
-        return hold is not None and not hold.first and before.revision == hold.revision
+    if effect is AnnounceEffect.IF_HELD_REPEAT and (hold := before.hold) is not None:
+        return not hold.first and before.revision == hold.revision
     return effect is AnnounceEffect.ALWAYS
 
 
 def _without_pending_work(case: Case) -> Case:
-    ended = replace(case, ladder_due_at=None, recheck_due_at=None, request=None)
-    return replace(ended, suspension=None, hold=None)
+    done = replace(case, ladder_due_at=None, recheck_due_at=None, request=None, hold=None)
+    return replace(done, suspension=None)

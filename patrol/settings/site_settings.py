@@ -18,7 +18,6 @@ from pydantic import Field, model_validator
 
 from patrol.domain.consent import RetentionDays
 from patrol.domain.health import HealthPolicy
-from patrol.domain.human_patrol import HumanPatrolPlan
 from patrol.domain.observation import FindingRules
 from patrol.domain.office_hours import OfficeHours
 from patrol.domain.registry import Registry
@@ -47,7 +46,6 @@ from patrol.settings.site_integrations import (
     missing_file,
 )
 from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
-from patrol.settings.site_patrols import HumanPatrolSection
 from patrol.settings.site_town import ReviewAlarmSection, TownSettings
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import (
@@ -192,11 +190,6 @@ class ReviewSettings(SettingsSection):
     known_positives: float = Field(default=0.0, ge=0, le=0.1)
     alarm: ReviewAlarmSection = ReviewAlarmSection()  # of unreviewed findings, levels I and II
 
-    @model_validator(mode="after")
-    def _alarm_makes_sense(self) -> Self:
-        self.alarm.policy  # noqa: B018  its ValueError says what is wrong
-        return self
-
 
 class ConsoleSettings(SettingsSection):
     """The command centre's pages; on loopback unless the site says otherwise."""
@@ -258,9 +251,6 @@ class Settings(IntegrationSettings, TownSettings):
     calendar_section: CalendarSection = Field(default=CalendarSection(), alias="calendar")
     health_section: HealthSection = Field(default=HealthSection(), alias="health")
     review: ReviewSettings = ReviewSettings()
-    patrol_sections: dict[PlainId, HumanPatrolSection] = Field(
-        default_factory=dict, alias="patrols"
-    )
     verification: Verifier = Verifier.MACHINE  # who decides whether a handled case is done
 
     @model_validator(mode="after")
@@ -284,11 +274,6 @@ class Settings(IntegrationSettings, TownSettings):
     def plans(self) -> Mapping[str, PatrolPlan]:
         """The plans of an ordinary day, by name."""
         return self.calendar.plans
-
-    @property
-    def human_patrols(self) -> Mapping[str, HumanPatrolPlan]:
-        """The plans of human patrols, by name."""
-        return {name: one.policy(name) for name, one in self.patrol_sections.items()}
 
     @property
     def office(self) -> OfficeHours | None:

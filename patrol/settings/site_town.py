@@ -4,7 +4,7 @@ Each section is checked by pydantic and gives the small policy that the domain t
 the unit that the file writes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -13,12 +13,14 @@ from pydantic import AfterValidator, Field, model_validator
 
 from patrol.domain.broadcast import QuietHours, Speaker, template_problem
 from patrol.domain.hand_off import HandOffChannel, HandOffRecipient
+from patrol.domain.human_patrol import HumanPatrolPlan
 from patrol.domain.ids import GridCode, grid_code_problem
 from patrol.domain.priority import Level
 from patrol.domain.registry import Centre
 from patrol.domain.review_alarm import AlarmStep, ReviewAlarmPolicy
 from patrol.settings.site_calendar import ShortText
 from patrol.settings.site_integrations import FileProblem, missing_file, webhook_url
+from patrol.settings.site_patrols import HumanPatrolSection
 from patrol.settings.yaml_types import ClockTime, PlainId, SettingsSection
 
 
@@ -59,6 +61,11 @@ class ReviewAlarmSection(SettingsSection):
     urgent: AlarmWaitSection | None = AlarmWaitSection(supervisor_min=3, town_duty_min=6)
     pressing: AlarmWaitSection | None = AlarmWaitSection(supervisor_min=10, town_duty_min=20)
     sound: bool = True  # in the console, beside the title
+
+    @model_validator(mode="after")
+    def _tells_the_supervisor_first(self) -> Self:
+        self.policy  # noqa: B018  its ValueError says what is wrong
+        return self
 
     @property
     def policy(self) -> ReviewAlarmPolicy:
@@ -161,8 +168,11 @@ class SupervisionSection(SettingsSection):
 
 
 class TownSettings(SettingsSection):
-    """`centres:`, `hand_off:`, `broadcast:` and `supervision:` of site.yaml."""
+    """`patrols:`, `centres:`, `hand_off:`, `broadcast:` and `supervision:` of site.yaml."""
 
+    patrol_sections: dict[PlainId, HumanPatrolSection] = Field(
+        default_factory=dict, alias="patrols"
+    )
     centre_sections: dict[PlainId, CentreSection] = Field(default_factory=dict, alias="centres")
     hand_off: dict[PlainId, HandOffSection] = Field(default_factory=dict)
     broadcast: BroadcastSection = BroadcastSection()
@@ -177,6 +187,11 @@ class TownSettings(SettingsSection):
                     raise ValueError(f"centres: {grid} is {owners[grid]}'s and {name}'s, keep one")
                 owners[grid] = name
         return self
+
+    @property
+    def human_patrols(self) -> Mapping[str, HumanPatrolPlan]:
+        """The plans of human patrols, by name."""
+        return {name: one.policy(name) for name, one in self.patrol_sections.items()}
 
     @property
     def centres(self) -> tuple[Centre, ...]:
