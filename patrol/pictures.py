@@ -26,19 +26,16 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import cv2
-import numpy as np
 from typing_extensions import override
 
 from patrol.domain.ids import CameraId, Sha256
 from patrol.encryption import DayKeys, KeyDestroyed, KeyProblem
 from patrol.encryption.day_keys import HEADER_BYTES, UNDATED, day_of
 from patrol.files import PRIVATE_MODE, atomic_file, flush_folder
-from patrol.pixels import encode_jpeg
+from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.ports import LooseFile, LooseFileStore, PictureStore, PictureStoreFull
 from patrol.store import Store
 from patrol.store.pixel_places import RetentionClass
-from streams.model import BgrImage
 
 log = logging.getLogger(__name__)
 
@@ -213,25 +210,9 @@ class JpegEncoder:
     quality: int = 82  # about 150 kB at 1280 px; below 75 small plates of text dissolve
     max_width_px: int = 1280
 
-    def __call__(self, bgr: BgrImage) -> tuple[bytes, tuple[int, int]]:
+    def __call__(self, picture: AnyPicture) -> tuple[bytes, tuple[int, int]]:
         """(JPEG, (width, height))."""
-        fitted = fit_width(bgr, self.max_width_px)
-        height, width = fitted.shape[:2]
-        return encode_jpeg(fitted, self.quality), (width, height)
-
-
-def fit_width(bgr: BgrImage, max_width_px: int) -> BgrImage:
-    """Scaled down to the width where it is wider."""
-    height, width = bgr.shape[:2]
-    if width <= max_width_px:
-        return bgr
-    size = (max_width_px, max(1, round(height * max_width_px / width)))
-    # Averaging by a broken factor costs 10 ms at 1080p, by a whole one 0.6 ms: halve first, then
-    # take the last, small step between neighbours (2.5 ms).
-    while bgr.shape[1] >= 2 * max_width_px:
-        half = cv2.resize(bgr, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        bgr = np.asarray(half, np.uint8)
-    return np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        return PicturePyramid.of(picture).encode_jpeg(self.quality, self.max_width_px)
 
 
 DEFAULT_REFERENCE_DAYS: Final = timedelta(days=180)

@@ -21,7 +21,7 @@ from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.session import RtspSession, UnsupportedStream
 from streams.rtsp_client import LoginDisconnected, RtspCapture, UseOtherTransport
 from streams.rtsp_login_relay import RtspLoginRelay
-from streams.sampling import freshness_of, key_frame_interval_s
+from streams.sampling import freshness_of, key_frame_interval_s, total_bytes
 from streams.tcp_connect import connect_tcp
 
 MAX_REDIRECTS: Final = 3  # a platform's front, its media server; one to spare
@@ -157,6 +157,7 @@ class StreamCameraClient:
             first_key_frame_s=capture.first_key_frame_at_s - start_s,
             visit_s=loop.time() - start_s,
             bytes_received=capture.bytes_received,
+            key_frame_bytes=total_bytes(frames),
             clock_offset_s=capture.sender_clock.offset_s,
             wall_clock=capture.sender_clock.kind,
             media_clock=clock,

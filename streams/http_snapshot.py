@@ -38,7 +38,7 @@ from streams.jpeg import JpegPart, JpegReader, size_px
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
 from streams.rtsp.digest_auth import DigestAuthenticator, authenticator_for
 from streams.rtsp.message import printable, read_retry_after
-from streams.sampling import FrameSampler, freshness_by_bits
+from streams.sampling import FrameSampler, freshness_by_bits, total_bytes
 from streams.tcp_connect import connect_tcp
 from streams.tls import CAMERA_TLS, tls_problem
 from streams.worker_thread import run_in_thread
@@ -106,6 +106,7 @@ async def fetch_snapshots(
         first_key_frame_s=client.first_at_s - start_s,
         visit_s=loop.time() - start_s,
         bytes_received=client.bytes_received,
+        key_frame_bytes=total_bytes(frames),
     )
     freshness = freshness_by_bits(frames) if client.is_stream else Freshness.STILL
     return Sample(key_frames=frames, facts=facts, freshness=freshness)

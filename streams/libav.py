@@ -50,7 +50,7 @@ from streams.model import (
 from streams.picture_limits import DECODE_GATE
 from streams.rtsp.depacketizer import START_CODE, CodecFormat, NalRole
 from streams.rtsp.session import CODEC_FORMATS
-from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s
+from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s, total_bytes
 from streams.tls import CAMERA_TLS
 from streams.worker_thread import run_in_thread
 
@@ -354,6 +354,7 @@ class LibavCapture:
             first_key_frame_s=self.first_after_s,
             visit_s=self._passed_s,
             bytes_received=self.bytes_received,
+            key_frame_bytes=total_bytes(frames),
             media_clock=clock,
         )
 

@@ -101,6 +101,7 @@ class StreamFacts:
     first_key_frame_s: float = 0.0  # first key frame complete (from start)
     visit_s: float = 0.0  # whole visit, TEARDOWN included
     bytes_received: int = 0
+    key_frame_bytes: int = 0  # of these, the compressed key frames that the visit keeps
     clock_offset_s: float | None = None  # sender's RTCP NTP time minus our UTC (RFC 3550 §6.4.1)
     wall_clock: WallClock = WallClock.NOT_REPORTED  # why there is no offset, or that there is one
     media_clock: MediaClock = MediaClock.UNKNOWN  # what the freshness and the interval rest on
@@ -117,6 +118,41 @@ class Sample:
     def __post_init__(self) -> None:
         if not self.key_frames:
             raise ValueError("a sample has at least one key frame; raise WentSilent otherwise")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class YuvPlanes:
+    """A 4:2:0 picture as the decoder left it: luma, and two colour differences at half the size.
+
+    Views into the decoder's own memory, which lives as long as they do: to be read, not written.
+    Rows of an odd picture's chroma are rounded up.
+    """
+
+    luma: NDArray[np.uint8]  # height × width
+    cb: NDArray[np.uint8]
+    cr: NDArray[np.uint8]
+    full_range: bool  # 0..255; else luma 16..235, chroma 16..240 (ITU-T H.273 §8.3)
+    bt709: bool  # the matrix of high definition (H.273 §8.3); else that of BT.601, as in JPEG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DecodedFrame:
+    """A decoded key frame before it is converted: its planes, and BGR on demand."""
+
+    planes: YuvPlanes | None  # None where it is no 8-bit 4:2:0
+    to_bgr: Callable[[], BgrImage]  # a new array at each call; raises Unreadable
+    taken_at: datetime
+    media_time_s: float | None
+    corrupt: bool
+
+    def picture(self) -> "Picture":
+        """The frame as a BGR picture. Raises Unreadable."""
+        return Picture(
+            bgr=self.to_bgr(),
+            taken_at=self.taken_at,
+            media_time_s=self.media_time_s,
+            corrupt=self.corrupt,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -21,7 +21,7 @@ from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
 from patrol.administration.sealed_streams import SealedSiteLoader, with_store_passwords
-from patrol.allocator import limit_arenas
+from patrol.allocator import set_for_pictures
 from patrol.app.application import Application
 from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
@@ -129,7 +129,7 @@ def _unlocked_site(
 
 
 def _prepare_process(settings: Settings) -> None:
-    limit_arenas()
+    set_for_pictures()
     limit_opencv_threads()
     CAMERA_TLS.configure(verify=settings.camera_tls.verify, ca_file=settings.camera_tls.ca_file)
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
@@ -210,12 +210,13 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             refresh_cameras=services.watcher.refresh,
             client=services.visitor,
             judge=services.judge,
+            add_evidence=services.judge.add_evidence,
             policy=_recorder_policy(services),
             payloads=services.payloads,
             tree=services.watcher.followed.tree,
             limits=_connection_limits(settings),
             options=_visit_options(settings),
-            stream=settings.sampling.stream,
+            sampling=settings.sampling.policy,
             rng=services.rng,
             calendar=settings.calendar,
             link_slots=services.link_slots,
@@ -258,7 +259,7 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
         client=services.visitor,
         judge=services.judge,
         options=_visit_options(settings),
-        stream=settings.sampling.stream,
+        sampling=settings.sampling.policy,
         link_slots=services.link_slots,
     )
 
@@ -278,7 +279,7 @@ def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveVi
     return LiveView(
         gate=guarded_visit.gate,
         client=guarded_visit.client,
-        stream=guarded_visit.stream,
+        sampling=guarded_visit.sampling,
         link_slots=guarded_visit.link_slots,
         encode=JpegEncoder(),
         limits=LiveLimits(
@@ -319,10 +320,11 @@ def _visit_judge(
             blobs = {light: uow.memories.get(camera, light) for light in Light}
         return {light: blob for light, blob in blobs.items() if blob is not None}
 
+    own_limits: dict[str, Any] = dict(settings.quality)  # they replace the defaults
     return VisitJudge(
         detector=detectors.objects,
         fire_model=detectors.fire,
-        policy=VisionThresholds(quality=_quality_limits(settings)),
+        policy=VisionThresholds(quality=QualityThresholds(**own_limits)),
         evidence=evidence,
         encode=JpegEncoder(),
         load_memories=load_memories,
@@ -330,12 +332,6 @@ def _visit_judge(
         zone=settings.site.tz,
         keep_for=timedelta(days=settings.retention.sample_days),
     )
-
-
-def _quality_limits(settings: Settings) -> QualityThresholds:
-    """The default thresholds, replaced where the site sets its own."""
-    overrides: dict[str, Any] = dict(settings.quality)
-    return QualityThresholds(**overrides)
 
 
 def _recorder_policy(services: _SharedServices) -> RecorderPolicy:

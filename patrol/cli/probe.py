@@ -271,6 +271,7 @@ def probe_document(
         "first_key_frame_s": _round(facts.first_key_frame_s, 3),
         "visit_s": _round(facts.visit_s, 3),
         "bytes_received": facts.bytes_received,
+        "key_frame_bytes": facts.key_frame_bytes,
         "server": facts.server,
         "freshness": str(sample.freshness),
         "media_clock": str(facts.media_clock),

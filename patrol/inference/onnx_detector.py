@@ -10,8 +10,10 @@ it does so with onnxruntime's telemetry switched off: what this machine does is 
 
 import hashlib
 import importlib
+import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,9 +28,14 @@ from patrol.inference.errors import (
     RuntimeMissing,
     runtime_errors_as_model_broken,
 )
-from patrol.inference.manifest import InputSpec, Manifest, ModelSpec, Resize, find
+from patrol.inference.manifest import InputSpec, Layout, Manifest, ModelSpec, Resize, find
 from patrol.inference.onnx_shapes import with_free_sizes
-from patrol.inference.output_decoders import output_problem, read_boxes, without_overlaps
+from patrol.inference.output_decoders import (
+    STRIDES,
+    output_problem,
+    read_boxes,
+    without_overlaps,
+)
 from patrol.pixels import half_size
 from patrol.ports import Detection
 from streams.model import BgrImage
@@ -72,6 +79,30 @@ def letterbox(bgr: BgrImage, spec: InputSpec) -> Letterboxed:
         tensor -= np.array(spec.mean, np.float32)[:, None, None]
         tensor *= np.array(spec.scale, np.float32)[:, None, None]
     return Letterboxed(np.ascontiguousarray(tensor[np.newaxis]), (left, top), inner)
+
+
+def without_empty_padding(spec: ModelSpec, size_px: tuple[int, int]) -> InputSpec:
+    """The input for a picture of this (width, height): no more padding than whole strides need.
+
+    A square input is two fifths padding for a wide picture, and its convolutions cost as much
+    there. Only where the size is free and the picture lies top left, so that the grid of cells
+    stays in its place.
+    """
+    given = spec.input
+    if not given.free or spec.layout is not Layout.YOLOX or given.resize is not Resize.LETTERBOX:
+        return given
+    width, height = size_px
+    scale = min(given.width_px / width, given.height_px / height)
+    return replace(
+        given,
+        width_px=min(given.width_px, whole_strides(width * scale)),
+        height_px=min(given.height_px, whole_strides(height * scale)),
+    )
+
+
+def whole_strides(length_px: float) -> int:
+    """The least multiple of the coarsest stride that holds it."""
+    return STRIDES[-1] * max(1, math.ceil(round(length_px) / STRIDES[-1]))
 
 
 def resize_down(bgr: BgrImage, size_px: tuple[int, int]) -> BgrImage:
@@ -122,9 +153,11 @@ class OnnxDetector:
         """Objects in a BGR picture of any size, best first."""
         if bgr.size == 0:
             return ()
-        fitted = letterbox(bgr, self.spec.input)
+        size = without_empty_padding(self.spec, (bgr.shape[1], bgr.shape[0]))
+        fitted = letterbox(bgr, size)
+        spec = self.spec if size is self.spec.input else replace(self.spec, input=size)
         raw = without_overlaps(
-            read_boxes(self.infer(fitted.tensor), self.spec, self.min_score), SAME_ABOVE
+            read_boxes(self.infer(fitted.tensor), spec, self.min_score), SAME_ABOVE
         )
         found = (
             Detection(label=self.spec.labels[label], score=float(score), box=fitted.box(corners))

@@ -18,11 +18,11 @@ from patrol.settings.models_yaml import load_models
 from patrol.settings.rules_yaml import load_rules
 from patrol.settings.site_calendar import note_unknown_maintenance
 from patrol.settings.site_patrols import note_unknown_checkpoints
+from patrol.settings.site_sampling import SamplingSettings
 from patrol.settings.site_settings import (
     MqttSettings,
     RetentionSettings,
     RoundLimits,
-    SamplingSettings,
     Settings,
     Site,
     SiteInfo,

@@ -46,6 +46,7 @@ from patrol.settings.site_integrations import (
     missing_file,
 )
 from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
+from patrol.settings.site_sampling import SamplingSettings
 from patrol.settings.site_town import ReviewAlarmSection, TownSettings
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import (
@@ -58,7 +59,6 @@ from patrol.settings.yaml_types import (
     TilesUrl,
     ZoneName,
 )
-from streams.address import StreamChoice
 
 EMBEDDED: Final = "embedded"
 DEFAULT_MODELS: Final = Path("var/models")
@@ -133,14 +133,6 @@ class CameraTlsSettings(SettingsSection):
 
     verify: bool = True
     ca_file: Path | None = None  # authorities beside the system's: a recorder's, the county's
-
-
-class SamplingSettings(SettingsSection):
-    """Sampling of one visit: how many pictures, how far apart, of which stream."""
-
-    pictures: int = Field(default=2, ge=1, le=10)  # two prove that the stream is live
-    spacing_s: float = Field(default=3.0, ge=0, le=60)
-    stream: StreamChoice = StreamChoice.MAIN
 
 
 class RoundLimits(SettingsSection):

@@ -22,6 +22,7 @@ from typing import Final
 
 from patrol.domain.camera import Polygon, Zone
 from patrol.domain.observation import Box
+from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.ports import Detection, Detector
 from patrol.vision.geometry import (
     PixelRect,
@@ -126,21 +127,29 @@ PIECE_SHARE: Final = 0.7  # of a box lies in another of its label: a piece of it
 
 
 def detect_with_tiles(
-    detector: Detector, picture: BgrImage, zones: Sequence[Zone], local: time
+    detector: Detector, picture: AnyPicture, zones: Sequence[Zone], local: time
 ) -> tuple[Detection, ...]:
     """All objects in the picture, small ones in the zones that ask for tiles too; best first."""
-    found = list(detector.detect(picture))
-    size_px = (picture.shape[1], picture.shape[0])
+    pyramid = PicturePyramid.of(picture)
+    size_px = pyramid.size_px
+    found = list(detector.detect(_large_enough(pyramid, detector.input_px)))
     tiles = tiles_for(zones_for_objects(zones, local), size_px, detector.input_px)
     if not tiles:
         return tuple(found)
     for tile in tiles:
         found += [
             replace(seen, box=tile.box_in_picture(seen.box, size_px))
-            for seen in detector.detect(tile.cut(picture))
+            for seen in detector.detect(tile.cut(pyramid.bgr))
             if not _is_cut_by_border(seen.box, tile, size_px)
         ]
     return merge_detections(found)
+
+
+def _large_enough(pyramid: PicturePyramid, input_px: tuple[int, int]) -> BgrImage:
+    """The medium picture, from which a detector's input is shrunk; the whole where it is not."""
+    medium = pyramid.medium
+    shrinks = medium.shape[1] >= input_px[0] or medium.shape[0] >= input_px[1]
+    return medium if shrinks else pyramid.bgr
 
 
 def tiles_for(

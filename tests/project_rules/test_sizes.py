@@ -15,10 +15,10 @@ LONGEST_FUNCTION = 45  # formatted lines; a docstring counts
 SHORT_MODULES = {
     "patrol/domain/errors.py": "base classes of exceptions that end a command",
     "patrol/domain/object_labels.py": "the one table that labels.py is too long for",
-    "patrol/allocator.py": "two calls of the C library, and why they are needed",
     "patrol/domain/backoff.py": "the one exponential back-off, used by five packages",
     "patrol/store/migrations/env.py": "Alembic's entry, where Alembic looks for it",
     "patrol/bench/brokers.py": "the brokers that two benchmarks start",
+    "patrol/bench/round_ours.py": "a program of its own, that one benchmark runs",
     "patrol/households/qr_code.py": "QR codes of invitations and of slips",
     "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
 }

@@ -22,7 +22,7 @@ from patrol.domain.registry import Role
 from patrol.domain.verification import Verifier
 from patrol.mqtt import BrokerAddress
 from patrol.settings import ConfigProblems, load_site
-from streams.address import StreamChoice
+from streams.address import StreamAddress, StreamChoice
 
 CONFIG = Path(__file__).parents[2] / "config"
 COMMENTED = re.compile(r"^# (?=\w+:\s)(.*(?:\n#   .*)*)", re.MULTILINE)
@@ -76,6 +76,22 @@ def test_what_is_left_out_has_a_default(town: Town) -> None:
     assert site.settings.sampling.stream is StreamChoice.MAIN
     assert site.settings.limits.per_link == 32
     assert site.rules.by_kind["black_screen"].level is Level.NOTE
+
+
+def test_a_camera_may_have_streams_of_its_own(town: Town) -> None:
+    site_yaml = (town.directory / "site.yaml").read_text("utf-8")
+    own = f"{{stream: sub, evidence: main, cameras: {{{CAMERA_1}: {{stream: main}}}}}}"
+    town.write("site.yaml", f"{site_yaml}\nsampling: {own}\n")
+    site = load_site(town.directory, {})
+    sub = StreamAddress.parse("rtsp://192.0.2.1/sub")
+    one, other = (
+        dataclasses.replace(site.registry.cameras[CameraId(ident)], sub_stream=sub)
+        for ident in (CAMERA_1, "62090204011327000002")
+    )
+    policy = site.settings.sampling.policy
+    assert (policy.judged_stream(one), policy.evidence_stream(one)) == (StreamChoice.MAIN, None)
+    assert policy.judged_stream(other) is StreamChoice.SUB
+    assert policy.evidence_stream(other) is StreamChoice.MAIN
 
 
 def test_a_minimal_site_has_the_two_rounds_of_the_town(town: Town) -> None:
