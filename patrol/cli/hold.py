@@ -13,7 +13,7 @@ from patrol.clock import SystemClock
 from patrol.domain.labels import bilingual
 from patrol.domain.legal_hold import HoldScope, LegalHold
 from patrol.domain.timestamps import rfc3339_or_none
-from patrol.reports.retention import RetentionClass, retention_classes
+from patrol.reports.retention import RetentionRule, retention_classes
 from patrol.settings import Site
 
 Reference = Annotated[
@@ -121,7 +121,7 @@ def show_retention(context: typer.Context, *, as_json: AsJson = False) -> None:
         console().print(f"保全 hold {_line(site, hold)}", markup=False, soft_wrap=True)
 
 
-def _class_document(one: RetentionClass) -> dict[str, Any]:
+def _class_document(one: RetentionRule) -> dict[str, Any]:
     return {
         "class": one.id,
         "zh": one.name[0],

@@ -32,7 +32,7 @@ REASONS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionClass:
+class RetentionRule:
     """One kind of data, its limit, the reason of the limit, and what there is of it."""
 
     id: str
@@ -52,7 +52,7 @@ def retention_classes(
     evidence: timedelta,
     messages: timedelta,
     reasons: Mapping[str, str],
-) -> list[RetentionClass]:
+) -> list[RetentionRule]:
     """Every class, with the counts of now."""
     why = {**REASONS, **reasons}
     purposes = dict(uow.pictures.by_purpose())
@@ -74,14 +74,14 @@ def _pictures(
     kept: timedelta,
     why: Mapping[str, str],
     found: list[tuple[int, int, datetime]],
-) -> RetentionClass:
+) -> RetentionRule:
     counted = _rows(ident, kept, why, sum(count for count, _, _ in found))
     held = sum(held for _, held, _ in found)
     return replace(counted, held=held, oldest=min((at for _, _, at in found), default=None))
 
 
-def _rows(ident: str, kept: timedelta | None, why: Mapping[str, str], count: int) -> RetentionClass:
+def _rows(ident: str, kept: timedelta | None, why: Mapping[str, str], count: int) -> RetentionRule:
     name, setting = CLASSES[ident]
-    return RetentionClass(
+    return RetentionRule(
         id=ident, name=name, setting=setting, kept=kept, reason=why[ident], count=count
     )

@@ -18,7 +18,7 @@ from patrol.settings.models_yaml import load_models
 from patrol.settings.rules_yaml import load_rules
 from patrol.settings.site_calendar import note_unknown_maintenance
 from patrol.settings.site_patrols import note_unknown_checkpoints
-from patrol.settings.site_sampling import SamplingSettings
+from patrol.settings.site_sampling import SamplingSettings, note_unknown_sampling
 from patrol.settings.site_settings import (
     MqttSettings,
     RetentionSettings,
@@ -93,6 +93,8 @@ def _load(config_dir: Path, base: Path, env: Mapping[str, str], *, with_areas: b
                     camera,
                     "this camera is not in cameras.csv, add or delete it",
                 )
+    if site_file is not None and loaded is not None:
+        note_unknown_sampling(site_file[0].sampling, loaded[0], site_yaml, notes)
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
     shapes = load_shapes(paths[-1], grids, notes.for_file(paths[-1]))
     if notes.problems or site_file is None or grids is None or people is None or loaded is None:

@@ -1,9 +1,14 @@
 """site.yaml, section `sampling`: pictures of a visit, and the streams that they come from."""
 
+from collections.abc import Collection
+from pathlib import Path
+
 from pydantic import Field
 
 from patrol.domain.ids import CameraId
 from patrol.domain.sampling import CameraSampling, SamplingPolicy
+from patrol.settings.config_file import ProblemLog
+from patrol.settings.yaml_file import read_yaml
 from patrol.settings.yaml_types import CameraIdKey, SettingsSection
 from streams.address import StreamChoice
 
@@ -40,3 +45,15 @@ class SamplingSettings(SettingsSection):
                 for ident, own in self.cameras.items()
             },
         )
+
+
+def note_unknown_sampling(
+    sampling: SamplingSettings, cameras: Collection[CameraId], path: Path, notes: ProblemLog
+) -> None:
+    """Note a camera of `sampling.cameras` that is in no file: its streams would never be used."""
+    unknown = [ident for ident in sampling.cameras if ident not in cameras]
+    document = read_yaml(path, ProblemLog().for_file(path)) if unknown else None
+    for ident in unknown:
+        line = document.line(("sampling", "cameras", ident)) if document else 1
+        text = "this camera is not in cameras.csv, correct the id or delete the entry"
+        notes.for_file(path).add_problem(line, f"sampling.cameras.{ident}", text)

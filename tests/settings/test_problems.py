@@ -234,6 +234,10 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "3: mqtt.url: port 0 is no broker's, write mqtt://HOST:1883"),
         spoilt("site.yaml", '1883"}', '1883", password_file: /nowhere/pw}',
                "3: mqtt.password_file: no such file: /nowhere/pw, create it"),
+        spoilt("site.yaml", "plans:",
+               "sampling: {cameras: {\"62090210001310000999\": {stream: sub}}}\nplans:",
+               "4: sampling.cameras.62090210001310000999: this camera is not in cameras.csv,"
+               " correct the id or delete the entry"),
         spoilt("site.yaml", "plans:", "sampling: {stream: third, pictures: 0}\nplans:",
                "4: sampling.pictures: 0 is out of range, give at least 1",
                "4: sampling.stream: 'third' is unknown, give one of 'main' or 'sub'"),

@@ -19,6 +19,7 @@ from patrol.domain.camera import Polygon
 from patrol.domain.observation import Light
 from patrol.inference.manifest import FIRE_LABELS
 from patrol.ports import Detection, Detector
+from patrol.vision.fire.billows import find_billows
 from patrol.vision.fire.flame import discount_known_light, find_flames, light_source_share
 from patrol.vision.fire.flicker_gate import may_flicker
 from patrol.vision.fire.smoke import find_smoke
@@ -56,11 +57,18 @@ def detect_fire(
     reference = memory.model if memory is not None else None
     likely: list[FireRegion] = []
     if len(pictures) > 1:
-        found = [
-            *_flames(pictures, reference, visible, options),
-            *find_smoke(pictures, memory, visible, options),
+        flames = [
+            region
+            for region in _flames(pictures, reference, visible, options)
+            if region.score >= options.min_score
         ]
-        likely = [replace(r, score=min(r.score, 1)) for r in found if r.score >= options.min_score]
+        smoke = find_smoke(pictures, memory, visible, options)
+        smoke += find_billows([medium_bgr(picture) for picture in pictures], flames)
+        likely = [
+            replace(region, score=min(region.score, 1))
+            for region in (*flames, *smoke)
+            if region.score >= options.min_score
+        ]
     named: tuple[FireRegion, ...] = ()
     if model is not None:
         named = detect_with_model(model, whole_bgr(pictures[-1]), reference)

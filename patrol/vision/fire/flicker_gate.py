@@ -3,7 +3,8 @@
 Most visits to most cameras show nothing that is both as bright and red as a flame and another
 between the two pictures; they need none of the gauge's work. The limits are the gauge's own,
 eased by MARGIN, on pictures of more pixels than it judges: where the mean of some pixels is beyond
-a limit, one of them is. Used by detect.py. Pure.
+a limit, one of them is. White counts where something near glows red (flame_pair.py). Used by
+detect.py. Pure.
 """
 
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from patrol.vision.fire.flame_pair import GLOW_RED, GLOW_SHARE, WHITE_RED
 from patrol.vision.fire.types import FireOptions
 from patrol.vision.reference.small_picture import as_u8
 from streams.model import BgrImage
@@ -38,9 +40,16 @@ def may_flicker(first: BgrImage, last: BgrImage, options: FireOptions) -> bool:
 
 
 def _may_be_aflame(bgr: BgrImage, options: FireOptions) -> BgrImage:
-    blue, _, red = cv2.split(bgr)
+    blue, green, red = cv2.split(bgr)
     warm = _over(cv2.subtract(red, blue), options.warmth - MARGIN)
-    return as_u8(cv2.bitwise_and(warm, _over(red, options.hot_red - MARGIN)))
+    coloured = cv2.bitwise_and(warm, _over(red, options.hot_red - MARGIN))
+    white = _over(red, WHITE_RED - MARGIN)
+    if not cv2.countNonZero(white):
+        return as_u8(coloured)
+    glows = _over(cv2.subtract(red, green), GLOW_RED / 2)
+    side = round(GLOW_SHARE * max(bgr.shape[:2])) | 1
+    near = cv2.blur(glows, (side, side))  # any of it within half a side: blurred it is not zero
+    return as_u8(cv2.bitwise_or(coloured, cv2.bitwise_and(white, _over(near, 0))))
 
 
 def _over(plane: object, limit: float) -> BgrImage:
