@@ -63,7 +63,7 @@ class ReviewAlarmSection(SettingsSection):
     sound: bool = True  # in the console, beside the title
 
     @model_validator(mode="after")
-    def _the_duty_lead_hears_first(self) -> Self:
+    def _duty_comes_before_the_town(self) -> Self:
         self.policy  # noqa: B018  its ValueError says what is wrong
         return self
 

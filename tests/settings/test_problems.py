@@ -235,7 +235,7 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("site.yaml", '1883"}', '1883", password_file: /nowhere/pw}',
                "3: mqtt.password_file: no such file: /nowhere/pw, create it"),
         spoilt("site.yaml", "plans:",
-               "sampling: {cameras: {\"62090210001310000999\": {stream: sub}}}\nplans:",
+               'sampling: {cameras: {"62090210001310000999": {stream: sub}}}\nplans:',
                "4: sampling.cameras.62090210001310000999: this camera is not in cameras.csv,"
                " correct the id or delete the entry"),
         spoilt("site.yaml", "plans:", "sampling: {stream: third, pictures: 0}\nplans:",
