@@ -69,6 +69,28 @@ def write_atomically(
         file.write(data)
 
 
+def create_once(path: Path, data: bytes, *, mode: int = PRIVATE_MODE) -> bool:
+    """Put `data` at `path`, durably, unless a file is there; whether it was put.
+
+    Of several processes at once one wins, and nobody ever reads half of it. Raises OSError.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            return False
+    finally:
+        Path(name).unlink(missing_ok=True)
+    flush_folder(path.parent)
+    return True
+
+
 def flush_folder(folder: Path) -> None:
     """Write a folder's names to the disk; file systems that cannot do so are left alone."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -5,6 +5,10 @@ is returned, so that a row in the store never names a picture that a power cut t
 picture (about a millisecond each on a solid-state disk, beside 60 ms of decoding and encoding) are
 the price. Without them the flush of the database's own commit would vouch for bytes that are still
 in memory. `sweep_pictures` deletes what is due in every place where pixels lie.
+
+With `keys` a file is encrypted with the key of the day until which its picture is kept
+(patrol/encryption/day_keys.py); `get` decrypts, and reads what an earlier version left plain. The
+name is the hash of the picture, not of the file. picture_keys.py renews and destroys the keys.
 """
 
 import errno
@@ -18,21 +22,20 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import cv2
-import numpy as np
 from typing_extensions import override
 
 from patrol.domain.ids import CameraId, Sha256
+from patrol.encryption import DayKeys, KeyDestroyed, KeyProblem
+from patrol.encryption.day_keys import HEADER_BYTES, UNDATED, day_of
 from patrol.files import PRIVATE_MODE, atomic_file, flush_folder
-from patrol.pixels import encode_jpeg
+from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.ports import LooseFile, LooseFileStore, PictureStore, PictureStoreFull
 from patrol.store import Store
 from patrol.store.pixel_places import RetentionClass
-from streams.model import BgrImage
 
 log = logging.getLogger(__name__)
 
@@ -63,36 +66,65 @@ class FilePictureStore:
         *,
         reserve_bytes: int | None = None,
         only_read: bool = False,  # leaves alone what another writer of this process has begun
+        keys: DayKeys | None = None,  # None: files are plain
     ) -> None:
         self.root = Path(root)
         self.reserve_bytes = reserve_bytes
+        self.keys = keys
         self._number = itertools.count()
         self._unfinished = self.root / _UNFINISHED
         if not only_read:
             self._unfinished.mkdir(parents=True, exist_ok=True)
             self._clear_unfinished()
 
-    def put(self, jpeg: bytes) -> Sha256:
-        """Keep it, durably; the same bytes twice are one file. Raises PictureStoreFull."""
+    def put(self, jpeg: bytes, *, until: datetime | None = None) -> Sha256:
+        """Keep it, durably; the same bytes twice are one file. Raises PictureStoreFull.
+
+        `until`: when it falls due, whose day's key encrypts it; of one content twice the later day.
+        """
         sha256 = Sha256(hashlib.sha256(jpeg).hexdigest())
-        path = self._path(sha256)
-        if self._is_stored(path, jpeg):
-            os.utime(path)  # no sweep takes it for a leftover before its new row is written
+        day = until.astimezone(UTC).date() if until else UNDATED
+        if self._is_stored(sha256, jpeg, day):
+            os.utime(self._path(sha256))  # no sweep takes it for a leftover before its row is there
             return sha256
-        with _disk_full_as_error(self.root):
-            self._check_reserve(len(jpeg))
-            self._write(path, jpeg)
+        self.write(sha256, jpeg, day)
         return sha256
 
     def get(self, sha256: Sha256) -> bytes:
         """The bytes, checked against their name. Raises KeyError when there is none."""
         try:
-            jpeg = self._path(sha256).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+            jpeg = self._decrypted(self._path(sha256).read_bytes(), sha256)
+        except (FileNotFoundError, NotADirectoryError, KeyDestroyed):
             raise KeyError(sha256) from None
+        except ValueError:
+            raise PictureDamaged(sha256) from None
         if hashlib.sha256(jpeg).hexdigest() != sha256:
             raise PictureDamaged(sha256)
         return jpeg
+
+    def write(self, sha256: Sha256, jpeg: bytes, day: date) -> None:
+        """Write the file of this picture, or replace it, under the key of `day`.
+
+        Raises PictureStoreFull.
+        """
+        data = self.keys.encrypt(jpeg, day=day, name=sha256) if self.keys else jpeg
+        with _disk_full_as_error(self.root):
+            self._check_reserve(len(data))
+            self._write(self._path(sha256), data)
+
+    def key_day(self, sha256: Sha256) -> date | None:
+        """The day whose key encrypted it; None: plain. Raises KeyError when there is none."""
+        try:
+            with self._path(sha256).open("rb") as file:
+                return day_of(file.read(HEADER_BYTES))
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyError(sha256) from None
+
+    def names(self) -> Iterator[Sha256]:
+        """Every picture that has a file, in no order."""
+        for path in self.root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*.jpg"):
+            if _NAME.fullmatch(path.stem):
+                yield Sha256(path.stem)
 
     def delete(self, sha256: Sha256) -> bool:
         """Remove it, for good once this returns; False when there was none."""
@@ -127,11 +159,24 @@ class FilePictureStore:
             raise KeyError(sha256)  # no other name is ever given out, `../..` least of all
         return self.root / sha256[:2] / sha256[2:4] / f"{sha256}.jpg"
 
-    def _is_stored(self, path: Path, jpeg: bytes) -> bool:
+    def _is_stored(self, sha256: Sha256, jpeg: bytes, day: date) -> bool:
+        """Whether the very bytes lie there, under a key that lasts until `day`."""
         try:
-            return path.stat().st_size == len(jpeg) and path.read_bytes() == jpeg
-        except OSError:
+            data = self._path(sha256).read_bytes()
+            present = day_of(data)
+            if self.keys is not None and (present is None or present < day):
+                return False
+            return self._decrypted(data, sha256) == jpeg
+        except (OSError, ValueError, KeyError):
             return False
+
+    def _decrypted(self, data: bytes, name: str) -> bytes:
+        """The picture of a file's bytes. Raises KeyDestroyed, ValueError, KeyProblem."""
+        if day_of(data) is None:
+            return data
+        if self.keys is None:
+            raise KeyProblem(f"{self.root}: its pictures are encrypted, and the site's key is away")
+        return self.keys.decrypt(data, name=name)
 
     def _check_reserve(self, size: int) -> None:
         total, _, free = shutil.disk_usage(self.root)
@@ -144,11 +189,11 @@ class FilePictureStore:
                 f" {reserve // 2**20} MB are kept for the database and logs"
             )
 
-    def _write(self, path: Path, jpeg: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def _write(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self._unfinished / f"{os.getpid()}-{next(self._number)}"
         with atomic_file(path, mode=PRIVATE_MODE, unfinished=unfinished) as file:
-            file.write(jpeg)
+            file.write(data)
 
     def _clear_unfinished(self) -> None:
         """Delete what processes that are gone left half-written."""
@@ -165,25 +210,9 @@ class JpegEncoder:
     quality: int = 82  # about 150 kB at 1280 px; below 75 small plates of text dissolve
     max_width_px: int = 1280
 
-    def __call__(self, bgr: BgrImage) -> tuple[bytes, tuple[int, int]]:
+    def __call__(self, picture: AnyPicture) -> tuple[bytes, tuple[int, int]]:
         """(JPEG, (width, height))."""
-        fitted = fit_width(bgr, self.max_width_px)
-        height, width = fitted.shape[:2]
-        return encode_jpeg(fitted, self.quality), (width, height)
-
-
-def fit_width(bgr: BgrImage, max_width_px: int) -> BgrImage:
-    """Scaled down to the width where it is wider."""
-    height, width = bgr.shape[:2]
-    if width <= max_width_px:
-        return bgr
-    size = (max_width_px, max(1, round(height * max_width_px / width)))
-    # Averaging by a broken factor costs 10 ms at 1080p, by a whole one 0.6 ms: halve first, then
-    # take the last, small step between neighbours (2.5 ms).
-    while bgr.shape[1] >= 2 * max_width_px:
-        half = cv2.resize(bgr, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        bgr = np.asarray(half, np.uint8)
-    return np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        return PicturePyramid.of(picture).encode_jpeg(self.quality, self.max_width_px)
 
 
 DEFAULT_REFERENCE_DAYS: Final = timedelta(days=180)

@@ -67,6 +67,17 @@ class Detector(Protocol):
         """Objects in a BGR picture of any size, best first."""
 
 
+@runtime_checkable
+class FineDetector(Detector, Protocol):
+    """A detector whose input may be larger: for cameras whose zones wait for objects."""
+
+    def fine_input_px(self, size_px: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of the larger input for a picture of this (width, height)."""
+
+    def detect_finely(self, bgr: BgrImage) -> Sequence[Detection]:
+        """As `detect`, with smaller objects found, in at most twice its time at a square input."""
+
+
 class NotConnected(Failed):
     """The broker cannot be reached just now; the message stays in the outbox."""
 
@@ -107,8 +118,11 @@ class PictureStoreFull(Failed):
 class PictureStore(Protocol):
     """Pictures named by their content."""
 
-    def put(self, jpeg: bytes) -> Sha256:
-        """Store it durably; the same bytes twice are one file. Raises PictureStoreFull."""
+    def put(self, jpeg: bytes, *, until: datetime | None = None) -> Sha256:
+        """Store it durably; the same bytes twice are one file. Raises PictureStoreFull.
+
+        `until`: when it falls due; where files are encrypted, the key of that day does it.
+        """
 
     def get(self, sha256: Sha256) -> bytes:
         """The bytes, checked against their name. Raises KeyError when there is none."""

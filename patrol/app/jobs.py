@@ -10,6 +10,7 @@ import structlog
 
 from patrol.app.application import Application
 from patrol.clock import SiteSun
+from patrol.picture_keys import renew_keys
 from patrol.review.queue import expire_undecided
 from patrol.rounds.progress import RoundProgress
 from patrol.rounds.scheduler import RoundScheduler
@@ -18,9 +19,10 @@ log = structlog.get_logger(__name__)
 
 
 def daily_upkeep(app: Application) -> None:
-    """Delete what is due in every place with pixels; expire findings that nobody decided."""
+    """Delete what is due in every place with pixels, and keys; expire what nobody decided."""
     now = app.clock.now()
     app.households.sweep()
+    renew_keys(app.store, app.evidence, now)
     for finding in expire_undecided(app.store, now):
         log.info("nobody decided", finding=finding.id)
 

@@ -16,13 +16,8 @@ from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json, warn_masked
 from patrol.cli.site import RELAY_WITHIN_S, app_of
 from patrol.domain.approval import MAX_EXTENSION
-from patrol.domain.case import (
-    ApprovalKind,
-    ApprovalRequest,
-    Case,
-    CaseEvent,
-    IllegalCaseTransition,
-)
+from patrol.domain.case import Case, CaseEvent, IllegalCaseTransition
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.store import UnitOfWork
@@ -274,6 +269,7 @@ def _request_document(case: Case) -> dict[str, Any]:
     document = request and {
         "wish": str(request.kind),
         "by": request.by,
+        **({"claimed": request.claimed} if request.claimed else {}),
         "at": rfc3339_or_none(request.at),
         "why": request.why,
         "hours": request.span_s / 3600,

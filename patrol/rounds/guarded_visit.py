@@ -18,12 +18,13 @@ from zoneinfo import ZoneInfo
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.consent import NO_TERMS, ConsentTerms, visit_refusal
 from patrol.domain.ids import CameraId
+from patrol.domain.sampling import SamplingPolicy
 from patrol.domain.schedule import Stoppage, pause_at
 from patrol.ports import CameraClient, Clock
 from patrol.rounds.limiter import SLOT_POLL_S, SharedLinkSlots
 from patrol.rounds.visit_judge import JudgedVisit, VisitJudge, VisitStart, failed_visit
 from patrol.store import Store
-from streams.address import StreamChoice
+from streams.address import StreamAddress, StreamChoice
 from streams.errors import StreamError, WentSilent
 from streams.model import Sample, VisitOptions
 
@@ -75,13 +76,13 @@ class ConsentGuard:
         self,
         gate: ConsentGate,
         client: CameraClient,
-        stream: StreamChoice,
+        stream: StreamChoice | SamplingPolicy,
         *,
         executor: Executor | None = None,
     ) -> None:
         self.gate = gate
         self._client = client
-        self._stream = stream
+        self._stream = stream  # of a visit that names none
         self._executor = executor  # in whose thread the gate is read; None: the loop's own
         self._captures: dict[asyncio.Task[Sample | StreamError], CameraId] = {}
 
@@ -98,7 +99,9 @@ class ConsentGuard:
         """Read the gate now. Raises what the store raises."""
         await asyncio.get_running_loop().run_in_executor(self._executor, self.gate.refresh)
 
-    async def visit(self, camera: Camera, options: VisitOptions) -> Sample | StreamError | Refusal:
+    async def visit(
+        self, camera: Camera, options: VisitOptions, stream: StreamChoice | None = None
+    ) -> Sample | StreamError | Refusal:
         """The sample of one visit, or why there is none.
 
         When the gate cannot be read any more, it is unknown whether consent lasts: every visit
@@ -108,7 +111,8 @@ class ConsentGuard:
         refusal = self.gate.refusal_of(camera.id)
         if refusal is not None:
             return refusal
-        capture = asyncio.create_task(self._capture(camera, options), name=f"visit {camera.id}")
+        address = camera.stream(stream or self._stream_of(camera))
+        capture = asyncio.create_task(self._capture(address, options), name=f"visit {camera.id}")
         self._captures[capture] = camera.id
         try:
             ends = {capture, self._polling}
@@ -123,11 +127,16 @@ class ConsentGuard:
             return refusal or Refusal.CONSENT_WITHDRAWN
         return capture.result()
 
-    async def _capture(self, camera: Camera, options: VisitOptions) -> Sample | StreamError:
+    def _stream_of(self, camera: Camera) -> StreamChoice:
+        if isinstance(self._stream, SamplingPolicy):
+            return self._stream.judged_stream(camera)
+        return self._stream
+
+    async def _capture(self, address: StreamAddress, options: VisitOptions) -> Sample | StreamError:
         limit_s = options.visit_timeout_s + GRACE_S
         try:
             async with asyncio.timeout(limit_s):
-                return await self._client(camera.stream(self._stream), options)
+                return await self._client(address, options)
         except StreamError as problem:
             return problem
         except TimeoutError:
@@ -156,7 +165,7 @@ class GuardedVisit:
     client: CameraClient
     judge: VisitJudge
     options: VisitOptions
-    stream: StreamChoice
+    sampling: SamplingPolicy
     link_slots: SharedLinkSlots
 
     async def visit(self, camera_id: CameraId) -> JudgedVisit | Refusal:
@@ -164,7 +173,7 @@ class GuardedVisit:
 
         Raises PictureStoreFull, and what the store raises.
         """
-        async with ConsentGuard(self.gate, self.client, self.stream) as guard:
+        async with ConsentGuard(self.gate, self.client, self.sampling) as guard:
             camera = self.gate.permitted_camera(camera_id)
             if isinstance(camera, Refusal):
                 return camera
@@ -172,7 +181,8 @@ class GuardedVisit:
                 await asyncio.sleep(SLOT_POLL_S)
             async with self.link_slots.slot(camera.link):
                 start = VisitStart(round=None, at=self.clock.now())
-                got = await guard.visit(camera, self.options)
+                clearest = self.sampling.clearest_stream(camera)
+                got = await guard.visit(camera, self.options, clearest)
             await guard.refresh()  # a withdrawal that came with the last picture
         refusal = self.gate.refusal_of(camera_id)
         if refusal is not None:

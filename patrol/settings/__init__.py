@@ -6,6 +6,7 @@ broker or the database is not part of it (`patrol check`).
 
 import os
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from patrol.domain.registry import Registry
@@ -21,16 +22,18 @@ from patrol.settings.grids_people import load_grids, load_people, load_shapes
 from patrol.settings.models_yaml import load_models
 from patrol.settings.rules_yaml import load_rules
 from patrol.settings.site_calendar import note_unknown_maintenance
+from patrol.settings.site_patrols import note_unknown_checkpoints
+from patrol.settings.site_sampling import SamplingSettings, note_unknown_sampling
 from patrol.settings.site_settings import (
     MqttSettings,
     RetentionSettings,
     RoundLimits,
-    SamplingSettings,
     Settings,
     Site,
     SiteInfo,
     load_site_file,
 )
+from patrol.settings.sources_yaml import SourcesSettings, load_sources
 from patrol.settings.zones_yaml import load_areas
 
 __all__ = [
@@ -47,7 +50,7 @@ __all__ = [
 ]
 CONFIG_FILES = (
     "site.yaml", "grids.csv", "people.csv", "cameras.csv",
-    "zones.yaml", "rules.yaml", "models.yaml", "grids.geojson",
+    "zones.yaml", "rules.yaml", "models.yaml", "sources.yaml", "grids.geojson",
 )  # fmt: skip
 
 
@@ -74,11 +77,7 @@ def load_site(
     with collection_paused():
         here, variables = base or config_dir, os.environ if env is None else env
         return _load(
-            config_dir,
-            here,
-            variables,
-            with_areas=with_areas,
-            with_named_files=with_named_files,
+            config_dir, here, variables, with_areas=with_areas, with_named_files=with_named_files
         )
 
 
@@ -91,7 +90,7 @@ def _load(
     with_named_files: bool,
 ) -> Site:
     paths = [config_dir / name for name in CONFIG_FILES]
-    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = paths[:-1]
+    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = paths[:7]
     notes = ProblemLog()
     site_notes = notes.for_file(site_yaml)
     site_file = load_site_file(site_yaml, base, env, site_notes, with_named_files=with_named_files)
@@ -101,22 +100,27 @@ def _load(
     areas, area_lines = (
         load_areas(zones_yaml, notes.for_file(zones_yaml), models) if with_areas else ({}, {})
     )
-    references = CrossReferences(grids, areas, env)
+    sources = load_sources(paths[7], base, env, notes.for_file(paths[7]))
+    references = CrossReferences(grids, areas, env, sources)
     loaded = load_cameras(cameras_csv, references, notes.for_file(cameras_csv))
-    if loaded is not None:
-        _note_unknown_cameras(areas, area_lines, loaded[1], notes.for_file(zones_yaml))
+    _note_unknown_cameras(areas, area_lines, loaded and loaded[1], notes.for_file(zones_yaml))
+    if site_file is not None and loaded is not None:
+        note_unknown_sampling(site_file[0].sampling, loaded[0], site_yaml, notes)
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
     shapes = load_shapes(paths[-1], grids, notes.for_file(paths[-1]))
     if notes.problems or site_file is None or grids is None or people is None or loaded is None:
         raise ConfigProblems(notes.problems, count=notes.problem_count)
     settings, relative_paths = site_file
-    registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
+    tree = replace(grids.tree, centres=settings.centres)
+    registry = Registry(cameras=loaded[0], tree=tree, people=people, office=settings.office)
     note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
+    note_unknown_checkpoints(settings.patrol_sections, registry, site_yaml, notes)
     return Site(
         settings=settings,
         registry=registry,
         rules=rules,
         own_models=models,
+        sources=sources or SourcesSettings(),
         shapes=shapes,
         config_dir=base,
         relative_paths=relative_paths,
@@ -127,11 +131,11 @@ def _load(
 def _note_unknown_cameras(
     areas: Mapping[str, object],
     lines: Mapping[str, int],
-    known: Container[str],
+    known: Container[str] | None,
     notes: FileProblemLog,
 ) -> None:
-    """Note areas of cameras that cameras.csv does not have."""
-    for camera in areas:
+    """Note areas of cameras that cameras.csv does not have; None: nobody knows which it has."""
+    for camera in areas if known is not None else ():
         if camera not in known:
             text = "this camera is not in cameras.csv, add or delete it"
             notes.add_problem(lines[camera], camera, text)

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from patrol.domain.camera import Camera
 from patrol.domain.health import CameraHealth
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.domain.registry import Grid, Registry, camera_card
+from patrol.encryption import KeyProblem
+from patrol.encryption.site_key import is_sealed
 from patrol.store.pixels import PixelRepository, without_consent
 from patrol.store.rows import RowMapper
 from patrol.store.schema_people import (
@@ -30,6 +32,7 @@ from patrol.store.transaction import Transaction
 
 _HEALTH = RowMapper(CameraHealth, columns={"announced": "told"})
 _OF_CAMERA = select(health).where(health.c.camera == bindparam("this"))
+_MEMORIES = "camera memories"
 _MEMORY = select(memories.c.blob).where(
     memories.c.camera == bindparam("of_camera"), memories.c.light == bindparam("in_light")
 )
@@ -130,7 +133,10 @@ def _as_text(value: object) -> str | None:
 
 
 class CameraMemoryRepository:
-    """Reads and writes camera memories (vision/camera_memory.py): one blob a camera and light."""
+    """Reads and writes camera memories (vision/camera_memory.py): one blob a camera and light.
+
+    They hold small pictures: sealed where the store has the site's key, for this camera alone.
+    """
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
@@ -138,7 +144,7 @@ class CameraMemoryRepository:
     def get(self, camera: CameraId, light: Light) -> bytes | None:
         """The blob; None before the first accepted sample."""
         blob = self._db.scalar(_MEMORY, {"of_camera": camera, "in_light": light})
-        return None if blob is None else bytes(blob)
+        return None if blob is None else self._opened(bytes(blob), camera, light)
 
     def put(
         self,
@@ -156,12 +162,44 @@ class CameraMemoryRepository:
         """
         if without_consent(self._db, (camera,)):
             return
-        row = {"camera": camera, "light": light, "blob": blob, "updated_at": now}
-        self._db.put(memories, {**row, "sampled_at": sampled_at}, "camera", "light")
+        row = {"camera": camera, "light": light, "blob": self._sealed(blob, camera, light)}
+        more = {"updated_at": now, "sampled_at": sampled_at}
+        self._db.put(memories, {**row, **more}, "camera", "light")
+
+    def _sealed(self, blob: bytes, camera: CameraId, light: Light) -> bytes:
+        key, about = self._db.site_key, _memory_name(camera, light)
+        return blob if key is None else key.seal(blob, purpose=_MEMORIES, about=about)
+
+    def count(self) -> int:
+        """How many blobs there are."""
+        return int(self._db.scalar(select(func.count()).select_from(memories)) or 0)
+
+    def seal_plain(self) -> int:
+        """Seal those that were written without a key; how many."""
+        sealed = 0
+        for row in self._db.all(select(memories)):
+            if not is_sealed(bytes(row.blob)):
+                blob = self._sealed(bytes(row.blob), row.camera, Light(row.light))
+                mine = memories.c.camera == row.camera, memories.c.light == row.light
+                self._db.run(memories.update().where(*mine).values(blob=blob))
+                sealed += 1
+        return sealed
+
+    def _opened(self, blob: bytes, camera: CameraId, light: Light) -> bytes:
+        if not is_sealed(blob):
+            return blob
+        about = _memory_name(camera, light)
+        if self._db.site_key is None:
+            raise KeyProblem(f"{about}: is sealed, and the site's key is away; put it back")
+        return self._db.site_key.open(blob, purpose=_MEMORIES, about=about)
 
     def delete(self, camera: CameraId) -> None:
         """Delete the camera's blobs, to learn anew; no line in the ledger (see pixels.py)."""
         self._db.run(memories.delete().where(memories.c.camera == camera))
+
+
+def _memory_name(camera: CameraId, light: Light) -> str:
+    return f"memory of {camera} {light}"
 
 
 class HealthRepository:

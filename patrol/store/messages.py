@@ -47,6 +47,7 @@ from patrol.domain.outbox import (
 )
 from patrol.domain.priority import OFFICE_HOURS_LEVELS
 from patrol.store.column_types import UtcTime
+from patrol.store.legal_holds import message_is_held
 from patrol.store.rows import RowMapper
 from patrol.store.schema import OPEN_CASE, cases
 from patrol.store.schema_people import QUARANTINED, UNSENT, dead_letters, inbox, outbox
@@ -252,6 +253,19 @@ class OutboxRepository:
         for batch in in_batches(keys):
             self._db.run(_APPLY_EVENT[event], {"these": batch, "now": now})
 
+    def withdraw_unsent(self, case_id: CaseId, since: datetime, now: datetime) -> bool:
+        """Drop the case's messages queued from `since` on; False: one was handed to the broker.
+
+        Nothing is dropped then. A message under lease counts as handed over.
+        """
+        newer = outbox.c.case == case_id, outbox.c.queued_at >= since
+        rows = self._db.all(self._db.locked(select(outbox).where(*newer)))
+        if any(row.tried_at is not None or row.published_at is not None for row in rows):
+            return False
+        keys = [row.key for row in rows if row.state == DeliveryState.QUEUED]
+        self.apply_event(keys, DeliveryEvent.PERSON_DROPS, now)
+        return True
+
     def save_refusals(self, messages: Sequence[OutboxMessage]) -> None:
         """Write what `OutboxMessage.refused` made of messages that were leased; ends the leases."""
         for message in messages:
@@ -358,6 +372,10 @@ class OutboxRepository:
         went_out = select(outbox).where(outbox.c.number.in_(newest), out)
         return [_message(row) for row in self._db.all(went_out.order_by(outbox.c.number))]
 
+    def count(self) -> int:
+        """How many messages are kept, of every state."""
+        return int(self._db.scalar(select(func.count()).select_from(outbox)) or 0)
+
     def count_queued_and_published(self, start: datetime, end: datetime) -> tuple[int, int]:
         """(how many were queued in that time, how many of those the broker has taken by now).
 
@@ -386,11 +404,14 @@ class OutboxRepository:
     def prune(self, before: datetime, *, limit: int) -> int:
         """Delete at most `limit` messages queued before then, oldest first; returns how many.
 
-        Unsent messages stay, and those about an open case.
+        Unsent messages stay, and those about an open case or one under legal hold.
         """
         about_open = exists().where(cases.c.id == outbox.c.case, text(OPEN_CASE))
         old = select(outbox.c.number).where(
-            outbox.c.queued_at < before, outbox.c.state != DeliveryState.QUEUED, ~about_open
+            outbox.c.queued_at < before,
+            outbox.c.state != DeliveryState.QUEUED,
+            ~about_open,
+            ~message_is_held(),
         )
         oldest = old.order_by(outbox.c.queued_at).limit(limit)
         return self._db.changed(outbox.delete().where(outbox.c.number.in_(oldest)))

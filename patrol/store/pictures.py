@@ -7,15 +7,15 @@ what was deleted and when; links are signed with a key that the site makes once.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Final
 
 from sqlalchemy import Executable, bindparam, case, exists, func, select
 
-from patrol.domain.ids import CameraId, CaseId, GridCode, PictureId
+from patrol.domain.ids import CameraId, CaseId, GridCode, PictureId, Sha256
 from patrol.domain.picture_link import LinkUse
 from patrol.domain.round import (
     CAMERA_RETIRED,
@@ -26,10 +26,11 @@ from patrol.domain.round import (
 )
 from patrol.store.access_log import HashChain
 from patrol.store.column_types import UtcTime
-from patrol.store.deletion_ledger import DELETION_CHAIN, DeletionLedger
+from patrol.store.deletion_ledger import DELETION_CHAIN, DeletionLedger, deletion_fields
+from patrol.store.legal_holds import picture_is_held
 from patrol.store.pixels import without_consent
 from patrol.store.rows import RowMapper
-from patrol.store.schema import pictures
+from patrol.store.schema import deletions, pictures
 from patrol.store.schema_people import picture_openings
 from patrol.store.site_keys import SiteKeyRepository
 from patrol.store.transaction import Insert, Transaction
@@ -135,6 +136,21 @@ class PictureRepository:
         """Index a picture that belongs to no visit."""
         index_pictures(self._db, (picture,))
 
+    def last_due_days(self) -> Mapping[Sha256, date]:
+        """The last day (UTC) on which each content falls due."""
+        newest = select(pictures.c.sha256, func.max(pictures.c.delete_after).label("due_at"))
+        rows = self._db.all(newest.group_by(pictures.c.sha256))
+        return {Sha256(row.sha256): row.due_at.date() for row in rows}
+
+    def by_purpose(self) -> Mapping[str, tuple[int, int, datetime]]:
+        """Of each purpose: pictures, those that a legal hold keeps, the oldest's time."""
+        held = func.sum(case((picture_is_held(), 1), else_=0))
+        counted = select(
+            pictures.c.purpose, func.count(), held, func.min(pictures.c.taken_at)
+        ).group_by(pictures.c.purpose)
+        rows = (tuple(row) for row in self._db.all(counted))
+        return {purpose: (count, int(kept), oldest) for purpose, count, kept, oldest in rows}
+
     def shares_content(self, picture: StoredPicture) -> bool:
         """Whether another picture in the index has the same bytes."""
         row = {"content": picture.sha256, "this": picture.id}
@@ -162,7 +178,7 @@ class PictureRepository:
             return 0
         shared = self._shared_contents(now)
         oldest = select(pictures.c.id, pictures.c.sha256, pictures.c.bytes).where(
-            living, pictures.c.purpose == SAMPLE_PURPOSE
+            living, pictures.c.purpose == SAMPLE_PURPOSE, ~picture_is_held()
         )
         going: list[dict[str, str]] = []
         for row in self._db.all(oldest.order_by(pictures.c.taken_at, pictures.c.id)):
@@ -191,12 +207,23 @@ class PictureRepository:
     def expired(
         self, now: datetime, *, limit: int = 500, camera: CameraId | None = None
     ) -> Sequence[StoredPicture]:
-        """Pictures whose time is over (of one camera), the longest expired first."""
-        due = select(pictures).where(pictures.c.delete_after <= now)
+        """Pictures whose time is over (of one camera), the longest expired first.
+
+        Without those that a legal hold keeps.
+        """
+        due = select(pictures).where(pictures.c.delete_after <= now, ~picture_is_held())
         if camera is not None:
             due = due.where(pictures.c.camera == camera)
         oldest = due.order_by(pictures.c.delete_after, pictures.c.id).limit(limit)
         return [STORED_PICTURES.from_row(row) for row in self._db.all(oldest)]
+
+    def first_broken(self, *, must_prove: bool = True) -> int | None:
+        """The first line of the deletion ledger that does not hold, or None; as HashChain's."""
+        in_order = self._db.run(select(deletions).order_by(deletions.c.number)).yield_per(1000)
+        lines = (
+            (row.number, row.previous, row.hash, deletion_fields(row._asdict())) for row in in_order
+        )
+        return HashChain(self._db, DELETION_CHAIN).first_broken(lines, must_prove=must_prove)
 
     def record_deletion(self, picture: PictureId, now: datetime) -> None:
         """Write the deletion into the ledger and drop the index row."""

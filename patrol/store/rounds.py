@@ -293,11 +293,35 @@ class RoundRepository:
             failures=failures,
         )
 
+    def bytes_received(self, round_id: RoundId) -> tuple[int, int]:
+        """Bytes that the round's visits received, and those of the key frames that they kept."""
+        rows = self._db.all(select(visits.c.facts).where(visits.c.round == round_id))
+        facts = [row.facts for row in rows if row.facts]
+        received, of_key_frames = (
+            sum(int(one.get(name) or 0) for one in facts)
+            for name in ("bytes_received", "key_frame_bytes")
+        )
+        return received, of_key_frames
+
     def outcomes(self, round_id: RoundId) -> Sequence[tuple[CameraId, VisitOutcome, str]]:
         """(camera, outcome, failure) of every visit, pending ones too, in the order of the plan."""
         brief = select(visits.c.camera, visits.c.outcome, visits.c.failure)
         rows = self._db.all(brief.where(visits.c.round == round_id).order_by(visits.c.place))
         return [(row.camera, VisitOutcome(row.outcome), row.failure) for row in rows]
+
+    def outcome_counts(
+        self, start: date, end: date, plans: Iterable[str]
+    ) -> Mapping[tuple[CameraId, str], int]:
+        """How many visits of each camera ended how, in rounds of these plans and local days."""
+        mine = select(rounds.c.id).where(
+            rounds.c.day >= start, rounds.c.day < end, rounds.c.plan.in_(list(plans))
+        )
+        counted = (
+            select(visits.c.camera, visits.c.outcome, func.count().label("number"))
+            .where(visits.c.round.in_(mine))
+            .group_by(visits.c.camera, visits.c.outcome)
+        )
+        return {(row.camera, row.outcome): int(row.number) for row in self._db.all(counted)}
 
     def visits(self, round_id: RoundId) -> Sequence[Visit]:
         """All that are no longer pending, in the order of the plan.

@@ -201,9 +201,16 @@ findings = Table(
     Column("again_at", UtcTime),
     Column("again_why", CleanText, nullable=False, server_default=""),
     Column("again_picture", Text),
+    Column("filed_by", CleanText, nullable=False, server_default=""),
+    Column("filed_from", Text, nullable=False, server_default=""),
+    Column("place", CleanText, nullable=False, server_default=""),
+    Column("undone_count", Integer, nullable=False, server_default="0"),
     Index("ix_findings_waiting", "camera", "category", **where(WAITING_FINDING)),
     Index(None, "round"),
     Index(None, "found_at"),
+    Index("ix_findings_decided_at", "decided_at", **where("decided_at IS NOT NULL")),
+    Index("ix_findings_filed", "found_at", **where("origin = 'operator'")),
+    Index("ix_findings_case", "case", **where('"case" IS NOT NULL')),
 )
 OPEN_CASE = "state NOT IN ('closed', 'voided')"
 cases = Table(
@@ -237,6 +244,8 @@ cases = Table(
     Column("suspension", Plain),
     Column("hold", Plain),
     Column("hold_until", UtcTime),
+    Column("supervision", Plain),
+    Column("tags", Plain, nullable=False, server_default="[]"),
     Index("ix_cases_open", "camera", "category", **where(OPEN_CASE)),
     Index("ix_cases_ladder_due_at", "ladder_due_at", **where("ladder_due_at IS NOT NULL")),
     Index("ix_cases_look_due_at", "look_due_at", **where("look_due_at IS NOT NULL")),
@@ -254,4 +263,5 @@ case_entries = Table(
     Column("what", Text, nullable=False),
     Column("note", CleanText, nullable=False),
     Column("state", Text, nullable=False),
+    Column("claimed", CleanText, nullable=False, server_default=""),  # who it is said to be
 )

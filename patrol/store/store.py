@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Engine
 
+from patrol.encryption import KeyProblem, SiteKey
 from patrol.store.access_log import AccessLogRepository
 from patrol.store.accounts import (
     AccountRepository,
@@ -20,6 +21,7 @@ from patrol.store.accounts import (
     ClaimRepository,
     LoginSessionRepository,
 )
+from patrol.store.anchors import AnchorRepository
 from patrol.store.cameras import (
     CameraMemoryRepository,
     HealthRepository,
@@ -28,6 +30,7 @@ from patrol.store.cameras import (
 from patrol.store.cases import CaseRepository
 from patrol.store.change_marks import ChangeTokens
 from patrol.store.consents import ConsentRepository, HouseholdLinkRepository
+from patrol.store.credentials import CredentialRepository
 from patrol.store.deliveries import DeliveryRepository
 from patrol.store.engine import (
     BUSY_TIMEOUT_S,
@@ -37,13 +40,23 @@ from patrol.store.engine import (
     redacted_url,
 )
 from patrol.store.findings import FindingRepository, SuppressionRepository
+from patrol.store.gb28181 import Gb28181Repository
+from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
+from patrol.store.human_patrols import HumanPatrolRepository
+from patrol.store.legal_holds import LegalHoldRepository
 from patrol.store.machine_clock import ClockRepository
 from patrol.store.messages import InboxRepository, OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
 from patrol.store.pixels import PixelRepository
+from patrol.store.received_replies import ReceivedReplyRepository
 from patrol.store.rounds import RoundRepository
 from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
 from patrol.store.site_keys import SiteKeyRepository
+from patrol.store.town import (
+    FindingAlarmRepository,
+    FindingHistoryRepository,
+    RoundDutyRepository,
+)
 from patrol.store.transaction import StoreEvent, Transaction, next_number
 
 R = TypeVar("R")
@@ -77,11 +90,15 @@ class UnitOfWork:
     cases = _LazyRepository(CaseRepository)
     outbox = _LazyRepository(OutboxRepository)
     inbox = _LazyRepository(InboxRepository)
+    received_replies = _LazyRepository(ReceivedReplyRepository)
     health = _LazyRepository(HealthRepository)
     consents = _LazyRepository(ConsentRepository)
     access = _LazyRepository(AccessLogRepository)
     household_links = _LazyRepository(HouseholdLinkRepository)
     pictures = _LazyRepository(PictureRepository)
+    holds = _LazyRepository(LegalHoldRepository)
+    credentials = _LazyRepository(CredentialRepository)
+    anchors = _LazyRepository(AnchorRepository)
     pixels = _LazyRepository(PixelRepository)
     site_keys = _LazyRepository(SiteKeyRepository)
     picture_links = _LazyRepository(PictureLinkRepository)
@@ -98,7 +115,15 @@ class UnitOfWork:
     troubles = _LazyRepository(TroubleRepository)
     clock = _LazyRepository(ClockRepository)
     handovers = _LazyRepository(HandoverRepository)
+    finding_history = _LazyRepository(FindingHistoryRepository)
+    finding_alarms = _LazyRepository(FindingAlarmRepository)
+    round_duties = _LazyRepository(RoundDutyRepository)
+    human_patrols = _LazyRepository(HumanPatrolRepository)
+    hand_offs = _LazyRepository(HandOffRepository)
+    broadcasts = _LazyRepository(BroadcastRepository)
+    grid_tags = _LazyRepository(GridTagRepository)
     change_tokens = _LazyRepository(ChangeTokens)
+    gb28181 = _LazyRepository(Gb28181Repository)
 
     def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:
         self.db = db
@@ -140,14 +165,50 @@ class Store:
     starve an operator's decision.
     """
 
-    def __init__(self, engine: Engine, observers: Sequence[StoreObserver] = ()) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        observers: Sequence[StoreObserver] = (),
+        site_key: SiteKey | None = None,
+    ) -> None:
         self._engine = engine
+        self._site_key = site_key
         self._observers = tuple(observers)
         self._one_writer = Lock() if engine.dialect.name == "sqlite" else None
 
     def add_observers(self, observers: Sequence[StoreObserver]) -> None:
         """Register observers for transactions that begin from now on."""
         self._observers += tuple(observers)
+
+    @property
+    def can_seal(self) -> bool:
+        """Whether it was opened with the site's key."""
+        return self._site_key is not None
+
+    def unlock(self, site_key: SiteKey) -> None:
+        """Use the site's key from now on. Raises KeyProblem: another key than was used before."""
+        with self.begin_read() as uow:
+            known = uow.site_keys.fingerprint()
+        if known and known != site_key.fingerprint:
+            raise KeyProblem(
+                f"{site_key.place}: is not the key that {self.name} was sealed with; put that back"
+            )
+        self._site_key = site_key
+
+    def adopt_key(self, site_key: SiteKey) -> None:
+        """Unlock with the key; the first one becomes this store's, and what is plain is sealed.
+
+        Raises KeyProblem: another key than was used before.
+        """
+        self.unlock(site_key)
+        with self.begin() as uow:
+            if uow.site_keys.fingerprint():
+                return
+            uow.site_keys.set_fingerprint(site_key.fingerprint)
+            sealed = uow.memories.seal_plain()
+            uow.commit()
+        if sealed:
+            self.erase_free_space(all_of_it=True)
 
     @property
     def name(self) -> str:
@@ -170,7 +231,8 @@ class Store:
     def _unit(self, *, read_only: bool) -> Iterator[UnitOfWork]:
         connection = connect(self._engine, read_only=read_only)
         try:
-            yield UnitOfWork(Transaction(connection, writes=not read_only), self._observers)
+            db = Transaction(connection, writes=not read_only, site_key=self._site_key)
+            yield UnitOfWork(db, self._observers)
         finally:
             connection.close()  # rolls back whatever was not committed
 

@@ -29,6 +29,7 @@ WHO_MAY = [
     ("/cameras", {"operator", "duty_lead", "maintainer", "admin"}),
     ("/cameras/{camera}", {"operator", "duty_lead", "maintainer", "admin"}),
     ("/audit", {"auditor", "admin"}),
+    ("/holds", {"duty_lead", "auditor", "admin"}),
     ("/grid", {"operator", "duty_lead", "admin"}),
     ("/reports", {"operator", "duty_lead", "auditor"}),
     ("/reports/file.csv?day=2026-01-01", {"operator", "duty_lead", "auditor"}),

@@ -19,9 +19,41 @@ class CaseEvent(Document):
 
     at: str
     by: str
+    claimed: str | None = None  # a name that only the payload says
     what: str
     note: str
     state: str
+
+
+class HoldOrder(Document):
+    """An order under which nothing of a case or a camera is deleted."""
+
+    number: int
+    scope: str
+    subject: str
+    reference: str
+    reason: str
+    since: str
+    set_by: str
+    in_force: bool
+    ended_at: str | None
+    ended_by: str | None
+    ended_why: str | None
+
+
+class SetHold(BaseModel):
+    """What to hold, by which order and why."""
+
+    scope: Literal["case", "camera"]
+    subject: str = Field(max_length=64)
+    reference: str = Field(max_length=120)
+    reason: str = Field(max_length=500)
+
+
+class EndHold(BaseModel):
+    """Why the hold ends."""
+
+    reason: str = Field(max_length=500)
 
 
 class Held(Document):
@@ -30,6 +62,15 @@ class Held(Document):
     why: str
     since: str
     until: str
+
+
+class CaseSupervision(Document):
+    """Who put the case under supervision, why, and until when."""
+
+    by: str
+    at: str
+    why: str
+    due: str
 
 
 class Case(Document):
@@ -49,6 +90,8 @@ class Case(Document):
     rung: int
     count: int
     note: str
+    tags: list[str]
+    supervision: CaseSupervision | None
     held: Held | None
     suspended_since: str | None
     events: list[CaseEvent]
@@ -108,6 +151,9 @@ class Finding(Document):
     decided_by: str | None
     decided_at: str | None
     reason: str | None
+    filed_by: str | None = Field(description="the person who saw it; null: the machine did")
+    filed_from: str | None = Field(description="wall, round, live, camera, phone, patrol, rotation")
+    place: str | None
     again: SecondSight | None
 
 
@@ -201,6 +247,7 @@ class Report(Document):
     rows: list[dict[str, Any]]
     grids: list[dict[str, Any]]
     cameras: list[dict[str, Any]]
+    anchor: dict[str, dict[str, Any]]  # of a day: number and hash of each log's last line
 
 
 class Confirm(Document):

@@ -8,12 +8,14 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import HTTPBearer
 
+from patrol.administration.legal_holds import end_hold, hold_document, set_hold
 from patrol.app import Application
 from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, hash_api_secret
 from patrol.domain.consent import TermsAction, TermsChange, parse_hours, parse_until
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
 from patrol.domain.labels import bilingual
+from patrol.domain.legal_hold import HoldScope
 from patrol.domain.private_text import PrivateTextMask
 from patrol.domain.round import ADHOC
 from patrol.domain.timestamps import parse_day, parse_month
@@ -122,7 +124,7 @@ def findings(
             of_round = uow.findings.of_round(RoundId(round_id))
             total, found = len(of_round), of_round[offset : offset + limit]
     answer.headers[TOTAL_HEADER] = str(total)
-    return [_masked(app, finding_document(one)) for one in found]
+    return [masked(app, finding_document(one)) for one in found]
 
 
 @router.get("/findings/{finding_id}", response_model=documents.Finding,
@@ -130,7 +132,7 @@ def findings(
 def one_finding(app: App, finding_id: str) -> JsonObject:
     """One finding."""
     with app.store.begin_read() as uow, translate_errors(f"finding {finding_id}"):
-        return _masked(app, finding_document(uow.findings.get(FindingId(finding_id))))
+        return masked(app, finding_document(uow.findings.get(FindingId(finding_id))))
 
 
 @router.post("/findings/{finding_id}/confirm", response_model=documents.ConfirmedCase,
@@ -146,17 +148,17 @@ def confirm(
     with translate_errors(f"finding {finding_id}"):
         case = app.confirm(
             finding_id,
-            by=_decided_by(key),
+            by=decided_by(key),
             category=form.category,
             level=form.level,
             note=form.note,
             phoned=form.phoned,
         )
-    masked = app.payloads.masked_parts(f"{form.note}\n{form.phoned}")
-    if not masked:
-        return _masked(app, case_document(case))
-    warning = f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}"
-    return {**_masked(app, case_document(case)), "warnings": [warning]}
+    parts = app.payloads.masked_parts(f"{form.note}\n{form.phoned}")
+    if not parts:
+        return masked(app, case_document(case))
+    warning = f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(parts))}"
+    return {**masked(app, case_document(case)), "warnings": [warning]}
 
 
 @router.post("/findings/{finding_id}/dismiss", response_model=documents.Finding)
@@ -168,8 +170,8 @@ def dismiss(
 ) -> JsonObject:
     """Dismiss the finding. 409 when it was decided before."""
     with translate_errors(f"finding {finding_id}"):
-        decided = app.dismiss(finding_id, by=_decided_by(key), reason=form.reason)
-    return _masked(app, finding_document(decided))
+        decided = app.dismiss(finding_id, by=decided_by(key), reason=form.reason)
+    return masked(app, finding_document(decided))
 
 
 @router.get("/cases", response_model=list[documents.Case],
@@ -185,7 +187,7 @@ def cases(
     with app.store.begin_read() as uow:
         answer.headers[TOTAL_HEADER] = str(uow.cases.count(open_only=only_open))
         found = uow.cases.list(open_only=only_open, limit=limit, offset=offset)
-    return [_masked(app, case_document(one)) for one in found]
+    return [masked(app, case_document(one)) for one in found]
 
 
 @router.get("/cases/{case_id}", response_model=documents.CaseAndMessages,
@@ -195,7 +197,7 @@ def one_case(app: App, case_id: str) -> JsonObject:
     with app.store.begin_read() as uow, translate_errors(f"case {case_id}"):
         found = uow.cases.get(CaseId(case_id))
         messages = [message_document(message) for message in uow.outbox.of_case(found.id)]
-    return {**_masked(app, case_document(found)), "messages": messages}
+    return {**masked(app, case_document(found)), "messages": messages}
 
 
 @router.get("/cameras", response_model=list[documents.Camera],
@@ -252,7 +254,7 @@ def change_consent(
             hours=parse_hours(form.hours),
             why=form.why.strip(),
         )
-        terms = app.households.change_consent(camera, change, by=_decided_by(key), channel="api")
+        terms = app.households.change_consent(camera, change, by=decided_by(key), channel="api")
     return {"camera": camera, **terms_document(terms)}
 
 
@@ -282,7 +284,51 @@ def report(app: App, kind: Literal["round", "day", "month"], period: str) -> dic
             raise ResourceNotFound(f"round {period}") from None
 
 
-def _masked(app: Application, document: JsonObject) -> JsonObject:
+@router.get("/holds", response_model=list[documents.HoldOrder],
+            dependencies=[Depends(RequireScope("holds:read"))])  # fmt: skip
+def holds(app: App, every: Annotated[bool, Query(alias="all")] = False) -> list[JsonObject]:  # noqa: FBT002  a query's switch
+    """Legal holds in force, the newest first; with `all` those that were ended, too."""
+    with app.store.begin_read() as uow:
+        return [hold_document(one) for one in uow.holds.all(ended=every)]
+
+
+@router.post("/holds", response_model=documents.HoldOrder, status_code=201)
+def add_hold(
+    app: App,
+    form: documents.SetHold,
+    key: Annotated[ApiKey, Depends(RequireScope("holds:write"))],
+) -> JsonObject:
+    """Hold a case or a camera: nothing of it is deleted until a person ends it."""
+    with translate_errors(), app.store.begin() as uow:
+        hold = set_hold(
+            uow,
+            scope=HoldScope(form.scope),
+            subject=form.subject,
+            reference=form.reference,
+            reason=form.reason,
+            by=decided_by(key),
+            now=app.clock.now(),
+            cameras=app.registry.cameras.keys(),
+        )
+        uow.commit()
+    return hold_document(hold)
+
+
+@router.post("/holds/{number}/end", response_model=documents.HoldOrder)
+def finish_hold(
+    app: App,
+    number: int,
+    form: documents.EndHold,
+    key: Annotated[ApiKey, Depends(RequireScope("holds:write"))],
+) -> JsonObject:
+    """End a hold; 404 when none of this number is in force."""
+    with translate_errors(f"hold {number}"), app.store.begin() as uow:
+        hold = end_hold(uow, number, by=decided_by(key), why=form.reason, now=app.clock.now())
+        uow.commit()
+    return hold_document(hold)
+
+
+def masked(app: Application, document: JsonObject) -> JsonObject:
     """What people typed names no household to a program."""
     return masked_document(document, PrivateTextMask(app.payloads.registry))
 
@@ -299,5 +345,6 @@ def _period(kind: str, text: str) -> ReportPeriod:
         raise InvalidRequest(f"{text!r} is no {kind}, write {right}") from None
 
 
-def _decided_by(key: ApiKey) -> str:
+def decided_by(key: ApiKey) -> str:
+    """Who a program's key acts as in histories."""
     return f"api:{key.name}"

@@ -12,12 +12,14 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from patrol.app.town_service import TownService
 from patrol.domain import labels
 from patrol.domain.account import may_see_case
 from patrol.domain.approval import span_texts
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, GridCode, PersonId, PictureId
+from patrol.domain.legal_hold import HoldScope
 from patrol.domain.outbox import DeliveryState, OutboxMessage
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
@@ -27,6 +29,7 @@ from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewCases, WebContext
 from patrol.web.i18n import (
     Translator,
+    author_name,
     camera_name,
     case_state_label,
     category_label,
@@ -37,6 +40,7 @@ from patrol.web.i18n import (
 )
 from patrol.web.pages.case_actions import allowed_buttons, shown_revision, visible_case
 from patrol.web.pages.extension import default_extension_hours, granting_text
+from patrol.web.pages.hand_offs import outside_content
 
 
 def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, Any]:
@@ -82,6 +86,8 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         photos = uow.case_photos.of_case(ident)
         stored = {one: uow.pictures.get(one) for one in (case.before, case.after) if one}
         names = {account.name: account.shown_as for account in uow.accounts.all()}
+        holds = uow.holds.of(HoldScope.CASE, case.id)
+        holds = [*holds, *(uow.holds.of(HoldScope.CAMERA, case.camera) if case.camera else ())]
     viewed_for = f"case:{case.id}"
     shown = context.app.payloads.scrub if user.is_outside_centre else str
     return {
@@ -105,6 +111,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
             for photo in photos
         ],
         "request": _pending_request(case, user, names, registry),
+        "holds": holds,
         "grids": sorted((g.name, g.code) for g in registry.tree.grids.values()),
         "extension_hours": default_extension_hours(case),
     }  # fmt: skip
@@ -119,7 +126,7 @@ def _pending_request(
         return None
     return {
         "kind": t.pair(labels.APPROVAL_KINDS[request.kind]),
-        "by": person_name(registry, request.by, names),
+        "by": author_name(registry, request, names, t),
         "at": request.at,
         "why": request.why,
         "span": t.pair(span_texts(request, case.policy.office)) if request.span_s else "",
@@ -194,7 +201,7 @@ def _timeline(
     lines = [
         {
             "at": entry.at,
-            "who": person_name(registry, entry.by, names),
+            "who": author_name(registry, entry, names, t),
             "what": t.pair(labels.CASE_EVENTS[entry.what]),
             "kind": entry.what.value,
             "note": entry.note,
@@ -316,7 +323,12 @@ def case_fragment(context: ContextDep, user: MayViewCases, case_id: str) -> Resp
 
 def _case_content(context: WebContext, user: CurrentUser, case_id: str) -> dict[str, Any]:
     content = case_detail(context, user, CaseId(case_id))
-    return {**content, "buttons": allowed_buttons(content["case"], user)}
+    contacts, tree = TownService(context.app).contacts, context.app.registry.tree
+    case = content["case"]
+    with context.app.store.begin_read() as uow:
+        outside = outside_content(uow, case, contacts, user)
+    buttons = allowed_buttons(case, user, tree, contacts)
+    return {**content, **outside, "buttons": buttons}
 
 
 def _board_content(

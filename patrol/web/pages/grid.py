@@ -103,6 +103,8 @@ def last_replies(cases: Sequence[Case]) -> dict[str, datetime]:
     by_person: dict[str, datetime] = {}
     for case in cases:
         for entry in case.entries:
+            if entry.claimed not in ("", entry.by):
+                continue  # says nothing of whether that person can be reached
             if entry.at > by_person.get(entry.by, entry.at - REACHABLE_WITHIN):
                 by_person[entry.by] = entry.at
     return by_person

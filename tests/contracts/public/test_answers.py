@@ -43,7 +43,10 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
         ["handover", "take", "--by", "another"],
         ["report", "--day", "2026-11-30", "--out", "day.json"],
         ["mosquitto", "write", "--out", "broker"], ["backup", "--out", "all.tar"],
-        ["restore", "all.tar", "--check"],
+        ["restore", "all.tar", "--check"], ["retention"], ["audit", "head"], ["audit", "verify"],
+        ["hold", "add", "--camera", CAMERA, "--reference", "12", "--why", "x", *BY],
+        ["hold", "list", "--all"], ["hold", "end", "1", "--why", "y", *BY],
+        ["keys", "show"], ["keys", "renew"], ["credentials", "seal", *BY], ["credentials", "list"],
     ),
     (
         ["confirm", "F000044", "--level", "I", "--phoned", "0937", *BY],
@@ -70,7 +73,9 @@ NOT_RUN = {
     "bench alerts": "minutes", "bench capture": "minutes", "bench console": "minutes",
     "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
     "consent pause": "ends on a day of this year; answers as `consent resume`",
-    "demo": "minutes", "eval": "minutes",
+    "credentials set": "asks for a password", "demo": "minutes", "eval": "minutes",
+    "onvif probe": "needs a device", "onvif scan": "asks the network",
+    "ticket devices": "needs a service",
 }  # fmt: skip
 
 
