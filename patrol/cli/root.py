@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _complete() -> None:
     """Have Typer answer the shell, which sets the variable: for its script, or for a word."""
-    from typer.completion import completion_init  # noqa: PLC0415  only when a shell asks
+    from typer._completion_classes import completion_init  # noqa: PLC0415  only when a shell asks
 
     completion_init()
 

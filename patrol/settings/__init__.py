@@ -135,7 +135,7 @@ def _note_unknown_cameras(
     notes: FileProblemLog,
 ) -> None:
     """Note areas of cameras that cameras.csv does not have; None: nobody knows which it has."""
-    for camera in areas if known is not None else ():
-        if camera not in known:
+    for camera in areas:
+        if known is not None and camera not in known:
             text = "this camera is not in cameras.csv, add or delete it"
             notes.add_problem(lines[camera], camera, text)
