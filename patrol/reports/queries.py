@@ -13,7 +13,7 @@ from patrol.domain.case import Case, CaseEntry, CaseEvent
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, CaseId, RoundId
 from patrol.domain.registry import Registry
-from patrol.domain.round import ADHOC, Round, Visit
+from patrol.domain.round import ADHOC, Round, Visit, VisitOutline
 from patrol.store import UnitOfWork
 
 
@@ -22,7 +22,7 @@ class RoundRecords:
     """One round with its visits and findings as stored."""
 
     round: Round
-    visits: Sequence[Visit] = ()  # in the order of the plan; pending ones are absent
+    visits: Sequence[Visit | VisitOutline] = ()  # in the order of the plan; pending ones are absent
     findings: Sequence[Finding] = ()
 
 
@@ -121,7 +121,9 @@ def load_material(
 ) -> ReportMaterial:
     """Read the rows of the period, with rounds of `plans`. Raises KeyError: no such round."""
     rounds = [
-        RoundRecords(round=r, visits=uow.rounds.visits(r.id), findings=uow.findings.of_round(r.id))
+        RoundRecords(
+            round=r, visits=uow.rounds.visit_outlines(r.id), findings=uow.findings.of_round(r.id)
+        )
         for r in _rounds(uow, plans, period)
     ]
     named = {finding.case for records in rounds for finding in records.findings if finding.case}
