@@ -26,7 +26,9 @@ CELL_CHARS: Final = 32_767  # of Excel; the rest is left out
 _ROW: Final = "\0"  # stands for the row's number in a cell's XML, where NUL cannot be
 _CELL: Final = re.compile(r'<c r="[A-Z]+\d+" s="(\d+)"/>')
 _COUNTS: Final = re.compile(r' count="(\d+)" uniqueCount="(\d+)"')
-_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9a-fA-F]{4}_)")
+_NOT_IN_XML: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9a-fA-F]{4}_)"
+)
 
 
 @dataclass(slots=True)
