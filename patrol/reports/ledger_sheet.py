@@ -16,8 +16,6 @@ from io import BytesIO
 from itertools import islice
 from typing import Final
 
-from typing_extensions import override
-
 SHEET: Final = "xl/worksheets/sheet1.xml"
 STRINGS: Final = "xl/sharedStrings.xml"
 COMPRESSION_LEVEL: Final = 1  # the lines are so alike that more effort saves little
@@ -56,7 +54,6 @@ class _ColumnCells(dict[str, str]):
         self._start = f'<c r="{letters}{_ROW}" s="{style}" t="s"><v>'
         self._strings = strings
 
-    @override
     def __missing__(self, text: str) -> str:
         made = self[text] = f"{self._start}{self._strings.number(text)}</v></c>"
         return made

@@ -182,7 +182,7 @@ def _new_workbook(out: io.BytesIO) -> Any:
 
 
 def _write_ledger(xlsx: Any, report: Report) -> None:
-    """The ledger's sheet without its lines: a row of blank cells tells `fill_ledger` the formats."""
+    """The ledger's sheet without its lines: a row of blank cells has the formats for them."""
     sheet = xlsx.add_worksheet(SHEET_NAMES["ledger"][0])
     title, header = xlsx.add_format({"bold": True, "font_size": 16}), _header_format(xlsx)
     sheet.write_string(0, 0, report.title, title)

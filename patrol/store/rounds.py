@@ -334,10 +334,10 @@ class RoundRepository:
     def visit_outlines(self, round_id: RoundId) -> Sequence[VisitOutline]:
         """The same visits, each with what a ledger says of it; a tenth of the cost."""
         return [
-            VisitOutline(intern(camera), _OUTCOME_OF[outcome], failure, seen, usable,
+            VisitOutline(CameraId(intern(camera)), _OUTCOME_OF[outcome], failure, seen, usable,
                          tuple(faults), taken_at)
-            for camera, outcome, failure, seen, usable, faults, taken_at in self._db.all(
-                _OUTLINES, {"of_round": round_id}
+            for camera, outcome, failure, seen, usable, faults, taken_at in map(
+                tuple, self._db.all(_OUTLINES, {"of_round": round_id})
             )
         ]  # fmt: skip
 

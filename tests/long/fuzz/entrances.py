@@ -86,10 +86,14 @@ OUTLINES: Final = json.dumps(
     }
 ).encode()
 ANSWERS: Final = (
-    b'RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\nWWW-Authenticate: Digest realm="a", nonce="0f", '
-    b'algorithm=MD5, qop="auth"\r\n\r\n',
-    b"RTSP/1.0 200 OK\r\nCSeq: 2\r\nSession: 1234;timeout=60\r\n"
-    b"Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=1234\r\n\r\n",
+    (
+        b'RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\nWWW-Authenticate: Digest realm="a", nonce="0f", '
+        b'algorithm=MD5, qop="auth"\r\n\r\n'
+    ),
+    (
+        b"RTSP/1.0 200 OK\r\nCSeq: 2\r\nSession: 1234;timeout=60\r\n"
+        b"Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=1234\r\n\r\n"
+    ),
     b"RTSP/1.0 302 Moved\r\nCSeq: 1\r\nLocation: rtsp://192.0.2.8/x\r\nRetry-After: 5\r\n\r\n",
     b"OPTIONS * RTSP/1.0\r\nCSeq: 77\r\n\r\n",
 )
@@ -98,7 +102,8 @@ PPS: Final = bytes.fromhex("68ce3c80")
 SDP: Final = (
     b"v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=camera\r\nt=0 0\r\na=control:*\r\n"
     b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
-    b"a=fmtp:96 packetization-mode=1; sprop-parameter-sets=Z0LAH9oCgPbARAAAAwAEAAADAHhA+LEc,aM48gA==\r\n"
+    b"a=fmtp:96 packetization-mode=1; "
+    b"sprop-parameter-sets=Z0LAH9oCgPbARAAAAwAEAAADAHhA+LEc,aM48gA==\r\n"
     b"a=control:trackID=1\r\nm=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
 )
 RTP: Final = bytes.fromhex("80600001000003e800001234")

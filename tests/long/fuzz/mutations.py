@@ -1,4 +1,4 @@
-"""Seeded damage to good input: bits, lengths, numbers, repetitions, and what parsers stumble over."""
+"""Seeded damage to good input: bits, lengths, numbers, repetitions, tokens."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ NUMBERS: Final = (
     "\uff11".encode(), b"00000000000000000001", b"NaN", b"2147483647",
 )  # fmt: skip
 TOKENS: Final = (
-    b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\r\n\r\n", b"\n", b'"', b"'", b",", b";",
-    b"[" * 400, b'{"a":' * 300, b"&a [*a]", b"&x {<<: *x}", b"!!python/object:os.system x",
+    b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\r\n\r\n", b"\n", b'"', b"'", b",",
+    b";", b"[" * 400, b'{"a":' * 300, b"&a [*a]", b"&x {<<: *x}", b"!!python/object:os.system x",
     b"? ", b": ", b"- ", b"%00", b"../" * 8, b"${PATH}", b"=cmd|' /C calc'!A0", b"\x1b[2J",
     "一".encode() * 50, b"null", b"true", b"[]", b"{}", b"a" * 5000, b"\\u0000", b"\\ud800",
     b"$\x00\x00\x04", b"\xff\xd8\xff", b"#EXT-X-STREAM-INF:\n", b"<<<<", b"*", b"&",

@@ -1,4 +1,4 @@
-"""`python -m tests.long.fuzz.run_fuzz`: damaged input for every entrance, in bounded memory and CPU.
+"""`python -m tests.long.fuzz.run_fuzz`: damaged input for every entrance, in bounded memory.
 
 Prints a JSON line a failure (entrance, number, error, the input as hex) and one for the whole.
 An entrance may refuse by its own errors alone. `--only NAME --number N` repeats one input.
