@@ -50,6 +50,7 @@ from simulators.rtsp_farm.process import RunningFarm, running_farm
 from simulators.rtsp_farm.server import FarmInfo, FarmOptions
 from simulators.rtsp_farm.server import serve as serve_farm
 
+SOURCES: Final = {"": "real RTSP", "gb": "GB/T 28181"}  # of the cameras, for `--sources`
 DEMO_DIR: Final = Path("var/demo")
 SPEED: Final = 900.0  # the leaders' hours pass in seconds; the patrol's own clocks stay real
 ALWAYS_ANSWERS: Final = ReplyProfile(never=0.0)  # escalation takes hours: too long for a demo
@@ -70,12 +71,14 @@ def run_demo(
     seed: int = 7,
     faults: str = "town",
     picture: Path | None = None,
+    sources: str = "",
 ) -> dict[str, Any]:
     """Run a round, decide its findings, close its cases; once, or again and again until `stop`."""
     out = Console(stderr=quiet, highlight=False)
     err = Console(stderr=True, highlight=False)
-    err.print(f"[bold]模拟全镇 {cameras} 路摄像头[/]  a town of {cameras} cameras over real RTSP …")
-    with _embedded_town(cameras, seed, faults, port) as (app, farm, leaders, control):
+    over = SOURCES[sources]
+    err.print(f"[bold]模拟全镇 {cameras} 路摄像头[/]  a town of {cameras} cameras over {over} …")
+    with _embedded_town(cameras, seed, faults, port, sources) as (app, farm, leaders, control):
         staff, zone = _SimulatedStaff(app, control), app.site.settings.site.tz
         with _running_service(app, stop), _running_console(app, err):
             models = app.detectors.model_names or app.detectors.without[0]
@@ -207,7 +210,7 @@ def _town_accounts(site: Site) -> list[MqttAccount]:
 
 @contextmanager
 def _embedded_town(
-    cameras: int, seed: int, faults: str, port: int
+    cameras: int, seed: int, faults: str, port: int, sources: str
 ) -> Iterator[tuple[Application, RunningFarm, ReplySimulator, FarmControl]]:
     """Broker, cameras, application and simulated leaders in a fresh directory."""
     clock = SystemClock()
@@ -216,7 +219,14 @@ def _embedded_town(
         shutil.rmtree(DEMO_DIR, ignore_errors=True)
         broker = EmbeddedBroker()
         farm = stack.enter_context(
-            running_farm(DEMO_DIR, cameras=cameras, faults=faults, seed=seed, mqtt_url=broker.url)
+            running_farm(
+                DEMO_DIR,
+                cameras=cameras,
+                faults=faults,
+                seed=seed,
+                mqtt_url=broker.url,
+                sources=sources,
+            )
         )
         site = _verified_by_operator(load_site(DEMO_DIR), port)
         town = _town_accounts(site)

@@ -23,6 +23,17 @@ class ProcessBusy(Failed):
     """Another process does it just now; says what it holds."""
 
 
+def append_line(path: Path, line: str) -> None:
+    """Append a line durably, in one write; the file is this user's alone. Raises OSError."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    descriptor = os.open(path, flags, PRIVATE_MODE)
+    try:
+        os.write(descriptor, f"{line}\n".encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def atomic_file(
     path: Path, *, mode: int = SHARED_MODE, durable: bool = True, unfinished: Path | None = None
@@ -56,6 +67,28 @@ def write_atomically(
     """Put `data` at `path`, whole or not at all, as `atomic_file` does. Raises OSError."""
     with atomic_file(path, mode=mode, durable=durable) as file:
         file.write(data)
+
+
+def create_once(path: Path, data: bytes, *, mode: int = PRIVATE_MODE) -> bool:
+    """Put `data` at `path`, durably, unless a file is there; whether it was put.
+
+    Of several processes at once one wins, and nobody ever reads half of it. Raises OSError.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            return False
+    finally:
+        Path(name).unlink(missing_ok=True)
+    flush_folder(path.parent)
+    return True
 
 
 def flush_folder(folder: Path) -> None:

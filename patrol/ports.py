@@ -5,10 +5,11 @@ patrol.mqtt, patrol.pictures) and a fake in `simulators` or tests; both pass the
 (tests/contracts). The database is no port: tests use a real one (patrol.store).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from patrol.domain.errors import Failed
 from patrol.domain.ids import MessageKey, Sha256
@@ -66,6 +67,17 @@ class Detector(Protocol):
         """Objects in a BGR picture of any size, best first."""
 
 
+@runtime_checkable
+class FineDetector(Detector, Protocol):
+    """A detector whose input may be larger: for cameras whose zones wait for objects."""
+
+    def fine_input_px(self, size_px: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of the larger input for a picture of this (width, height)."""
+
+    def detect_finely(self, bgr: BgrImage) -> Sequence[Detection]:
+        """As `detect`, with smaller objects found, in at most twice its time at a square input."""
+
+
 class NotConnected(Failed):
     """The broker cannot be reached just now; the message stays in the outbox."""
 
@@ -106,11 +118,31 @@ class PictureStoreFull(Failed):
 class PictureStore(Protocol):
     """Pictures named by their content."""
 
-    def put(self, jpeg: bytes) -> Sha256:
-        """Store it durably; the same bytes twice are one file. Raises PictureStoreFull."""
+    def put(self, jpeg: bytes, *, until: datetime | None = None) -> Sha256:
+        """Store it durably; the same bytes twice are one file. Raises PictureStoreFull.
+
+        `until`: when it falls due; where files are encrypted, the key of that day does it.
+        """
 
     def get(self, sha256: Sha256) -> bytes:
         """The bytes, checked against their name. Raises KeyError when there is none."""
 
     def delete(self, sha256: Sha256) -> bool:
         """Remove it; False when there was none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LooseFile:
+    """A file below a directory of pictures, whether a row names it or not."""
+
+    path: Path
+    sha256: Sha256 | None  # by its place and name; None: a half-written one, or none of ours
+    written_at: datetime
+
+
+@runtime_checkable
+class LooseFileStore(Protocol):
+    """A picture store on a disk, which can hold files that no row names."""
+
+    def files(self) -> Iterator[LooseFile]:
+        """Every file that may hold pixels."""

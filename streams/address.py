@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote
 from typing_extensions import override
 
 from streams.errors import BadAddress
+from streams.source_schemes import SOURCE_SCHEMES, check_source_address
 from streams.url_secrets import HIDDEN, mask_parameters
 
 DEFAULT_PORTS: Final = {
@@ -29,9 +30,16 @@ DEFAULT_PORTS: Final = {
     "rtmps": 443,
     "http": 80,
     "https": 443,
+    "rtsp+http": 80,  # RTSP inside HTTP and WebSockets: rtsp_tunnel.py
+    "rtsp+https": 443,
+    "rtsp+ws": 80,
+    "rtsp+wss": 443,
+    **{scheme: rules.default_port for scheme, rules in SOURCE_SCHEMES.items()},
 }
+# Stands for a password that lies sealed elsewhere; no server has it, as NUL is in no password.
+SEALED_PASSWORD: Final = "\0sealed"  # noqa: S105  a mark, no password
 LOCAL_SCHEMES: Final = frozenset({"file"})
-TLS_SCHEMES: Final = frozenset({"rtsps", "rtmps", "https"})
+TLS_SCHEMES: Final = frozenset({"rtsps", "rtmps", "https", "rtsp+https", "rtsp+wss"})
 
 
 class StreamChoice(StrEnum):
@@ -74,6 +82,15 @@ class StreamAddress:
             known = ", ".join(sorted(DEFAULT_PORTS))
             raise BadAddress(f"scheme {scheme[:20]!r} is not one of {known}, file")
         parts = _split(rest, scheme)
+        if scheme in SOURCE_SCHEMES:
+            check_source_address(
+                scheme,
+                host=parts.host.lower(),
+                port=parts.port,
+                path=parts.path or "/",
+                query=parts.query,
+                login=bool(parts.user or parts.password),
+            )
         return cls(
             scheme=scheme,
             host=parts.host.lower(),
@@ -83,6 +100,26 @@ class StreamAddress:
             user=unquote(parts.user),
             password=unquote(parts.password),
         )
+
+    @property
+    def is_source(self) -> bool:
+        """Whether a platform or gateway is asked for the stream (source_schemes.py)."""
+        return self.scheme in SOURCE_SCHEMES
+
+    @property
+    def source_path(self) -> tuple[str, ...]:
+        """The codes behind the host of a source's address, percent-decoded."""
+        return tuple(unquote(part) for part in self.path.split("/")[1:])
+
+    @property
+    def host_alone(self) -> "StreamAddress":
+        """The address of the host itself: no path, no query, no login."""
+        return StreamAddress(scheme=self.scheme, host=self.host, port=self.port, path="/")
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether its password is still sealed, so that it cannot be visited."""
+        return self.password == SEALED_PASSWORD
 
     @property
     def authority(self) -> str:

@@ -11,16 +11,23 @@ import io
 import ssl
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPResponse
-from typing import Final
+from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 import av.error
+from typing_extensions import override
 
 from streams.address import StreamAddress
+from streams.control_http import read_http_date
+from streams.errors import StreamError, Unreadable
+from streams.playlist_age import STALE, PlaylistWatch
+from streams.target_policy import TargetPolicy, TargetRefused, checked_connect
+from streams.tls import CAMERA_TLS, tls_problem
 
 PLAYLIST_START: Final = b"#EXTM3U"
 MAX_PLAYLIST_BYTES: Final = 1024 * 1024  # a window of six hours is 400 kB
@@ -51,8 +58,12 @@ class BoundedHttp:
     address: StreamAddress
     deadline_s: float  # of the monotonic clock
     wait_s: float  # the longest silence of a server
+    policy: TargetPolicy | None = None  # where a URL that was handed out may lead
+    now: Callable[[], datetime] | None = None  # our clock; None: the age of playlists is not judged
     opened: int = 0
     received: int = 0
+    refusal: StreamError | None = None  # why the visit is refused, whatever libav makes of it
+    _playlists: PlaylistWatch = field(default_factory=PlaylistWatch)
     _opener: urllib.request.OpenerDirector = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,13 +71,10 @@ class BoundedHttp:
         if self.address.user:
             base = f"{self.address.scheme}://{self.address.authority}/"
             passwords.add_password(None, base, self.address.user, self.address.password)
-        context = ssl.create_default_context()
-        # As libav does: cameras and recorders have certificates that they made themselves.
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         self._opener = urllib.request.OpenerDirector()
         for handler in (  # not build_opener: it adds ftp, file, and the environment's proxies
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(context=context),
+            _CheckedHttpHandler(self.policy),
+            _CheckedHttpsHandler(self.policy, CAMERA_TLS.context()),
             urllib.request.HTTPBasicAuthHandler(passwords),
             urllib.request.HTTPDigestAuthHandler(passwords),
             urllib.request.HTTPCookieProcessor(),  # platforms keep their sessions in one
@@ -93,9 +101,26 @@ class BoundedHttp:
             body.put_back(start)
             return body
         try:
-            return io.BytesIO(_checked_playlist(start, body))
+            playlist = _checked_playlist(start, body)
+            self._judge_age(url, playlist, body)
+            return io.BytesIO(playlist)
         finally:
             body.close()
+
+    def _judge_age(self, url: str, playlist: bytes, body: "Body") -> None:
+        """Refuse the visit for a playlist that nobody renews. Raises av.error.FFmpegError."""
+        if self.now is None:
+            return
+        clock = read_http_date(body.header("date")) or self.now().astimezone(UTC)
+        stale = self._playlists.problem(url, playlist.decode("utf-8", "replace"), clock)
+        if stale is not None:
+            self._refuse(Unreadable(stale, reason=STALE))
+            raise BeyondLimit(stale)
+
+    def _refuse(self, error: StreamError) -> None:
+        """End the visit with this error: libav would ask for the next segment, and the next."""
+        self.refusal = error
+        self.deadline_s = time.monotonic()
 
     def left_s(self) -> float:
         """How long a wait may be now. Raises TimeoutError when the visit is over."""
@@ -107,6 +132,9 @@ class BoundedHttp:
     def _request(self, url: str) -> HTTPResponse:
         try:
             answer: HTTPResponse = self._opener.open(url, timeout=self.left_s())
+        except TargetRefused as exc:
+            self._refuse(exc)
+            raise av.error.PermissionError(0, "this address is not opened") from None
         except HTTPError as exc:
             exc.close()
             kind = _HTTP_ERRORS.get(exc.code, av.error.HTTPOtherClientError)
@@ -114,6 +142,8 @@ class BoundedHttp:
             raise kind(0, f"server returned {exc.code}") from None
         except URLError as exc:
             reason = exc.reason
+            if isinstance(reason, ssl.SSLError):
+                raise av.error.InvalidDataError(0, tls_problem(reason)) from None
             raise reason if isinstance(reason, OSError) else OSError("no answer") from None
         except (HTTPException, ValueError) as exc:
             raise av.error.InvalidDataError(0, f"no HTTP answer ({type(exc).__name__})") from None
@@ -147,9 +177,53 @@ class Body:
             raise BeyondLimit(f"more than {MAX_BYTES >> 20} MB")
         return data
 
+    def header(self, name: str) -> str:
+        """A header of the answer; empty without it."""
+        return self._answer.headers.get(name) or ""
+
     def close(self) -> None:
         """End the connection."""
         self._answer.close()
+
+
+class _CheckedHttpHandler(urllib.request.HTTPHandler):
+    """Opens plain connections where the policy permits; redirects and segments come by here."""
+
+    def __init__(self, policy: TargetPolicy | None) -> None:
+        super().__init__()
+        self._policy = policy
+
+    @override
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_connection_maker(HTTPConnection, self._policy), req)
+
+
+class _CheckedHttpsHandler(urllib.request.HTTPSHandler):
+    """The same over TLS."""
+
+    def __init__(self, policy: TargetPolicy | None, context: ssl.SSLContext) -> None:
+        super().__init__(context=context)
+        self._policy = policy
+        self._own_context = context
+
+    @override
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        maker = _connection_maker(HTTPSConnection, self._policy)
+        return self.do_open(maker, req, context=self._own_context)
+
+
+def _connection_maker(
+    kind: type[HTTPConnection], policy: TargetPolicy | None
+) -> Callable[..., HTTPConnection]:
+    """What makes urllib's connections, with the policy's own way to connect."""
+
+    def make(host: str, **options: Any) -> HTTPConnection:
+        connection = kind(host, **options)
+        if policy is not None:
+            connection._create_connection = checked_connect(policy)  # type: ignore[attr-defined]  # noqa: SLF001  http.client's own place for it
+        return connection
+
+    return make
 
 
 def _checked_playlist(start: bytes, body: Body) -> bytes:

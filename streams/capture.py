@@ -1,16 +1,17 @@
 """Capture the key frames of one camera: the real CameraClient of patrol.ports.
 
 Chooses the transport by the address: RTSP over TCP in the event loop (rtsp_client.py), HTTP still
-pictures (http_snapshot.py), and libav in a thread for everything else (libav.py). Every wait is
+pictures (http_snapshot.py), the opener of its scheme for an address that names a platform or
+gateway (source_schemes.py), and libav in a thread for everything else (libav.py). Every wait is
 limited, and the whole visit by `visit_timeout_s`. Raises StreamError and nothing else.
 """
 
 import asyncio
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from streams import http_snapshot, libav
 from streams.address import StreamAddress
@@ -21,35 +22,65 @@ from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.session import RtspSession, UnsupportedStream
 from streams.rtsp_client import LoginDisconnected, RtspCapture, UseOtherTransport
 from streams.rtsp_login_relay import RtspLoginRelay
-from streams.sampling import freshness_of, key_frame_interval_s
-from streams.tcp_connect import connect_tcp
+from streams.rtsp_tunnel import TUNNEL_SCHEMES, rtsp_socket, rtsp_uri
+from streams.sampling import freshness_of, key_frame_interval_s, total_bytes
 
 MAX_REDIRECTS: Final = 3  # a platform's front, its media server; one to spare
 MAX_LOGIN_CONNECTIONS: Final = 2  # a server that hangs up on a login hangs up on the third as well
 CLOSE_PAUSE_S: Final = 0.3  # a server closes our first session before it opens the next
 MIN_FALLBACK_S: Final = 2.0  # less is left of the visit: libav need not start
+_OWN_RTSP: Final = TUNNEL_SCHEMES | {"rtsp"}  # what rtsp_client.py speaks, inside TLS or not
 _ABSOLUTE_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-class StreamCameraClient:
-    """Visits cameras, hundreds at once in one event loop; `now` is the UTC clock."""
+class SourceOpener(Protocol):
+    """Visits the cameras of one scheme through their platform or gateway."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
+        """Make one visit; cancelled, it leaves nothing open. Raises StreamError and only that."""
+
+
+class StreamCameraClient:
+    """Visits cameras, hundreds at once in one event loop; `now` is the UTC clock.
+
+    `sources`: by scheme, who opens the addresses of platforms and gateways.
+    """
+
+    def __init__(
+        self, now: Callable[[], datetime], sources: Mapping[str, SourceOpener] | None = None
+    ) -> None:
         self._now = now
+        self._sources = sources or {}
 
     async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
         """Make one visit. Raises StreamError, and only StreamError (cancellation apart)."""
-        if address.scheme == "rtsp":
+        if address.is_sealed:
+            raise BadAddress(
+                "its password is sealed, and the store has none for this host and port; give it by"
+                " `patrol credentials set`"
+            )
+        if address.scheme in _OWN_RTSP:
             return await self._rtsp(address, options)
-        if address.scheme in {"http", "https"} and not http_snapshot.is_stream(address):
+        if address.is_source:
+            return await self._open_source(address, options)
+        if options.targets is not None:
+            options.targets.check_address(address)
+        may_be_picture = address.scheme in {"http", "https"} and not options.single_use
+        if may_be_picture and not http_snapshot.is_stream(address):
             start_s = asyncio.get_running_loop().time()
             try:
                 return await http_snapshot.fetch_snapshots(address, options, self._now)
             except http_snapshot.NotAPicture:
                 options = _rest_of(options, start_s, "not a picture")
-        if address.scheme in {"rtsps", "rtspu"}:
+        if address.scheme == "rtspu":
             return await self._libav_rtsp(address, address, options)
         return await libav.capture_with_libav(address, options, self._now)
+
+    async def _open_source(self, address: StreamAddress, options: VisitOptions) -> Sample:
+        opener = self._sources.get(address.scheme)
+        if opener is None:
+            raise BadAddress(f"{address.scheme} is not set up here: sources.yaml names none")
+        return await opener(address, options)
 
     async def _rtsp(self, address: StreamAddress, options: VisitOptions) -> Sample:
         loop = asyncio.get_running_loop()
@@ -63,12 +94,16 @@ class StreamCameraClient:
                 return await self._logged_in(address, login, options, start_s)
             except UseOtherTransport as exc:
                 event = exc.event
+            if isinstance(event, UnsupportedStream) and options.single_use:
+                raise Unreadable(f"{event.reason}, and this URL opens once")
             if isinstance(event, UnsupportedStream):
+                if address.scheme in TUNNEL_SCHEMES - {"rtsps"}:
+                    raise Unreadable(f"{event.reason}, which is not read inside a tunnel")
                 await asyncio.sleep(CLOSE_PAUSE_S)
                 rest = _rest_of(options, start_s, event.reason)
                 return await self._libav_rtsp(home, address, rest, over_udp=event.over_udp)
             address = redirected_address(home, address, event.uri)
-            if address.scheme != "rtsp":
+            if address.scheme not in _OWN_RTSP:
                 rest = _rest_of(options, start_s, f"redirected to {address}")
                 return await self._libav_rtsp(home, address, rest)
         raise Unreadable(f"redirected more than {MAX_REDIRECTS} times, last to {address}")
@@ -85,14 +120,18 @@ class StreamCameraClient:
         start_s = asyncio.get_running_loop().time()
         for _ in range(1 + MAX_REDIRECTS):
             over_udp = over_udp or address.scheme == "rtspu"
-            if not address.user:
+            plain = (
+                not address.user and address.scheme != "rtsps"
+            )  # the relay verifies certificates
+            if plain and options.targets is None:
                 return await libav.capture_with_libav(
                     address, options, self._now, over_udp=over_udp
                 )
-            async with RtspLoginRelay(address, options.connect_timeout_s) as relay:
+            async with RtspLoginRelay(address, options.connect_timeout_s, options.targets) as relay:
                 try:
+                    local = dataclasses.replace(options, targets=None)  # the relay's own address
                     return await libav.capture_with_libav(
-                        relay.local_address, options, self._now, over_udp=over_udp
+                        relay.local_address, local, self._now, over_udp=over_udp
                     )
                 except StreamError as exc:
                     if relay.redirect_uri is None:
@@ -111,7 +150,7 @@ class StreamCameraClient:
     ) -> Sample:
         """Capture; connect again with the login where the server hung up behind its 401."""
         for _ in range(1 + MAX_LOGIN_CONNECTIONS):
-            session = RtspSession(address.request_uri, login, options.max_key_frame_bytes)
+            session = RtspSession(rtsp_uri(address), login, options.max_key_frame_bytes)
             try:
                 return await self._capture_over_tcp(address, session, options, start_s)
             except LoginDisconnected:
@@ -124,12 +163,12 @@ class StreamCameraClient:
         loop = asyncio.get_running_loop()
         deadline_s = start_s + options.visit_timeout_s
         connect_s = min(options.connect_timeout_s, deadline_s - loop.time())
-        sock = await connect_tcp(address, connect_s)
-        connected_at_s = loop.time()
-        capture = RtspCapture(
-            sock=sock, session=session, options=options, now=self._now, deadline_s=deadline_s
-        )
-        await capture.run()
+        async with rtsp_socket(address, connect_s, options.targets) as sock:
+            connected_at_s = loop.time()
+            capture = RtspCapture(
+                sock=sock, session=session, options=options, now=self._now, deadline_s=deadline_s
+            )
+            await capture.run()
         frames = tuple(capture.sampler.kept)
         track, depacketizer = session.track, session.depacketizer
         size = None
@@ -140,7 +179,7 @@ class StreamCameraClient:
         rate_hz = track.clock_rate_hz if track is not None else VIDEO_CLOCK_HZ
         clock = media_clock_of(frames, RTSP_BURST_S, rate_hz)
         facts = StreamFacts(
-            transport="rtsp+tcp",
+            transport="rtsp+tcp" if address.scheme == "rtsp" else address.scheme,
             codec=track.codec.value if track is not None else "",
             width_px=size[0] if size else None,
             height_px=size[1] if size else None,
@@ -152,6 +191,7 @@ class StreamCameraClient:
             first_key_frame_s=capture.first_key_frame_at_s - start_s,
             visit_s=loop.time() - start_s,
             bytes_received=capture.bytes_received,
+            key_frame_bytes=total_bytes(frames),
             clock_offset_s=capture.sender_clock.offset_s,
             wall_clock=capture.sender_clock.kind,
             media_clock=clock,

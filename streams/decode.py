@@ -10,7 +10,10 @@ decoder that met damage is thrown away: it would conceal a little in the next pi
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Final, cast
 
 import av
@@ -20,30 +23,55 @@ from av.codec.context import CodecContext
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+from av.video.reformatter import ColorRange
+from numpy.typing import NDArray
 
 from streams.errors import PICTURE_TOO_LARGE, Unreadable
 from streams.image_header import read_image_header
-from streams.model import BgrImage, Codec, KeyFrame, Picture
+from streams.model import BgrImage, Codec, DecodedFrame, KeyFrame, Picture, YuvPlanes
 from streams.picture_limits import DECODE_GATE, PictureTooLarge
 from streams.rtsp.depacketizer import split_glued
 from streams.rtsp.session import CODEC_FORMATS
 
 _CONCEALING: Final = {"flags": "+output_corrupt", "flags2": "+showall"}
 _STRICT: Final = {"err_detect": "explode"}
+_PLANAR_420: Final = frozenset({"yuv420p", "yuvj420p"})  # what nearly every camera sends
+_BT709: Final = 1  # ITU-T H.273 table 4
+_MATRICES: Final = frozenset({_BT709, 2, 5, 6})  # ... not told, and the two names of BT.601
 
 _thread = threading.local()
 
 
 def decode(key_frame: KeyFrame) -> Picture:
-    """The picture, width × height in pixels as coded. Raises Unreadable.
+    """The picture in BGR, width × height in pixels as coded. Raises Unreadable.
 
     Waits for the room that pictures of its size take (picture_limits.py); one beyond the limit is
     refused by its header, or by libavcodec where only the decoder finds the size.
     """
+    with _within_limits(key_frame):
+        return _decode(key_frame).picture()
+
+
+def decode_frame(key_frame: KeyFrame) -> DecodedFrame:
+    """The frame as the decoder left it, where that is 8-bit 4:2:0: no copy, no conversion.
+
+    Waits and refuses as `decode` does. Raises Unreadable, also for what does not convert to BGR.
+    """
+    with _within_limits(key_frame):
+        frame = _decode(key_frame)
+        if frame.planes is not None:
+            return frame
+        bgr = frame.to_bgr()
+        return replace(frame, to_bgr=lambda: bgr)
+
+
+@contextmanager
+def _within_limits(key_frame: KeyFrame) -> Iterator[None]:
     width_px, height_px = announced_size_px(key_frame) or (0, 0)
     try:
         with DECODE_GATE.decoding(width_px, height_px):
-            return _decode(key_frame)
+            yield
     except PictureTooLarge as exc:
         raise Unreadable(str(exc), reason=PICTURE_TOO_LARGE) from None
 
@@ -64,7 +92,7 @@ def announced_size_px(key_frame: KeyFrame) -> tuple[int, int] | None:
     return max(filter(None, sizes), key=lambda size: size[0] * size[1], default=None)
 
 
-def _decode(key_frame: KeyFrame) -> Picture:
+def _decode(key_frame: KeyFrame) -> DecodedFrame:
     attempts = [_STRICT, _CONCEALING]
     if key_frame.codec is Codec.H264:
         attempts = [_CONCEALING]
@@ -72,8 +100,9 @@ def _decode(key_frame: KeyFrame) -> Picture:
     for options in attempts:
         frame = _first_frame(key_frame, options)
         if frame is not None:
-            return Picture(
-                bgr=_to_bgr(frame),
+            return DecodedFrame(
+                planes=_planes(frame),
+                to_bgr=partial(_to_bgr, frame),
                 taken_at=key_frame.taken_at,
                 media_time_s=key_frame.media_time_s,
                 corrupt=failed or frame.is_corrupt,
@@ -111,6 +140,26 @@ def _to_bgr(frame: VideoFrame) -> BgrImage:
         message = f"a {frame.width}×{frame.height} {frame.format.name} picture does not convert"
         raise Unreadable(message) from exc
     return cast("BgrImage", np.ascontiguousarray(picture))
+
+
+def _planes(frame: VideoFrame) -> YuvPlanes | None:
+    if frame.format.name not in _PLANAR_420 or frame.colorspace not in _MATRICES:
+        return None
+    luma, cb, cr = (
+        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[
+            :, : plane.width
+        ]
+        for plane in frame.planes
+    )
+    full_range = frame.format.name == "yuvj420p" or frame.color_range == ColorRange.JPEG
+    return YuvPlanes(
+        luma=luma, cb=cb, cr=cr, full_range=full_range, bt709=frame.colorspace == _BT709
+    )
+
+
+def _plane_view(plane: VideoPlane) -> NDArray[np.uint8]:
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width]
 
 
 def _libav_name(key_frame: KeyFrame) -> str:

@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.message import Message
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urljoin
 
 from streams.address import StreamAddress
+from streams.control_http import read_http_date
 from streams.decode import decode
 from streams.errors import (
     LOGIN_REFUSED,
@@ -38,8 +40,9 @@ from streams.jpeg import JpegPart, JpegReader, size_px
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
 from streams.rtsp.digest_auth import DigestAuthenticator, authenticator_for
 from streams.rtsp.message import printable, read_retry_after
-from streams.sampling import FrameSampler, freshness_by_bits
+from streams.sampling import FrameSampler, freshness_by_bits, total_bytes
 from streams.tcp_connect import connect_tcp
+from streams.tls import CAMERA_TLS, tls_problem
 from streams.worker_thread import run_in_thread
 
 MAX_REDIRECTS: Final = 3
@@ -67,6 +70,21 @@ class NotAPicture(Exception):
 def _as_utf_8(values: Sequence[str]) -> list[str]:
     """Header values, which http.client reads as Latin-1, as the cameras mean them."""
     return [value.encode("latin-1", "replace").decode("utf-8", "replace") for value in values]
+
+
+def picture_age_s(headers: Message) -> float | None:
+    """How old the server calls its picture, in seconds, by two of its own headers.
+
+    `Age` (RFC 9111 §5.1) of a cache, or `Last-Modified` before `Date`; None where it does not say.
+    """
+    age = (headers.get("age") or "").strip()
+    if age.isascii() and age.isdigit():
+        return float(age[:9])
+    made, sent = (
+        read_http_date(headers.get("last-modified") or ""),
+        read_http_date(headers.get("date") or ""),
+    )
+    return max(0.0, (sent - made).total_seconds()) if made and sent else None
 
 
 def is_stream(address: StreamAddress) -> bool:
@@ -105,6 +123,8 @@ async def fetch_snapshots(
         first_key_frame_s=client.first_at_s - start_s,
         visit_s=loop.time() - start_s,
         bytes_received=client.bytes_received,
+        picture_age_s=client.picture_age_s,
+        key_frame_bytes=total_bytes(frames),
     )
     freshness = freshness_by_bits(frames) if client.is_stream else Freshness.STILL
     return Sample(key_frames=frames, facts=facts, freshness=freshness)
@@ -137,6 +157,7 @@ class _SnapshotClient:
     connect_s: float = 0.0
     first_at_s: float = 0.0
     server: str = ""
+    picture_age_s: float | None = None  # of the newest picture, by the server's own clock
     _socket: socket.socket | None = None
     _closed: bool = False
 
@@ -201,15 +222,15 @@ class _SnapshotClient:
         connection = kind(at.host, at.port, timeout=timeout_s)
         start_s = time.monotonic()
         # A loop of this thread's own: all addresses of a name are tried, as for RTSP.
-        connection.sock = asyncio.run(connect_tcp(at, timeout_s))
+        connection.sock = asyncio.run(connect_tcp(at, timeout_s, self.options.targets))
         try:
             connection.sock.settimeout(timeout_s)
             if at.scheme == "https":
-                context = ssl.create_default_context()
+                context = CAMERA_TLS.context()
                 connection.sock = context.wrap_socket(connection.sock, server_hostname=at.host)
         except ssl.SSLError as exc:
             connection.close()
-            raise Unreadable(f"{at.authority}: TLS failed ({exc.reason})") from None
+            raise Unreadable(f"{at.authority}: {tls_problem(exc)}") from None
         except OSError as exc:
             connection.close()
             raise Unreachable(f"{at.authority}: {os_error_text(exc)}") from None
@@ -242,6 +263,7 @@ class _SnapshotClient:
         except (OSError, ValueError) as exc:
             raise Unreachable(f"no answer to GET ({type(exc).__name__})") from None
         self.server = self.server or printable(answer.headers.get("server") or "")
+        self.picture_age_s = picture_age_s(answer.headers)
         return answer
 
     def _take(self, answer: http.client.HTTPResponse) -> None:

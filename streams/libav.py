@@ -9,7 +9,6 @@ are never quoted, as they may hold the URL with its password: errors carry the t
 """
 
 import asyncio
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from streams.address import StreamAddress
+from streams.annexb import is_key_picture, slices_sha256, split_nals, with_parameter_sets
 from streams.bounded_http import BoundedHttp
 from streams.clocks import SEGMENT_BURST_S, media_clock_of
 from streams.errors import (
@@ -48,9 +48,10 @@ from streams.model import (
     VisitOptions,
 )
 from streams.picture_limits import DECODE_GATE
-from streams.rtsp.depacketizer import START_CODE, CodecFormat, NalRole
 from streams.rtsp.session import CODEC_FORMATS
-from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s
+from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s, total_bytes
+from streams.target_policy import TargetPolicy, resolve
+from streams.tls import CAMERA_TLS
 from streams.worker_thread import run_in_thread
 
 _TO_ANNEX_B: Final = {Codec.H264: "h264_mp4toannexb", Codec.H265: "hevc_mp4toannexb"}
@@ -74,7 +75,6 @@ _KINDS: Final[tuple[tuple[type[Exception], type[StreamError], type[StreamError]]
     (av.error.ExitError, Unreachable, WentSilent),  # the time limit of PyAV
 )
 _SEEKABLE_ENDINGS: Final = (".mp4", ".mov", ".mkv", ".webm", ".avi")
-_ANNEX_B_START: Final = re.compile(b"\x00{2,3}\x01")
 
 
 async def capture_with_libav(
@@ -85,6 +85,7 @@ async def capture_with_libav(
     over_udp: bool = False,
 ) -> Sample:
     """Make one visit; `now` is the UTC clock. Raises StreamError, and only StreamError."""
+    await _check_target(address, options)
     stop = threading.Event()
     capture = LibavCapture(
         address, options, now, stop, over_udp=over_udp or address.scheme == "rtspu"
@@ -98,6 +99,22 @@ async def capture_with_libav(
         return capture.sample()
     finally:
         stop.set()
+
+
+async def _check_target(address: StreamAddress, options: VisitOptions) -> None:
+    """Refuse where a URL that was handed out may not lead, for what libav connects to itself.
+
+    What goes through bounded_http.py is checked there, redirects and playlists included.
+    Raises TargetRefused, Unreachable.
+    """
+    if options.targets is None or address.scheme in {"http", "https"}:
+        return
+    options.targets.check_address(address)
+    try:
+        found = await asyncio.to_thread(resolve, address.host, address.port)
+    except (OSError, UnicodeError):
+        raise Unreachable(f"{address.authority}: the name does not resolve") from None
+    options.targets.check_all(address.host, found)
 
 
 class LibavEnded(Exception):
@@ -190,6 +207,7 @@ class LibavCapture:
     codec_name: str = ""
     size_px: tuple[int, int] | None = None
     frames_per_s: float | None = None
+    http: BoundedHttp | None = None
 
     def __post_init__(self) -> None:
         options = self.options
@@ -207,6 +225,8 @@ class LibavCapture:
     def sample(self, ended: LibavEnded | None = None) -> Sample:
         """What was captured until now, also from another thread. Raises StreamError."""
         frames = tuple(self.sampler.kept)
+        if self.http is not None and self.http.refusal is not None:
+            raise self.http.refusal
         if not frames:
             raise self._error(ended)
         clock = media_clock_of(frames, SEGMENT_BURST_S) if self.live else MediaClock.UNKNOWN
@@ -262,10 +282,12 @@ class LibavCapture:
         )
         try:
             return av.open(
-                _libav_url(self.address),
+                _libav_url(self.address, self.options.targets),
                 # For libav's own decoders, too, which look into the first packets.
                 options={"max_pixels": str(DECODE_GATE.max_px)},
-                container_options=_demuxer_options(self.address, over_udp=self.over_udp),
+                container_options=_demuxer_options(
+                    self.address, self.options.targets, over_udp=self.over_udp
+                ),
                 metadata_errors="replace",
                 timeout=limits_s,
                 io_open=self._bounded_open(limits_s[1]),
@@ -276,15 +298,24 @@ class LibavCapture:
 
     def _bounded_open(self, wait_s: float) -> "Callable[..., Any] | None":
         """What opens every URL of an HTTP stream; None: libav itself, which then reads no HLS."""
-        if not _reads_bounded(self.address):
+        if not _reads_bounded(self.address, self.options.targets):
             return None
-        deadline_s = self.start_s + self.options.visit_timeout_s
-        return BoundedHttp(address=self.address, deadline_s=deadline_s, wait_s=wait_s).open
+        self.http = BoundedHttp(
+            address=self.address,
+            deadline_s=self.start_s + self.options.visit_timeout_s,
+            wait_s=wait_s,
+            policy=self.options.targets,
+            now=self.now,
+        )
+        return self.http.open
 
     def _read_stream_info(self, container: InputContainer, stream: VideoStream) -> None:
         self.opened_after_s = self._passed_s
+        self.options.reach("described", container.format.name)
         self.format_name = container.format.name
-        self.live = container.duration is None and self.address.scheme != "file"
+        # What a service or a gateway hands out is live, whatever length its container names.
+        endless = container.duration is None or self.options.targets is not None
+        self.live = endless and self.address.scheme != "file"
         context = stream.codec_context
         if context is None:  # PyAV has none where libav has no decoder, whatever its types say
             raise Unreadable(f"no decoder for the video in this {self.format_name}")
@@ -353,32 +384,41 @@ class LibavCapture:
             first_key_frame_s=self.first_after_s,
             visit_s=self._passed_s,
             bytes_received=self.bytes_received,
+            key_frame_bytes=total_bytes(frames),
             media_clock=clock,
         )
 
 
-def _reads_bounded(address: StreamAddress) -> bool:
-    """Whether bounded_http.py opens the URLs: for all of HTTP but files that libav must seek in."""
-    path = address.path.lower()
-    return address.scheme in {"http", "https"} and not path.endswith(_SEEKABLE_ENDINGS)
+def _reads_bounded(address: StreamAddress, targets: TargetPolicy | None) -> bool:
+    """Whether bounded_http.py opens the URLs: for all of HTTP but files that libav must seek in.
+
+    For those as well where every connection is to be checked; what gateways call .mp4 is a stream.
+    """
+    seekable = address.path.lower().endswith(_SEEKABLE_ENDINGS)
+    return address.scheme in {"http", "https"} and (targets is not None or not seekable)
 
 
-def _libav_url(address: StreamAddress) -> str:
-    if _reads_bounded(address):
+def _libav_url(address: StreamAddress, targets: TargetPolicy | None) -> str:
+    if _reads_bounded(address, targets):
         return address.request_uri  # the login is BoundedHttp's
     url = address.with_credentials
     return "rtsp" + url.removeprefix("rtspu") if address.scheme == "rtspu" else url
 
 
-def _demuxer_options(address: StreamAddress, *, over_udp: bool) -> dict[str, str]:
+def _demuxer_options(
+    address: StreamAddress, targets: TargetPolicy | None, *, over_udp: bool
+) -> dict[str, str]:
     if address.scheme == "file":
         return {"format_whitelist": _FORMATS}
     if address.scheme not in _RTSP:
         # One second of stream tells what it is; libav's default is five.
         # libav's own connection is of no use to a demuxer that is given files of ours.
-        bounded = {"http_persistent": "0"} if _reads_bounded(address) else {}
+        bounded = {"http_persistent": "0"} if _reads_bounded(address, targets) else {}
+        if bounded and targets is not None:  # of what was handed out, the newest segment at once
+            bounded["live_start_index"] = "-1"
         formats = _FORMATS if bounded else _FORMATS.removeprefix("hls,")
-        return {"format_whitelist": formats, "analyzeduration": "1000000", **bounded}
+        tls = CAMERA_TLS.libav_options() if address.scheme == "rtmps" else {}
+        return {"format_whitelist": formats, "analyzeduration": "1000000", **bounded, **tls}
     return {
         "rtsp_transport": "udp" if over_udp else "tcp",
         "allowed_media_types": "video",
@@ -395,41 +435,3 @@ def _transport(scheme: str, format_name: str, *, over_udp: bool) -> str:
     if scheme == "file" or scheme.startswith("rtmp"):
         return scheme.removesuffix("s")
     return format_name if format_name in {"hls", "flv"} else "http"
-
-
-def split_nals(data: bytes) -> list[bytes]:
-    """The NAL units between the start codes."""
-    return [
-        nal for nal in (piece.rstrip(b"\x00") for piece in _ANNEX_B_START.split(data)[1:]) if nal
-    ]
-
-
-def is_key_picture(nals: list[bytes], a_format: CodecFormat) -> bool:
-    """Whether the NAL units begin a picture that can be decoded by itself."""
-    slices = (n for n in nals if a_format.role(n) in {NalRole.KEY_SLICE, NalRole.OTHER_SLICE})
-    first = next(slices, None)
-    return (
-        first is not None
-        and a_format.role(first) is NalRole.KEY_SLICE
-        and a_format.starts_picture(first)
-    )
-
-
-def slices_sha256(nals: list[bytes], a_format: CodecFormat) -> str:
-    """SHA-256 of the slices alone, so that equal pictures are found without decoding."""
-    digest = sha256()
-    for nal in nals:
-        if a_format.role(nal) in {NalRole.KEY_SLICE, NalRole.OTHER_SLICE}:
-            digest.update(nal)
-    return digest.hexdigest()
-
-
-def with_parameter_sets(nals: list[bytes], extradata: bytes, a_format: CodecFormat) -> bytes:
-    """One Annex B picture; parameter sets that it lacks are taken from `extradata`, in front."""
-    present = {a_format.parameter_kind(nal) for nal in nals}
-    missing = [
-        nal
-        for nal in split_nals(extradata)
-        if a_format.role(nal) is NalRole.PARAMETERS and a_format.parameter_kind(nal) not in present
-    ]
-    return START_CODE + START_CODE.join([*missing, *nals])

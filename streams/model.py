@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from streams.target_policy import TargetPolicy
+
 BgrImage = NDArray[np.uint8]  # height × width × 3, blue-green-red
 
 
@@ -101,6 +103,8 @@ class StreamFacts:
     first_key_frame_s: float = 0.0  # first key frame complete (from start)
     visit_s: float = 0.0  # whole visit, TEARDOWN included
     bytes_received: int = 0
+    key_frame_bytes: int = 0  # of these, the compressed key frames that the visit keeps
+    picture_age_s: float | None = None  # of a still picture, by its server's headers
     clock_offset_s: float | None = None  # sender's RTCP NTP time minus our UTC (RFC 3550 §6.4.1)
     wall_clock: WallClock = WallClock.NOT_REPORTED  # why there is no offset, or that there is one
     media_clock: MediaClock = MediaClock.UNKNOWN  # what the freshness and the interval rest on
@@ -120,6 +124,41 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class YuvPlanes:
+    """A 4:2:0 picture as the decoder left it: luma, and two colour differences at half the size.
+
+    Views into the decoder's own memory, which lives as long as they do: to be read, not written.
+    Rows of an odd picture's chroma are rounded up.
+    """
+
+    luma: NDArray[np.uint8]  # height × width
+    cb: NDArray[np.uint8]
+    cr: NDArray[np.uint8]
+    full_range: bool  # 0..255; else luma 16..235, chroma 16..240 (ITU-T H.273 §8.3)
+    bt709: bool  # the matrix of high definition (H.273 §8.3); else that of BT.601, as in JPEG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DecodedFrame:
+    """A decoded key frame before it is converted: its planes, and BGR on demand."""
+
+    planes: YuvPlanes | None  # None where it is no 8-bit 4:2:0
+    to_bgr: Callable[[], BgrImage]  # a new array at each call; raises Unreadable
+    taken_at: datetime
+    media_time_s: float | None
+    corrupt: bool
+
+    def picture(self) -> "Picture":
+        """The frame as a BGR picture. Raises Unreadable."""
+        return Picture(
+            bgr=self.to_bgr(),
+            taken_at=self.taken_at,
+            media_time_s=self.media_time_s,
+            corrupt=self.corrupt,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
     """A decoded key frame. `bgr` is height × width × 3, uint8, owned by the receiver."""
 
@@ -135,6 +174,14 @@ class Picture:
         return width, height
 
 
+@dataclass(frozen=True, slots=True)
+class VisitStage:
+    """A stage of a visit that was reached; its time is the receiver's business."""
+
+    name: str  # "registered", "invited", …: a key of patrol.domain.stream_labels
+    seen: str = ""  # what was seen there, without secrets
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitOptions:
     """How many key frames one visit takes, and its time limits."""
@@ -148,6 +195,16 @@ class VisitOptions:
     max_key_frame_bytes: int = 8 * 1024 * 1024  # larger is not a camera's picture
     # For live views: called with each key frame that is kept, as it comes, from any thread.
     on_key_frame: Callable[[KeyFrame], None] | None = field(default=None, repr=False, compare=False)
+    # For a URL that a service or a gateway handed out: where it and its redirects may lead.
+    targets: TargetPolicy | None = field(default=None, repr=False)
+    single_use: bool = False  # the URL is good for one connection: no second one tries otherwise
+    # For diagnosis: called with each stage that a source's visit reaches, from any thread.
+    on_stage: Callable[[VisitStage], None] | None = field(default=None, repr=False, compare=False)
+
+    def reach(self, name: str, seen: str = "") -> None:
+        """Report a stage to `on_stage`."""
+        if self.on_stage is not None:
+            self.on_stage(VisitStage(name, seen))
 
     def __post_init__(self) -> None:
         if self.pictures < 1 or self.spacing_s < 0 or self.visit_timeout_s <= 0:

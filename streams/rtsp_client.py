@@ -17,6 +17,7 @@ from typing import Final
 from streams.clocks import SenderClock
 from streams.errors import StreamBusy, StreamError, Unreachable, Unreadable, WentSilent
 from streams.model import Codec, KeyFrame, VisitOptions
+from streams.read_batching import ReadBatching
 from streams.rtsp.session import (
     KeyFrameReceived,
     Redirected,
@@ -102,6 +103,7 @@ class RtspCapture:
         # By number: the selector would format a whole socket into errors that it then discards.
         self._fd = sock.fileno()
         self._writing = False
+        self._batching = ReadBatching(sock)
         self._session = session
         self._options = options
         self._now = now
@@ -160,6 +162,22 @@ class RtspCapture:
             return
         self._tail = bytes(self._view[used:end]) if used < end else b""
         self._after_feed()
+        self._batch_reads(count)
+
+    def _batch_reads(self, count: int) -> None:
+        """Wake less often for what is passed over, while the stream plays."""
+        depacketizer = self._session.depacketizer
+        if self._stage is not SessionStage.PLAYING or depacketizer is None or self._done.done():
+            self._batching.release()
+            return
+        self._batching.on_read(
+            count,
+            self._loop.time(),
+            inside=depacketizer.busy,
+            wanted=self._session.reader.listening,
+        )
+        if self._batching.release_at_s is not None:
+            self._schedule_timer()
 
     def _after_feed(self) -> None:
         session = self._session
@@ -208,6 +226,7 @@ class RtspCapture:
         self._stage_at_s = self._media_at_s = self._kept_alive_at_s = self._loop.time()
         if self._stage is SessionStage.SETTING_UP:
             self.described_at_s = self._stage_at_s
+            self._options.reach("described", self._session.server)
         elif (
             self._stage is SessionStage.LEFT
             and self._teardown_done is not None
@@ -236,6 +255,8 @@ class RtspCapture:
             self._media_at_s + options.silence_timeout_s,
             self._kept_alive_at_s + self._keep_alive_every_s,
         )
+        if self._batching.release_at_s is not None:
+            due_s = min(due_s, self._batching.release_at_s)
         return due_s if self._session.reader.listening else min(due_s, self.sampler.next_wanted_s)
 
     @property
@@ -267,7 +288,9 @@ class RtspCapture:
         self._fail(WentSilent(message) if self.bytes_received else Unreachable(message))
 
     def _check_playing(self, now_s: float) -> None:
-        options = self._options
+        options, release_at_s = self._options, self._batching.release_at_s
+        if release_at_s is not None and now_s >= release_at_s:
+            self._batching.release()
         if now_s >= self._deadline_s:
             self._fail(self._no_key_frame(f"no key frame in {now_s - self._stage_at_s:.1f} s"))
             return
@@ -276,6 +299,7 @@ class RtspCapture:
             return
         if now_s >= self.sampler.next_wanted_s:
             self._session.reader.listening = True
+            self._batching.release()
         if now_s >= self._kept_alive_at_s + self._keep_alive_every_s:
             self._kept_alive_at_s = now_s
             self._session.keep_alive()
@@ -335,6 +359,7 @@ class RtspCapture:
     async def _leave(self) -> None:
         """Send TEARDOWN where a session is open, and wait for its answer."""
         self._teardown_done = self._loop.create_future()
+        self._batching.release()
         self._session.leave()
         self._send()
         if self._session.stage is SessionStage.LEAVING and self._loop.remove_reader(self._fd):

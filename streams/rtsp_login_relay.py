@@ -37,7 +37,9 @@ from streams.rtsp.message import (
     read_message,
     write_request,
 )
+from streams.target_policy import TargetPolicy
 from streams.tcp_connect import connect_tcp
+from streams.tls import CAMERA_TLS, tls_problem
 
 _LOOPBACK: Final = "127.0.0.1"
 _UNAUTHORIZED: Final = 401
@@ -59,10 +61,13 @@ class RtspLoginRelay:
     Use as `async with`; entering connects and raises StreamError.
     """
 
-    def __init__(self, address: StreamAddress, connect_timeout_s: float) -> None:
+    def __init__(
+        self, address: StreamAddress, connect_timeout_s: float, policy: TargetPolicy | None = None
+    ) -> None:
         self.redirect_uri: str | None = None  # where the camera redirected to
         self._address = address
         self._connect_timeout_s = connect_timeout_s
+        self._policy = policy
         self._path = f"/{secrets.token_urlsafe(16)}"
         self._login = DigestAuthenticator(address.user, address.password)
         self._pending: dict[int, _RelayedRequest] = {}
@@ -104,12 +109,9 @@ class RtspLoginRelay:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         address, context = self._address, None
-        sock = await connect_tcp(address, self._connect_timeout_s)
+        sock = await connect_tcp(address, self._connect_timeout_s, self._policy)
         if address.scheme in TLS_SCHEMES:
-            # As libav does: cameras' certificates are their own, signed by nobody.
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+            context = CAMERA_TLS.context()
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 return await asyncio.open_connection(
@@ -120,7 +122,7 @@ class RtspLoginRelay:
                 )
         except ssl.SSLError as exc:
             sock.close()
-            raise Unreadable(f"{address.authority}: TLS failed ({exc.reason})") from None
+            raise Unreadable(f"{address.authority}: {tls_problem(exc)}") from None
         except OSError as exc:  # TimeoutError among them
             sock.close()
             raise Unreachable(f"{address.authority}: {os_error_text(exc)}") from None

@@ -76,6 +76,11 @@ def key_frame_interval_s(
     return (second - first) * clock_rate_hz / pace_hz if pace_hz else None
 
 
+def total_bytes(frames: Sequence[KeyFrame]) -> int:
+    """The compressed bytes of the frames: the least that their pictures take of an uplink."""
+    return sum(len(frame.data) for frame in frames)
+
+
 def freshness_by_bits(frames: Sequence[KeyFrame]) -> Freshness:
     """What the frames of a stream without timestamps prove."""
     if len(frames) < 2:  # noqa: PLR2004  two to compare

@@ -16,6 +16,7 @@ from typing import Final
 
 from streams.address import StreamAddress
 from streams.errors import Unreachable, os_error_text
+from streams.target_policy import TargetPolicy
 
 ATTEMPT_DELAY_S: Final = 0.25  # RFC 8305 §5, "Connection Attempt Delay"
 MAX_TARGETS: Final = 8  # of one name; a camera's has one or two
@@ -23,11 +24,19 @@ MAX_TARGETS: Final = 8  # of one name; a camera's has one or two
 SocketTarget = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 
 
-async def connect_tcp(address: StreamAddress, timeout_s: float) -> socket.socket:
-    """A connected, non-blocking socket, the caller's to close. Raises Unreachable."""
+async def connect_tcp(
+    address: StreamAddress, timeout_s: float, policy: TargetPolicy | None = None
+) -> socket.socket:
+    """A connected, non-blocking socket, the caller's to close; where `policy` permits it.
+
+    Raises Unreachable, TargetRefused.
+    """
     try:
         async with asyncio.timeout(timeout_s):
-            return await _first_connected(await _resolve(address))
+            targets = await _resolve(address)
+            if policy is not None:
+                policy.check_all(address.host, (str(to[0]) for _, to in targets))
+            return await _first_connected(targets)
     except OSError as exc:  # TimeoutError among them
         late = f"no TCP connection in {timeout_s:.1f} s"
         reason = os_error_text(exc) if exc.errno else late

@@ -10,6 +10,7 @@ import io
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ from patrol.administration.registry_files import (
     check_files,
     replaced_files,
 )
+from patrol.administration.sealed_streams import put_credentials, seal_row
 from patrol.domain.ids import CameraId
 from patrol.settings import ConfigProblems, Site
 from patrol.settings.cameras_csv import (
@@ -38,6 +40,8 @@ from patrol.settings.cameras_csv import (
 from patrol.settings.config_file import ConfigProblem, FileProblemLog, ProblemLog
 from patrol.settings.csv_file import CsvRecord, read_table
 from patrol.settings.zones_editor import NotEditable, remove_cameras
+from patrol.store import Store
+from patrol.store.credentials import StreamCredential
 
 CAMERAS_FILE: Final = "cameras.csv"
 COLUMNS: Final = (
@@ -79,6 +83,7 @@ class _MergedTable:
     plan: ImportPlan
     contents: FileContents
     site: Site
+    credentials: tuple[StreamCredential, ...] = ()  # plain passwords that the store is to seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,10 @@ class CameraTable:
                 raise ChangedMeanwhile("the registry or the file changed since it was compared")
             now = self.context.clock.now()
             with self.context.store.begin() as uow:
+                for credential in merged.credentials:
+                    uow.credentials.put(credential, by=by, now=now)
+                for retired in merged.plan.of_kind("retired"):
+                    uow.credentials.delete(retired.camera)
                 for change in merged.plan.changes:
                     uow.access.append(
                         at=now, who=by, what=f"import_{change.kind}", camera=change.camera,
@@ -154,7 +163,8 @@ class CameraTable:
         # The uploaded file is read first: problems are reported under its own line numbers.
         self._check(folder, {**zones, CAMERAS_FILE: data}, problems)
         bom = BOM if present_bytes.startswith(BOM) else b""
-        contents = {**zones, CAMERAS_FILE: bom + _csv_bytes(list(complete.values()))}
+        rows, credentials = self._sealed(complete)
+        contents = {**zones, CAMERAS_FILE: bom + _csv_bytes(rows)}
         site = check_files(folder, contents, self.context.watcher.load)
         changes = [*_changed_rows(complete, present)]
         changes += [_change("retired", present[camera].cells) for camera in retired]
@@ -164,7 +174,16 @@ class CameraTable:
             unchanged=len(complete) - len(changes) + len(retired),
             notices=tuple(notice for notice in site.notices if notice.file == CAMERAS_FILE),
         )
-        return _MergedTable(plan=plan, contents=contents, site=site)
+        return _MergedTable(plan=plan, contents=contents, site=site, credentials=tuple(credentials))
+
+    def _sealed(
+        self, complete: Mapping[str, Mapping[str, str]]
+    ) -> tuple[list[dict[str, str]], list[StreamCredential]]:
+        """The rows as they are written, and their plain passwords, where the store can seal."""
+        if not self.context.store.can_seal:
+            return [dict(cells) for cells in complete.values()], []
+        sealed = [seal_row(cells) for cells in complete.values()]
+        return [row for row, _ in sealed], [one for _, found in sealed for one in found]
 
     def _check(self, folder: Path, contents: FileContents, problems: list[ConfigProblem]) -> None:
         try:
@@ -185,6 +204,26 @@ class CameraTable:
         except NotEditable as exc:
             raise RegistryEditRefused(str(exc)) from exc
         return {} if text == path.read_bytes() else {ZONES_FILE: text}
+
+
+def seal_cameras_file(path: Path, store: Store, *, by: str, now: datetime) -> int:
+    """Move the plain passwords of cameras.csv into the store, sealed; how many.
+
+    The store is committed before the file is replaced: a kill in between leaves both, and the next
+    run goes on. Raises ConfigProblems, OSError, KeyProblem, StoreUnavailable.
+    """
+    data = path.read_bytes()
+    rows = [
+        seal_row({column: row.cells[column] for column in COLUMNS})
+        for row in _rows_by_camera(data).values()
+    ]
+    credentials = [credential for _, found in rows for credential in found]
+    if not credentials:
+        return 0
+    put_credentials(store, credentials, by=by, now=now)
+    bom = BOM if data.startswith(BOM) else b""
+    with replaced_files(path.parent, {path.name: bom + _csv_bytes([row for row, _ in rows])}):
+        return len(credentials)
 
 
 def _rows_by_camera(data: bytes) -> RowsByCamera:

@@ -1,8 +1,6 @@
 """The assembled application: the operations behind commands, console, API and demo.
 
-Built by `patrol.app.bootstrap` from a site's settings. It runs rounds, carries out a person's
-decisions in one transaction each, takes in replies from MQTT and from the phone page, and makes the
-workers that `patrol.app.service` runs.
+Built by `patrol.app.bootstrap`; runs rounds, decides, takes replies, makes the service's workers.
 """
 
 import secrets
@@ -21,8 +19,10 @@ from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor
+from patrol.app.household_data import HouseholdData
 from patrol.app.integrations import Integrations
 from patrol.app.reply_session import SERVICE_LOCK, ReplySession, ensure_reply_session
+from patrol.app.sources import Sources
 from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
 from patrol.cases.escalator import Escalator
@@ -90,10 +90,12 @@ class Application:
     area_editor: AreaEditor
     camera_table: CameraTable
     live_view: LiveView
+    sources: Sources
     detectors: Detectors = field(default_factory=Detectors)
     follow_accounts: Callable[[Registry], None] = lambda _registry: None  # of an embedded broker
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
+    households: HouseholdData = field(init=False)  # their pictures and their consent
     _relays: list[OutboxRelay] = field(default_factory=list)
     _stored_registry_version: int = 0
 
@@ -104,10 +106,7 @@ class Application:
         return self.registry_watcher.registry()
 
     def follow_registry(self) -> None:
-        """Read changed files of the registry, and bring the store's copy up to date.
-
-        Raises StoreUnavailable: the copy is made at the next turn.
-        """
+        """Read changed files; bring the store's registry up to date. Raises StoreUnavailable."""
         self.registry_watcher.refresh()
         self.follow_accounts(self.registry_watcher.registry())
         version = self.registry_watcher.version
@@ -119,6 +118,7 @@ class Application:
         self._stored_registry_version = version
 
     def __post_init__(self) -> None:
+        self.households = HouseholdData(self.store, self.evidence, self.clock, self.site.settings)
         self.reply_handler = ReplyHandler(
             store=self.store,
             payloads=self.payloads,
@@ -319,12 +319,12 @@ class Application:
         self._relays.append(relay)
         return relay
 
-    def handle_reply(self, topic: str, payload: bytes) -> ReplyResult:
+    def handle_reply(self, topic: str, payload: bytes, *, sender: str = "") -> ReplyResult:
         """Apply one reply or report, from MQTT or from the phone page, in one transaction.
 
-        Raises StoreUnavailable, StoreFull: the message must not be acknowledged.
+        `sender`: whom our session proves. Raises StoreUnavailable, StoreFull: do not acknowledge.
         """
-        return self.reply_handler.handle(topic, payload, self.clock.now())
+        return self.reply_handler.handle(topic, payload, self.clock.now(), sender=sender)
 
     @property
     def reply_session(self) -> ReplySession:

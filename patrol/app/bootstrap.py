@@ -8,12 +8,10 @@ and tried again with back-off, as long as the command may wait.
 import os
 import random
 import secrets
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,21 +20,22 @@ import structlog
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
-from patrol.allocator import limit_arenas
+from patrol.administration.sealed_streams import SealedSiteLoader, with_store_passwords
+from patrol.allocator import set_for_pictures
 from patrol.app.application import Application
 from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
+from patrol.app.sources import Sources, agreed_streams, open_sources
+from patrol.app.store_opening import StartupWait, adopt_site_key, open_site_store
 from patrol.cases.save_and_send import SendGate, queued_message_count
-from patrol.clock import SystemClock, TrustedClock, machine_boot
-from patrol.domain.backoff import backoff
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
-from patrol.logs import LastReason
+from patrol.encryption import SiteKey
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
@@ -51,38 +50,22 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.visit_judge import VisitJudge
 from patrol.settings import Settings, Site, load_site
-from patrol.settings.site_paths import check_old_places
+from patrol.settings.addresses import phone_base_url
+from patrol.settings.site_keys import day_keys
 from patrol.store import (
     Store,
-    StoreOutdated,
-    StoreReadOnly,
-    StoreUnavailable,
     UnitOfWork,
-    needs_upgrade,
-    open_store,
-    upgrade,
 )
 from patrol.vision.mask import limit_opencv_threads
 from patrol.vision.quality import QualityThresholds
 from patrol.vision.types import VisionThresholds
-from streams.capture import StreamCameraClient
 from streams.model import VisitOptions
 from streams.picture_limits import DECODE_GATE, MEGAPIXEL
+from streams.tls import CAMERA_TLS
 
 log = structlog.get_logger(__name__)
 
-FIRST_WAIT_S: Final = 0.5
-MAX_WAIT_S: Final = 15.0
 KEY_BYTES: Final = 32
-LOOPBACK: Final = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartupWait:
-    """How long to wait for the database at start, and the event that ends the waiting early."""
-
-    limit_s: float  # `patrol round`: a minute; `patrol run`: for ever
-    stop: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
@@ -95,19 +78,18 @@ def build(
     startup_wait: StartupWait | None = None,
     create_store: bool = True,
 ) -> Iterator[Application]:
-    """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
+    """The application of a site, open for the block. Raises StoreUnavailable, KeyProblem.
 
     `clock`: the machine's, watched for steps. `create_store`: make or upgrade the database.
-    `startup_wait`: how long an unreachable database is waited for; None: not at all.
-    `config_dir`: where changes of the registry's files are followed; None: not followed.
+    `startup_wait`: for an unreachable database, `config_dir`: to follow changed files; None: not.
     """
     with ExitStack() as stack:
         _prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
-        monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
-        monitor.store.add_observers(store_observers(integrations, meters, monitor.clock))
-        watcher = RegistryWatcher(site, config_dir, load_site)
-        services = _shared_services(site, monitor, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample  # nosec B311
+        monitor = open_site_store(stack, site, clock, startup_wait, create=create_store)
+        site, watcher, site_key = _unlocked_site(site, monitor.store, config_dir)
+        monitor.store.add_observers(store_observers(integrations, meters, monitor.clock, watcher))
+        services = _shared_services(site, monitor, stack, watcher, site_key=site_key, rng=rng)
         guarded_visit, editing = _guarded_visit(services), _write_context(services)
         broker, follow = open_broker(site, stack)
         yield Application(
@@ -119,6 +101,7 @@ def build(
             registry_watcher=watcher,
             broker=broker,
             follow_accounts=follow,
+            sources=services.sources,
             payloads=services.payloads,
             send_gate=services.send_gate,
             round_runner=_round_runner(services),
@@ -133,85 +116,33 @@ def build(
         )
 
 
+def _unlocked_site(
+    site: Site, store: Store, config_dir: Path | None
+) -> tuple[Site, RegistryWatcher, SiteKey]:
+    """The site with the passwords that its store has sealed, now and whenever it is read again."""
+    site_key = adopt_site_key(store, site.settings)
+    opened = with_store_passwords(site, store)
+    watcher = RegistryWatcher(opened, config_dir, SealedSiteLoader(store, load_site))
+    return opened, watcher, site_key
+
+
 def _prepare_process(settings: Settings) -> None:
-    limit_arenas()
+    set_for_pictures()
     limit_opencv_threads()
+    CAMERA_TLS.configure(verify=settings.camera_tls.verify, ca_file=settings.camera_tls.ca_file)
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
 
 
 def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
     """The signer of picture links; None without a console, or when its address is unknown."""
-    base = settings.integrations.links.base_url or console_base_url(settings)
-    if not (settings.console.enabled and base):
+    base = phone_base_url(settings)
+    if not base:
         return None
     with store.begin() as uow:
         key = uow.picture_links.signing_key(secrets.token_bytes(KEY_BYTES))
         uow.commit()
     return LinkSigner(base_url=base, key=key, lasts=settings.integrations.links.lasts)
-
-
-def console_base_url(settings: Settings) -> str:
-    """The console's own address; empty when its port is chosen at start."""
-    console = settings.console
-    if not console.port:
-        return ""
-    scheme = "https" if console.is_https else "http"
-    host = LOOPBACK if _is_unspecified(console.host) else console.host
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{console.port}"
-
-
-def _is_unspecified(host: str) -> bool:
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return False
-
-
-def _open_store(
-    stack: ExitStack,
-    site: Site,
-    clock: Clock | None,
-    startup_wait: StartupWait | None,
-    *,
-    create: bool,
-) -> ClockMonitor:
-    """The store with its copy of the registry brought up to date, and the clock from its record."""
-    machine = clock or SystemClock()
-    check_old_places(site, Path.cwd())
-    store = _open_with_retry(stack, site.settings.database, machine, startup_wait, create=create)
-    with store.begin_read() as uow:
-        before = uow.clock.get()
-    seen = before.seen if before else None
-    trusted = TrustedClock(machine, seen=seen, boot=machine_boot())
-    with store.begin() as uow:
-        uow.registry.sync(site.registry, trusted.now())
-        uow.commit()
-    return ClockMonitor.start(store, trusted, before)
-
-
-def _open_with_retry(
-    stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None, *, create: bool
-) -> Store:
-    """The store, with `create` made or upgraded. Raises StoreUnavailable when the time is up."""
-    deadline_s = clock.monotonic_s() + (startup_wait.limit_s if startup_wait else 0.0)
-    failures = 0
-    last_problem = LastReason()
-    while True:
-        try:
-            if create and needs_upgrade(url):
-                upgrade(url)
-            return stack.enter_context(open_store(url))
-        except (StoreOutdated, StoreReadOnly):
-            raise
-        except StoreUnavailable as exc:
-            failures += 1
-            wait_s = backoff(failures, FIRST_WAIT_S, MAX_WAIT_S)
-            left_s = deadline_s - clock.monotonic_s()
-            if startup_wait is None or left_s <= 0 or startup_wait.stop.wait(min(wait_s, left_s)):
-                raise
-            if last_problem.changes_to(str(exc)):
-                log.warning("the database cannot be reached, trying again", reason=str(exc))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +156,7 @@ class _SharedServices:
     watcher: RegistryWatcher
     payloads: PayloadBuilder
     send_gate: SendGate
-    visitor: StreamCameraClient
+    sources: Sources
     judge: VisitJudge
     link_slots: SharedLinkSlots
     rng: random.Random
@@ -234,10 +165,17 @@ class _SharedServices:
 
 
 def _shared_services(
-    site: Site, monitor: ClockMonitor, watcher: RegistryWatcher, rng: random.Random
+    site: Site,
+    monitor: ClockMonitor,
+    stack: ExitStack,
+    watcher: RegistryWatcher,
+    *,
+    site_key: SiteKey,
+    rng: random.Random | None,
 ) -> _SharedServices:
-    store, clock = monitor.store, monitor.clock
-    evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
+    clock, store, detectors = monitor.clock, monitor.store, open_detectors(site)
+    keys = day_keys(site.settings, site_key)
+    evidence = FilePictureStore(site.settings.evidence, keys=keys)
     return _SharedServices(
         site=site,
         clock=clock,
@@ -246,10 +184,10 @@ def _shared_services(
         watcher=watcher,
         payloads=_payload_builder(site, store, watcher),
         send_gate=_send_gate(site, watcher),
-        visitor=StreamCameraClient(now=clock.now),
+        sources=open_sources(site, store, clock, stack),
         judge=_visit_judge(site.settings, store, evidence, detectors, clock),
         link_slots=SharedLinkSlots(site.settings.limits.per_link),
-        rng=rng,
+        rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample  # nosec B311
         evidence=evidence,
         detectors=detectors,
     )
@@ -270,14 +208,15 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             zone=settings.site.tz,
             cameras=services.watcher.cameras,
             refresh_cameras=services.watcher.refresh,
-            client=services.visitor,
+            client=services.sources.client,
             judge=services.judge,
+            add_evidence=services.judge.add_evidence,
             policy=_recorder_policy(services),
             payloads=services.payloads,
             tree=services.watcher.followed.tree,
             limits=_connection_limits(settings),
             options=_visit_options(settings),
-            stream=settings.sampling.stream,
+            sampling=settings.sampling.policy,
             rng=services.rng,
             calendar=settings.calendar,
             link_slots=services.link_slots,
@@ -290,6 +229,7 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             ),
             clock_unconfirmed=lambda: services.monitor.clock_unconfirmed,
             without=services.detectors.without,
+            agreed_streams=agreed_streams(services.site.sources),
         )
     )
 
@@ -317,10 +257,10 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
             cameras=services.watcher.cameras,
             refresh_cameras=services.watcher.refresh,
         ),
-        client=services.visitor,
+        client=services.sources.client,
         judge=services.judge,
         options=_visit_options(settings),
-        stream=settings.sampling.stream,
+        sampling=settings.sampling.policy,
         link_slots=services.link_slots,
     )
 
@@ -340,7 +280,7 @@ def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveVi
     return LiveView(
         gate=guarded_visit.gate,
         client=guarded_visit.client,
-        stream=guarded_visit.stream,
+        sampling=guarded_visit.sampling,
         link_slots=guarded_visit.link_slots,
         encode=JpegEncoder(),
         limits=LiveLimits(
@@ -381,10 +321,11 @@ def _visit_judge(
             blobs = {light: uow.memories.get(camera, light) for light in Light}
         return {light: blob for light, blob in blobs.items() if blob is not None}
 
+    own_limits: dict[str, Any] = dict(settings.quality)  # they replace the defaults
     return VisitJudge(
         detector=detectors.objects,
         fire_model=detectors.fire,
-        policy=VisionThresholds(quality=_quality_limits(settings)),
+        policy=VisionThresholds(quality=QualityThresholds(**own_limits)),
         evidence=evidence,
         encode=JpegEncoder(),
         load_memories=load_memories,
@@ -392,12 +333,6 @@ def _visit_judge(
         zone=settings.site.tz,
         keep_for=timedelta(days=settings.retention.sample_days),
     )
-
-
-def _quality_limits(settings: Settings) -> QualityThresholds:
-    """The default thresholds, replaced where the site sets its own."""
-    overrides: dict[str, Any] = dict(settings.quality)
-    return QualityThresholds(**overrides)
 
 
 def _recorder_policy(services: _SharedServices) -> RecorderPolicy:

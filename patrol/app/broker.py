@@ -31,6 +31,8 @@ def open_broker(site: Site, stack: ExitStack) -> tuple[BrokerAddress, Callable[[
             username=settings.mqtt.username,
             password_file=settings.mqtt.password_file,
             ca_file=settings.mqtt.ca_file,
+            certificate=settings.mqtt.certificate,
+            certificate_key=settings.mqtt.key,
         )
         return address, lambda _registry: None
     if folder is None:

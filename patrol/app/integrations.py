@@ -3,8 +3,10 @@
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
+from patrol.administration.registry_files import RegistryWatcher
 from patrol.domain.errors import BadInput
 from patrol.domain.outbox import WEBHOOK_EVENT_NAMES
+from patrol.domain.private_text import PrivateTextMask
 from patrol.integrations.notifications import (
     NotificationChannel,
     NotificationTarget,
@@ -59,12 +61,14 @@ def load_integrations(settings: Settings) -> Integrations:
 
 
 def store_observers(
-    integrations: Integrations, meters: Meters, clock: Clock
+    integrations: Integrations, meters: Meters, clock: Clock, watcher: RegistryWatcher
 ) -> list[StoreObserver]:
     """Observers of the store's commits: metrics, and the queue of webhook deliveries."""
     found: list[StoreObserver] = [meters.observe]
     if integrations.hooks:
-        found.append(WebhookQueue(integrations.hooks, clock.now).observe)
+        found.append(
+            WebhookQueue(integrations.hooks, clock.now, PrivateTextMask(watcher.followed)).observe
+        )
     return found
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from patrol.app.application import Application
 from patrol.clock import SiteSun
-from patrol.pictures import sweep_pictures
+from patrol.picture_keys import renew_keys
 from patrol.review.queue import expire_undecided
 from patrol.rounds.progress import RoundProgress
 from patrol.rounds.scheduler import RoundScheduler
@@ -19,10 +19,10 @@ log = structlog.get_logger(__name__)
 
 
 def daily_upkeep(app: Application) -> None:
-    """Delete pictures on schedule and expire findings that nobody decided."""
+    """Delete what is due in every place with pixels, and keys; expire what nobody decided."""
     now = app.clock.now()
-    most_mb = app.site.settings.retention.evidence_mb
-    sweep_pictures(app.store, app.evidence, now, most_bytes=most_mb << 20 if most_mb else None)
+    app.households.sweep()
+    renew_keys(app.store, app.evidence, now)
     for finding in expire_undecided(app.store, now):
         log.info("nobody decided", finding=finding.id)
 

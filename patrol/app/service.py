@@ -15,6 +15,7 @@ from functools import partial
 
 import structlog
 
+from patrol.app.anchors import publish_anchor
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
@@ -37,12 +38,15 @@ ROUND_EVERY_S = 2.0
 ESCALATE_EVERY_S = 1.0
 REGISTRY_EVERY_S = 1.0
 RECHECK_EVERY_S = 1.0
+WITHDRAWAL_EVERY_S = 1.0
 # Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
 # waits 5 s for the broker; a recheck takes a visit's 20 s and its retry; a round beats each visit.
 RELAY_WITHIN_S = 120.0
 ESCALATE_WITHIN_S = 60.0
 REGISTRY_WITHIN_S = 60.0
 RECHECK_WITHIN_S = 300.0
+ANCHOR_EVERY_S = 60.0
+ANCHOR_WITHIN_S = 600.0
 ROUND_WITHIN_S = 600.0
 # One turn of a job is stuck after so long: the service ends itself, and systemd starts it again.
 LADDER_STUCK_AFTER_S = 300.0  # a turn writes for seconds, and the shortest silence is five minutes
@@ -122,11 +126,12 @@ def _start_messaging(
     stop: threading.Event,
     run: Callable[[str, Callable[[], None]], None],
 ) -> None:
-    """Start publisher, reply subscriber and relay, then the side services."""
+    """Start publisher, reply subscriber, sources and relay, then the side services."""
     name = f"patrol-{app.site.settings.site.id}"
     publisher = stack.enter_context(MqttPublisher(app.broker, name=name))
     subscriber = stack.enter_context(app.new_reply_subscriber(side_services.canary))
     _end_former_session(app, side_services.canary, stop)
+    app.sources.start()
     relay = app.new_relay(publisher, republishes=True)
     side_services.mqtt_checks.watch(relay, subscriber)
     relay.on_turn = side_services.heartbeats.expect("relay", RELAY_WITHIN_S)
@@ -190,6 +195,10 @@ def _jobs(
     jobs = [
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
         every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
+        every(ANCHOR_EVERY_S, "anchors", lambda: publish_anchor(app), ANCHOR_WITHIN_S),
+        every(
+            WITHDRAWAL_EVERY_S, "withdrawals", app.households.remove_withdrawn, REGISTRY_WITHIN_S
+        ),
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),

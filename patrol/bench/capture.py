@@ -117,7 +117,8 @@ def measure_ours(urls: Sequence[str]) -> tuple[WayCost, WayCost]:
     if result["got"] < len(urls):
         raise RuntimeError(f"{OURS}: {result['got']} of {len(urls)}; {result['failures']}")
     floor = [sys.executable, "-c", capture_others.FLOOR]
-    bare = _result_of(FLOOR, floor, {"frames": result["frames"]})
+    frames = {"frames": result["frames"], "codecs": result["codecs"]}
+    bare = _result_of(FLOOR, floor, frames)
     return _cost(OURS, len(urls), result), _cost(FLOOR, 1, bare)
 
 

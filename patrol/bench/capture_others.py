@@ -94,10 +94,13 @@ def work():
 _FLOOR: Final = """
 import av, base64
 frames = [base64.b64decode(text) for text in asked["frames"]]
-decoder = av.CodecContext.create("h264", "r")
-decoder.thread_count = 1
+codecs = asked.get("codecs") or ["h264"] * len(frames)
+decoders = {codec: av.CodecContext.create(codec, "r") for codec in codecs}
+for decoder in decoders.values():
+    decoder.thread_count = 1
 def work():
-    for data in frames:
+    for codec, data in zip(codecs, frames):
+        decoder = decoders[codec]
         pictures = decoder.decode(av.Packet(data)) + decoder.decode(None)
         decoder.flush_buffers()
         got.append(pictures[0].to_ndarray(format="bgr24").shape)

@@ -70,6 +70,7 @@ def main() -> None:
         "cpu_s": _cpu_s() - cpu_s,
         "peak_rss_mb": _peak_rss_mb(),
     }
+    cost["codecs"] = [frame.codec.value for frame in frames]
     cost["frames"] = [base64.b64encode(frame.data).decode() for frame in frames]
     sys.stdout.write(json.dumps(cost))
 

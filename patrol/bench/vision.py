@@ -19,7 +19,12 @@ import numpy as np
 
 from patrol.bench.child_process import ReportProgress, thread_cpu_ms
 from patrol.inference.errors import DetectorUnavailable
-from patrol.inference.onnx_detector import OnnxDetector, letterbox, open_detector
+from patrol.inference.onnx_detector import (
+    OnnxDetector,
+    letterbox,
+    open_detector,
+    without_empty_padding,
+)
 from patrol.vision.change import compare
 from patrol.vision.mask import mask_visible
 from patrol.vision.quality import QualityHistory, QualityThresholds, diagnose
@@ -105,7 +110,7 @@ def _faults(picture: BgrImage, other: BgrImage) -> list[BenchRow]:
     ]
     rows += [
         _row(f"read {gauge.__name__}", partial(gauge, features, baseline, limits))
-        for gauge in GAUGES
+        for gauge in GAUGES.values()
     ]
     rows += [
         _row("freeze (two pictures)", lambda: check_freeze([picture, other], "", limits)),
@@ -143,7 +148,8 @@ def _detector(picture: BgrImage, models: Path) -> Mapping[str, object]:
 
 def _pair(detector: OnnxDetector, picture: BgrImage) -> tuple[float, float]:
     """Medians of both, measured in turns so that a busy machine disturbs both alike."""
-    tensor = letterbox(picture, detector.spec.input).tensor
+    size = without_empty_padding(detector.spec, (picture.shape[1], picture.shape[0]))
+    tensor = letterbox(picture, size).tensor
     alone, ours = [], []
     for _ in range(TIMES):
         alone.append(thread_cpu_ms(lambda: detector.infer(tensor)))

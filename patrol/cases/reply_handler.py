@@ -11,6 +11,7 @@ progress on a case that nobody acknowledged is an acknowledgement, too. What an 
 notifies the next rung at once.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from threading import Lock
 from typing import Final
 
 from patrol.cases.message_rate import DEAD_LETTER_RATE, REPLY_RATE, REPORT_RATE, SenderRates
+from patrol.cases.reply_sender import Sender, SenderDirectory, with_claim
 from patrol.cases.save_and_send import add_case, save_case
 from patrol.domain.approval import DEFAULT_EXTENSION, resume_case
 from patrol.domain.case import (
@@ -50,7 +52,7 @@ from patrol.messaging.reply_parser import (
     ReplyType,
     parse_message,
 )
-from patrol.messaging.topics import ReplyTopic, ReportTopic
+from patrol.messaging.topics import EquipmentReplyTopic, ReplyTopic, ReportTopic
 from patrol.store import Store, UnitOfWork
 
 REPLY_EVENTS: Final[Mapping[ReplyType | FeedbackResult, tuple[CaseEvent, ...]]] = {
@@ -133,17 +135,30 @@ def _is_same_report(case: Case, report: GroundReport, text: str, level: Level) -
     return place and case.note == text and list(Level).index(case.level) <= list(Level).index(level)
 
 
+def _kept_payload(payload: bytes) -> bytes:
+    """What a dead letter keeps: its beginning, up to a picture in it, raw or encoded."""
+    kept = payload[:MAX_PAYLOAD_KEPT_BYTES]
+    found = _PICTURE.search(kept)
+    return kept if found is None else kept[: found.start()] + b"[picture]"
+
+
 def topic_grid(topic: str) -> str:
     """The grid of an incoming message's topic; "" where it has none."""
-    where = ReplyTopic.read(topic) or ReportTopic.read(topic)
+    where = ReplyTopic.read(topic) or EquipmentReplyTopic.read(topic) or ReportTopic.read(topic)
     return where.grid if where is not None else ""
 
 
 MAX_ENTRIES: Final = 500  # of a history: each reply reads it
 SAME_REPORT_WITHIN: Final = timedelta(days=1)
 RECEIPTS: Final = (ReplyType.RECEIVED, ReplyType.OPENED)
+# Decided once: the retained case says that it was received, so that nobody repeats it for ever.
+REFUSED_FOR_GOOD: Final = (DeadLetterReason.NOT_POSSIBLE, DeadLetterReason.HISTORY_FULL)
 ANNOUNCING_EVENTS: Final = frozenset(
     event for event, effect in CASE_EFFECTS.items() if effect.announce is AnnounceEffect.ALWAYS
+)
+# JPEG, PNG, GIF and WebP by their first bytes, as they are or in base64.
+_PICTURE: Final = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8[79]a|RIFF....WEBP|/9j/|iVBORw0|R0lGOD|UklGR", re.DOTALL
 )
 MAX_PAYLOAD_KEPT_BYTES = 4096  # of a dead letter's payload
 
@@ -165,6 +180,7 @@ class ReplyResult:
     outcome: ReplyOutcome
     case: CaseId | None = None
     reason: str = ""
+    is_acknowledged: bool = False  # noted, and the case is published again to say so
 
 
 @dataclass
@@ -178,34 +194,50 @@ class ReplyHandler:
     zone: tzinfo
     on_queued: Callable[[], None] = lambda: None  # wakes the relay
     counters: Counter[str] = field(default_factory=Counter)
+    _directory: SenderDirectory = field(init=False, repr=False)
     _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False)
     _replies: SenderRates = field(default_factory=lambda: SenderRates(REPLY_RATE), init=False)
     _reports: SenderRates = field(default_factory=lambda: SenderRates(REPORT_RATE), init=False)
     _letters: SenderRates = field(default_factory=lambda: SenderRates(DEAD_LETTER_RATE), init=False)
 
-    def handle(self, topic: str, payload: bytes, received_at: datetime) -> ReplyResult:
+    def __post_init__(self) -> None:
+        self._directory = SenderDirectory(self.registry)
+
+    def handle(
+        self, topic: str, payload: bytes, received_at: datetime, *, sender: str = ""
+    ) -> ReplyResult:
         """Apply one message in one transaction.
 
+        `sender`: the person whom a session of ours proves; over MQTT the topic may.
         Raises StoreUnavailable, StoreFull: the caller must not acknowledge it to the broker.
         """
         with self._one_at_a_time:
-            return self._handle(topic, payload, received_at)
+            message = parse_message(self.site, topic, payload, received_at)
+            if sender and not isinstance(message, RefusedMessage):
+                message = replace(message, sender=sender)
+            return self._handle(topic, payload, message, received_at)
 
-    def _handle(self, topic: str, payload: bytes, received_at: datetime) -> ReplyResult:
-        message = parse_message(self.site, topic, payload, received_at)
+    def _handle(
+        self,
+        topic: str,
+        payload: bytes,
+        message: Reply | GroundReport | RefusedMessage,
+        received_at: datetime,
+    ) -> ReplyResult:
         try:
             result = self._accept(message, received_at)
         except ReplyRejected as exc:
             refused = exc.refused
             if self._letters.admit(topic_grid(topic), received_at):
-                self._add_dead_letter(topic, payload, refused, received_at)
+                self._add_dead_letter(topic, payload, refused, message, received_at)
             else:
                 self.counters["refused_not_kept"] += 1
             result = ReplyResult(outcome=ReplyOutcome.REFUSED, reason=refused.reason)
         self.counters[result.outcome] += 1
         if result.outcome is ReplyOutcome.REFUSED:
             self.counters[f"refused:{result.reason}"] += 1
-        if result.outcome in (ReplyOutcome.MOVED, ReplyOutcome.REPORTED):
+        queued = result.outcome in (ReplyOutcome.MOVED, ReplyOutcome.REPORTED)
+        if queued or result.is_acknowledged:
             self.on_queued()
         return result
 
@@ -233,25 +265,46 @@ class ReplyHandler:
         self._check_addressee(case, reply)
         if self._is_known_receipt(uow, case, reply):
             is_new = uow.inbox.remember_key(reply.key, now)
+            if is_new:
+                uow.received_replies.add(case.id, reply.grid, reply.sender_key)
             self._record_receipts(uow, case, reply, now)
             outcome = ReplyOutcome.NOTED if is_new else ReplyOutcome.REPEATED
             return ReplyResult(outcome=outcome, case=case.id)
         case = uow.cases.get(reply.case)
         if not uow.inbox.remember_key(reply.key, now):
             return ReplyResult(outcome=ReplyOutcome.REPEATED, case=case.id)
+        number = uow.received_replies.add(case.id, reply.grid, reply.sender_key)
         self._record_receipts(uow, case, reply, now)
+        saved = save_case(uow, case, self._replied(case, reply, now), self.payloads, now)
+        if saved.revision != case.revision:
+            return ReplyResult(outcome=ReplyOutcome.MOVED, case=case.id)
+        queued = reply.type not in RECEIPTS
+        if queued:
+            self._acknowledge(uow, saved, reply, number, now)
+        return ReplyResult(outcome=ReplyOutcome.NOTED, case=case.id, is_acknowledged=queued)
+
+    def _replied(self, case: Case, reply: Reply, now: datetime) -> Case:
+        """The case after the reply, by whom it proves. Raises ReplyRejected."""
+        sender = self._sender(reply)
         try:
-            after = apply_reply(case, reply, by=self._actor(reply.person, reply.grid), now=now)
+            after = with_claim(case, apply_reply(case, reply, by=sender.by, now=now), sender)
         except IllegalCaseTransition as exc:
             raise ReplyRejected(RefusedMessage(DeadLetterReason.NOT_POSSIBLE, str(exc))) from None
         if len(case.entries) >= MAX_ENTRIES and not _moves(case, after):
             detail = f"{len(case.entries)} entries"
             raise ReplyRejected(RefusedMessage(DeadLetterReason.HISTORY_FULL, detail))
-        saved = save_case(uow, case, after, self.payloads, now)
-        is_announced = saved.revision != case.revision
-        return ReplyResult(
-            outcome=ReplyOutcome.MOVED if is_announced else ReplyOutcome.NOTED, case=case.id
+        return after
+
+    def _acknowledge(
+        self, uow: UnitOfWork, case: Case, reply: Reply, number: int, now: datetime
+    ) -> None:
+        """Publish the case to the sender's grid again, with the reply's key: nothing else moved."""
+        received = uow.received_replies.of_case(case.id).get(reply.grid, ())
+        messages = self.payloads.acknowledgement_messages(
+            case, reply.grid, now, received=received, number=number
         )
+        for message in messages:
+            uow.outbox.add(message)
 
     def _is_known_receipt(self, uow: UnitOfWork, case: Case, reply: Reply) -> bool:
         """Whether the case's history has this receipt, since it was last announced, already.
@@ -261,8 +314,8 @@ class ReplyHandler:
         """
         if reply.type not in RECEIPTS or not case.is_open:
             return False
-        known = reply.person in self.registry.people
-        by = reply.person if known else f"@{reply.grid}"
+        sender = self._sender(reply).by
+        by = sender if sender in self.registry.people else f"@{reply.grid}"
         event = REPLY_EVENTS[reply.type][0]
         return uow.cases.has_entry(case.id, event, by=by, since=ANNOUNCING_EVENTS)
 
@@ -291,29 +344,33 @@ class ReplyHandler:
         unknown = f"[{report.category}] " if category != report.category else ""
         text = f"{unknown if report.category else ''}{report.text}".strip()
         level = Level(report.level) if report.level in set(Level) else Level.ORDINARY
-        by = self._actor(report.person, report.grid)
+        sender = self._sender(report)
         known = uow.cases.reported_like(report.grid, category, now - SAME_REPORT_WITHIN)
         same = next((one for one in known if _is_same_report(one, report, text, level)), None)
         if same is not None:
-            return self._merge_report(uow, same, by, now)
+            return self._merge_report(uow, same, sender, now)
         case = open_from_report(
             case_id(day, uow.next_number(case_sequence(day))),
             self.registry,
             grid=report.grid,
-            by=by,
+            by=sender.by,
             now=now,
             category=category,
             level=level,
             place=report.place,
             text=text,
         )
+        case = with_claim(replace(case, entries=()), case, sender)
         add_case(uow, case, self.payloads, now)
         return ReplyResult(outcome=ReplyOutcome.REPORTED, case=case.id)
 
-    def _merge_report(self, uow: UnitOfWork, same: Case, by: str, now: datetime) -> ReplyResult:
+    def _merge_report(
+        self, uow: UnitOfWork, same: Case, sender: Sender, now: datetime
+    ) -> ReplyResult:
         """Count a report of what was reported before in its case; leaders are not told again."""
         counted = replace(same, count=same.count + 1)
-        merged = counted.apply_event(CaseEvent.MERGE, at=now, by=by, note="reported again")
+        merged = counted.apply_event(CaseEvent.MERGE, at=now, by=sender.by, note="reported again")
+        merged = with_claim(same, merged, sender)
         save_case(uow, same, replace(merged, revision=same.revision), self.payloads, now)
         return ReplyResult(outcome=ReplyOutcome.NOTED, case=same.id)
 
@@ -331,21 +388,34 @@ class ReplyHandler:
         named = [m.key for m in ours if m.key == reply.about]
         return named or [m.key for m in ours if m.state is not DeliveryState.QUEUED]
 
-    def _actor(self, person: str, grid: str) -> str:
-        return person if person in self.registry.people else f"{person or 'somebody'}@{grid}"
+    def _sender(self, message: Reply | GroundReport) -> Sender:
+        about_camera = isinstance(message, Reply) and message.is_about_camera
+        return self._directory.sender(
+            grid=message.grid,
+            subject=Subject.EQUIPMENT if about_camera else Subject.SCENE,
+            claimed=message.person,
+            proven=message.sender,
+        )
 
     def _add_dead_letter(
-        self, topic: str, payload: bytes, refused: RefusedMessage, now: datetime
+        self,
+        topic: str,
+        payload: bytes,
+        refused: RefusedMessage,
+        message: Reply | GroundReport | RefusedMessage,
+        now: datetime,
     ) -> None:
         letter = DeadLetter(
             at=now,
             topic=topic.encode("utf-8", "replace").decode()[:512],
             reason=refused.text,
-            payload=payload[:MAX_PAYLOAD_KEPT_BYTES],
+            payload=_kept_payload(payload),
             size_bytes=len(payload),
         )
         with self.store.begin() as uow:
             uow.inbox.add_dead_letter(letter)
+            if isinstance(message, Reply) and refused.reason in REFUSED_FOR_GOOD:
+                uow.received_replies.add(message.case, message.grid, message.sender_key)
             uow.commit()
 
 

@@ -67,7 +67,8 @@ def queued_message_count(case: Case) -> int:
 
 
 def _queue_messages(uow: UnitOfWork, case: Case, payloads: PayloadBuilder, now: datetime) -> None:
-    for message in payloads.case_messages(case, now):
+    received = uow.received_replies.of_case(case.id)
+    for message in payloads.case_messages(case, now, received):
         uow.outbox.add(message)
 
 

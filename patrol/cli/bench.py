@@ -48,6 +48,11 @@ def bench_vision(*, as_json: AsJson = False) -> None:
     _run_bench("vision", as_json=as_json)
 
 
+def bench_gb28181(*, as_json: AsJson = False) -> None:
+    """国标接入的代价,与 RTSP 同场比较。 Cameras over GB/T 28181, beside RTSP."""
+    _run_bench("gb28181", as_json=as_json)
+
+
 def _run_bench(name: str, *, as_json: bool) -> None:
     module = import_module(f"patrol.bench.{name}")
     try:

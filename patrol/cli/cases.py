@@ -168,7 +168,8 @@ def request_text(case: Case, zone: tzinfo) -> str:
     """The request that waits: what, by whom, why; of an extension also what it leads to."""
     request = case.request
     assert request is not None  # noqa: S101  asked by callers  # nosec B101
-    text = f"{describe_request(case, request, granted_at=None)} · {request.by}"
+    claimed = claimed_text(request.claimed) if request.claimed else ""
+    text = f"{describe_request(case, request, granted_at=None)} · {request.by}{claimed}"
     limit = close_after_grant(case)
     return f"{text} · 如批准办结时限 closes by {_local_time(limit, zone)}" if limit else text
 
@@ -272,8 +273,15 @@ def _print_receipts(receipts: list[dict[str, Any]], site: Site) -> None:
 def _entry_line(entry: CaseEntry, site: Site, zone: tzinfo) -> str:
     people = {str(person.id): person.name for person in site.registry.people.values()}
     who = f"{people[entry.by]} ({entry.by})" if entry.by in people else entry.by
+    if entry.claimed:
+        who += claimed_text(entry.claimed)
     note = f" — {entry.note}" if entry.note else ""
     return f"  {_local_time(entry.at, zone)}  {bilingual(CASE_EVENTS[entry.what])}  {who}{note}"
+
+
+def claimed_text(name: str) -> str:
+    """How a name is shown that nothing proves."""
+    return f" (自称 claimed: {name})"
 
 
 def _local_time(at: datetime, zone: tzinfo) -> str:

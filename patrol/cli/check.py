@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple
 import typer
 
 from patrol.app.detectors import open_detectors
+from patrol.cli.check_secrets import check_secrets
 from patrol.cli.options import AsJson, config_directory
 from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
 from patrol.cli.site import site_of
@@ -136,6 +137,7 @@ def _run_checks(context: typer.Context, site: Site) -> CheckReport:
     notes.extend(check_camera_grids(site, config))
     gaps.extend(check_windows(site, today, config))
     notes.extend(check_addresses(site, config))
+    notes.extend(check_secrets(site, config))
     cameras = site.registry.cameras.values()
     return CheckReport(
         problems=tuple(sorted(gaps)),
@@ -368,6 +370,8 @@ def _check_broker(settings: Settings) -> CheckResult:
             username=mqtt.username,
             password_file=mqtt.password_file,
             ca_file=mqtt.ca_file,
+            certificate=mqtt.certificate,
+            certificate_key=mqtt.key,
         )
         with MqttPublisher(address, name=f"patrol-{settings.site.id}-check") as publisher:
             if publisher.wait_up(BROKER_WITHIN_S):

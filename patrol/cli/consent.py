@@ -1,9 +1,10 @@
-"""A household and its cameras: `patrol consent withdraw|restore|list`, and `patrol who-looked`.
+"""A household's consent: `patrol consent withdraw|restore|pause|resume|hours|list`; `who-looked`.
 
 A change of consent has effect within a second. `who-looked CAMERA|HOUSEHOLD` shows the access log.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Final
 
 import typer
@@ -12,69 +13,162 @@ from patrol.cli.options import AsJson, By, CameraArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import camera_named, site_of, store_of, trusted_now
 from patrol.clock import SystemClock
+from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.access_log import AccessEntry
+from patrol.domain.camera import Camera
+from patrol.domain.consent import (
+    ConsentTerms,
+    TermsAction,
+    TermsChange,
+    hours_text,
+    parse_hours,
+    parse_until,
+    visit_refusal,
+)
 from patrol.domain.ids import CameraId, camera_id_problem
-from patrol.domain.labels import ACCESS_ACTIONS, bilingual, refusal_label
-from patrol.domain.timestamps import rfc3339_or_none
+from patrol.domain.labels import bilingual, refusal_label
+from patrol.domain.timestamps import rfc3339, rfc3339_or_none
+from patrol.households.documents import terms_document
+from patrol.households.slip import MACHINE_USERS
+from patrol.households.terms import change_terms
+from patrol.pictures import FilePictureStore
 from patrol.settings import Site
+
+WITHDRAWN_HERE: Final = "withdrawn_here"
+ANY_HOUR: Final = "any"
+DONE: Final = {
+    TermsAction.WITHDRAW: (
+        "已撤回,不再连接,所存画面已删除",
+        "consent withdrawn, its pictures deleted",
+    ),
+    TermsAction.RESTORE: ("已恢复以登记册为准", "consent restored"),
+    TermsAction.PAUSE: ("已暂停", "consent paused"),
+    TermsAction.RESUME: ("已结束暂停", "pause ended"),
+    TermsAction.HOURS: ("已设定时段", "hours of consent set"),
+}
+Until = Annotated[
+    str,
+    typer.Option(
+        "--until", metavar="TIME", help="到,如 2026-11-22T18:00 或 2026-11-22(含当日)。 Until when."
+    ),
+]
+Hours = Annotated[
+    str,
+    typer.Argument(
+        metavar="HOURS", help="如 08:00-12:00,14:00-18:00;any 为不限。 Local time, or any."
+    ),
+]
+Why = Annotated[str, typer.Option("--why", help="原因。 The reason.")]
 
 
 def withdraw_consent(
-    context: typer.Context, camera: CameraArgument, *, by: By = "", as_json: AsJson = False
-) -> None:
+    context: typer.Context, camera: CameraArgument, *, why: Why = "", by: By = "",
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
     """农户撤回同意:一秒内不再连接。 Withdraw: not connected to from now on."""
-    _change_consent(context, camera, by, as_json=as_json, restore_it=False)
+    change = TermsChange(action=TermsAction.WITHDRAW, why=why)
+    _change_terms(context, camera, change, by, as_json=as_json)
 
 
 def restore_consent(
+    context: typer.Context, camera: CameraArgument, *, why: Why = "", by: By = "",
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """取消撤回,以登记册为准。 Take a withdrawal back; the registry's own consent counts again."""
+    change = TermsChange(action=TermsAction.RESTORE, why=why)
+    _change_terms(context, camera, change, by, as_json=as_json)
+
+
+def pause_consent(
+    context: typer.Context, camera: CameraArgument, *, until: Until, why: Why = "", by: By = "",
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """农户暂停:到时自动恢复。 Not connected to until then; goes on by itself."""
+    zone = site_of(context).settings.site.tz
+    change = TermsChange(action=TermsAction.PAUSE, until=parse_until(until, zone), why=why)
+    _change_terms(context, camera, change, by, as_json=as_json)
+
+
+def resume_consent(
     context: typer.Context, camera: CameraArgument, *, by: By = "", as_json: AsJson = False
 ) -> None:
-    """取消撤回,以登记册为准。 Take a withdrawal back; the registry's own consent counts again."""
-    _change_consent(context, camera, by, as_json=as_json, restore_it=True)
+    """提前结束暂停。 End a household's pause before its time."""
+    _change_terms(context, camera, TermsChange(action=TermsAction.RESUME), by, as_json=as_json)
+
+
+def set_consent_hours(
+    context: typer.Context, camera: CameraArgument, hours: Hours, *, why: Why = "", by: By = "",
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """只在农户同意的时段巡查。 Connected to at these hours alone; `any`: at every hour again."""
+    windows = parse_hours("" if hours == ANY_HOUR else hours)
+    if hours != ANY_HOUR and not windows:
+        bad_input(f"HOURS: {hours!r} names no hours, give 08:00-18:00, or {ANY_HOUR}")
+    change = TermsChange(action=TermsAction.HOURS, hours=windows, why=why)
+    _change_terms(context, camera, change, by, as_json=as_json)
 
 
 def show_consents(context: typer.Context, *, as_json: AsJson = False) -> None:
     """哪些摄像头不能看,为什么。 Which cameras may not be looked through, and why."""
     site = site_of(context)
-    today = SystemClock().now().astimezone(site.settings.site.tz).date()
+    now, zone = SystemClock().now(), site.settings.site.tz
     with store_of(site) as store, store.begin_read() as uow:
-        withdrawn = uow.consents.withdrawn()
+        terms = uow.consents.terms(now)
     cameras = site.registry.cameras.values()
-    rows = [(c, "withdrawn_here" if c.id in withdrawn else c.refusal_on(today)) for c in cameras]
-    closed = [(camera, str(why)) for camera, why in rows if why is not None]
+    closed = [(c, why) for c in cameras if (why := _closed_reason(c, now.astimezone(zone), terms))]
     if as_json:
-        print_json([{"camera": c.id, "name": c.name, "why": why} for c, why in closed])
+        print_json(
+            [
+                {"camera": c.id, "name": c.name, "why": why, **_terms_of(terms, c.id)}
+                for c, why in closed
+            ]
+        )
         return
     for camera, why in closed:
         reason = (
-            "农户已撤回 withdrawn by the household"
-            if why == "withdrawn_here"
-            else refusal_label(why)
+            "农户已撤回 withdrawn by the household" if why == WITHDRAWN_HERE else refusal_label(why)
         )
         console().print(f"{camera.id}  {reason}  {camera.name}", markup=False)
-    console().print(f"可巡 {len(rows) - len(closed)} / {len(rows)} may be patrolled")
+    open_count = len(cameras) - len(closed)
+    console().print(f"可巡 {open_count} / {len(cameras)} may be patrolled")
 
 
-def _change_consent(
-    context: typer.Context, text: str, by: str, *, as_json: bool, restore_it: bool
+def _closed_reason(camera: Camera, local: datetime, terms: ConsentTerms) -> str | None:
+    if camera.id in terms.withdrawn:
+        return WITHDRAWN_HERE
+    refusal = visit_refusal(camera, local, terms)
+    return None if refusal is None else str(refusal)
+
+
+def _terms_of(terms: ConsentTerms, camera: CameraId) -> dict[str, object]:
+    """What the household set of its own, where it did."""
+    until, hours = terms.paused.get(camera), terms.hours.get(camera)
+    document: dict[str, object] = {}
+    if until is not None:
+        document["paused_until"] = rfc3339(until)
+    if hours:
+        document["hours"] = hours_text(hours)
+    return document
+
+
+def _change_terms(
+    context: typer.Context, text: str, change: TermsChange, by: str, *, as_json: bool
 ) -> None:
     site = site_of(context)
     camera, who = camera_named(site, text), operator(by)
-    what = "consent restored" if restore_it else "consent withdrawn"
-    with store_of(site) as store, store.begin() as uow:
-        now = trusted_now(uow)
-        change = uow.consents.restore if restore_it else uow.consents.withdraw
-        change(camera.id, by=who, now=now)
-        uow.access.append(at=now, who=who, what=what, camera=camera.id, why="patrol consent")
-        uow.commit()
+    evidence = FilePictureStore(site.settings.evidence)
+    with store_of(site) as store:
+        with store.begin_read() as uow:
+            now = trusted_now(uow)
+        stands = change_terms(
+            store, evidence, camera.id, change, by=who, channel="patrol consent", now=now
+        )
     if as_json:
-        print_json({"camera": camera.id, "withdrawn": not restore_it, "by": who})
+        print_json({"camera": camera.id, **terms_document(stands), "by": who})
         return
-    zh = "已恢复以登记册为准" if restore_it else "已撤回,不再连接"
-    console().print(f"{camera.id} {camera.name}: {zh} {what}", markup=False)
+    zh, en = DONE[change.action]
+    console().print(f"{camera.id} {camera.name}: {zh} {en}", markup=False)
 
-
-MACHINE_USERS: Final = ("patrol", "rules")  # visits of rounds and of rules
 
 CameraOrHousehold = Annotated[
     str,

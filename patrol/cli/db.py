@@ -1,10 +1,14 @@
-"""The store: `patrol db upgrade|check` (migrations, consistency), `patrol backup` and `restore`.
+"""The store: `patrol db upgrade|check|sweep` (tables, consistency, retention), `backup`, `restore`.
 
 A backup is the database and its pictures in one checked file.
 """
 
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,9 +17,23 @@ from patrol.cli.options import AsJson, operator
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
 from patrol.cli.site import cleaning_up_on_signals, database_of, site_of, store_of, trusted_now
 from patrol.clock import SystemClock
+from patrol.encryption import SiteKey
+from patrol.encryption.recipients import check_recipients
+from patrol.households.withdrawal_journal import replay_withdrawals
 from patrol.operations import backup as backups
-from patrol.operations.backup import Manifest
+from patrol.operations.backup import BackupKeys, Manifest
+from patrol.pictures import (
+    FilePictureStore,
+    find_loose_files,
+    remove_withdrawn,
+    sweep_pictures,
+)
+from patrol.settings import Settings, Site
+from patrol.settings.site_keys import day_keys, key_path, make_site_key, read_site_key
 from patrol.store import StoreUnavailable
+
+SWEEP_EVERY: Final = timedelta(days=1)  # the service's; a younger file is its business
+MAX_FILES_NAMED: Final = 20
 
 
 def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -34,7 +52,10 @@ def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None
 
 def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     """检查数据库自身的一致性。 Check the database: totals, references, histories, log hashes."""
-    wrong = [str(line) for line in store.check(database_of(site_of(context)))]
+    site = site_of(context)
+    with store_of(site) as opened:
+        wrong = [str(line) for line in store.check(opened)]
+    wrong += _loose_file_problems(site)
     if as_json:
         print_json({"ok": not wrong, "problems": wrong})
     elif not wrong:
@@ -46,10 +67,54 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
+def _loose_file_problems(site: Site) -> list[str]:
+    """Files with pictures that nothing names, and that the sweep should have deleted."""
+    if not site.settings.evidence.is_dir():
+        return []
+    evidence = FilePictureStore(site.settings.evidence, only_read=True)
+    with store_of(site) as opened:
+        loose = find_loose_files(opened, evidence, SystemClock().now() - SWEEP_EVERY)
+    return [
+        f"{file.path}: no row names this file -> the shift supervisor: run `patrol db sweep`"
+        for file in loose[:MAX_FILES_NAMED]
+    ]
+
+
+def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """立即清扫:删除每一处到期的画面。 Delete what is due now, in every place with pictures."""
+    site = site_of(context)
+    retention, evidence = site.settings.retention, FilePictureStore(site.settings.evidence)
+    with store_of(site) as opened:
+        with opened.begin() as uow:
+            now = trusted_now(uow)
+            uow.registry.sync(site.registry, now)
+            uow.commit()
+        swept = sweep_pictures(
+            opened, evidence, now,
+            most_bytes=retention.evidence_mb << 20 if retention.evidence_mb else None,
+            reference_kept=timedelta(days=retention.reference_days),
+        )  # fmt: skip
+    if as_json:
+        print_json(asdict(swept))
+    else:
+        console().print(
+            f"已删除 deleted: 照片 pictures {swept.deleted} · 参考 references {swept.references}"
+            f" · 无登记 loose files {swept.loose} · 未能删除 failed {swept.failed}"
+        )
+    if swept.failed:
+        raise typer.Exit(FAILED)
+
+
 def backup(
     context: typer.Context,
     *,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="写到。 Where to write.")],
+    recipients: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipient", metavar="age1…", help="加密给该接收方,可多个。 Encrypt to it (age)."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """备份数据库与照片,服务运行中亦可。 Store and pictures, also while the service runs."""
@@ -65,12 +130,25 @@ def backup(
             version=__version__,
             out=out,
             now=SystemClock().now(),
+            keys=_backup_keys(settings, recipients or settings.backup.recipients),
         )
     _log_backup(context, out, len(manifest.pictures))
     _print_manifest(out, manifest, as_json=as_json, problems=())
     if manifest.damaged:
         print_err(f"{len(manifest.damaged)} 张照片已损坏,未备份 pictures are damaged and left out")
         raise typer.Exit(FAILED)
+
+
+def _backup_keys(settings: Settings, recipients: Sequence[str]) -> BackupKeys | None:
+    """The keys of a site that has one; one that encrypts to recipients gets one now."""
+    site_key = read_site_key(settings, os.environ)
+    if site_key is None and recipients:
+        check_recipients(recipients)
+        site_key = make_site_key(settings, os.environ)
+    if site_key is None:
+        return None
+    days = day_keys(settings, site_key)
+    return BackupKeys(site_key=site_key, days=days, recipients=recipients)
 
 
 def _log_backup(context: typer.Context, out: Path, pictures: int) -> None:
@@ -92,6 +170,12 @@ def restore(
     only_check: Annotated[
         bool, typer.Option("--check", help="只校验,不恢复。 Check it, restore nothing.")
     ] = False,
+    identity: Annotated[
+        Path | None,
+        typer.Option(
+            "--identity", metavar="FILE", help="打开加密备份的身份文件。 The age identity file."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """恢复到空库;先逐字节校验。 Into an empty database, after every byte was checked."""
@@ -100,17 +184,52 @@ def restore(
     site = site_of(context)
     settings = site.settings
     if only_check:
-        _print_manifest(file, backups.verify(file), as_json=as_json, problems=())
+        manifest = backups.verify(file, identity=identity)
+        _print_manifest(file, manifest, as_json=as_json, problems=())
         return
+    _take_key(settings, file, identity)
     with cleaning_up_on_signals():
         restored = backups.restore(
-            url=database_of(site), evidence=settings.evidence, site=settings.site.id, file=file
+            url=database_of(site),
+            evidence=settings.evidence,
+            site=settings.site.id,
+            file=file,
+            keys=_backup_keys(settings, ()),
+            identity=identity,
         )
+    _remove_withdrawn_since(site, restored.manifest)
     _print_manifest(file, restored.manifest, as_json=as_json, problems=restored.problems)
     for problem in restored.problems:
         print_err(problem)
     if restored.problems:
         raise typer.Exit(FAILED)
+
+
+def _take_key(settings: Settings, file: Path, identity: Path | None) -> None:
+    """Put the key of an encrypted backup in its place, where none is there yet."""
+    if identity is None or key_path(settings, os.environ).exists():
+        return
+    carried = backups.key_of(file, identity)
+    if carried is not None:
+        SiteKey.make(key_path(settings, os.environ), carried.secret)
+
+
+def _remove_withdrawn_since(site: Site, manifest: Manifest) -> None:
+    """Delete again what households withdrew after the backup was made."""
+    evidence = FilePictureStore(site.settings.evidence)
+    made_at = datetime.fromisoformat(manifest.made_at)
+    with store_of(site) as opened:
+        with opened.begin() as uow:
+            now = trusted_now(uow)
+            uow.registry.sync(site.registry, now)
+            again = replay_withdrawals(uow, evidence.root, since=made_at, now=now)
+            for camera in again:
+                uow.access.append(
+                    at=now, who=operator(""), what="consent withdrawn", camera=camera,
+                    why="patrol restore: withdrawn after the backup was made",
+                )  # fmt: skip
+            uow.commit()
+        remove_withdrawn(opened, evidence, now)
 
 
 def _print_manifest(
@@ -126,6 +245,11 @@ def _print_manifest(
         "pictures": len(manifest.pictures),
         "gone": manifest.gone,
         "damaged": list(manifest.damaged),
+        "encrypted": manifest.encrypted,
+        "pictures_sealed": len(manifest.sealed),
+        "key_fingerprint": manifest.key_fingerprint,
+        "key_included": manifest.key_included,
+        "contains": contents_of(manifest),
         "problems": list(problems),
     }
     if as_json:
@@ -137,3 +261,22 @@ def _print_manifest(
         f" · 照片 pictures {document['pictures']}",
         soft_wrap=True,
     )
+    for line in document["contains"]:
+        console().print(f"  {line}", soft_wrap=True)
+
+
+def contents_of(manifest: Manifest) -> list[str]:
+    """What the file holds and who can read it, a line each."""
+    readable = "加密 encrypted" if manifest.encrypted else "明文 readable by whoever has the file"
+    lines = [f"数据库 the database, {manifest.store['engine']}: {readable}"]
+    if manifest.pictures:
+        plain = len(manifest.pictures) - len(manifest.sealed)
+        sealed = f"{len(manifest.sealed)} 张以站点密钥封存 sealed with the site's key"
+        lines.append(f"照片 pictures: {sealed}, {plain} 张明文 plain")
+    if manifest.key_included:
+        lines.append("站点密钥在内,凭身份文件即可恢复 the site's key: the identity restores all")
+    elif manifest.key_fingerprint:
+        lines.append(
+            f"站点密钥不在内 without the site's key {manifest.key_fingerprint}: keep it elsewhere"
+        )
+    return lines

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from patrol.cli.options import AsJson, config_directory
-from patrol.cli.output import print_json
+from patrol.cli.output import bad_input, print_json
 from patrol.cli.site import site_of, until_signalled
 from patrol.demo import run_demo, simulate_cameras, simulate_leaders
 
@@ -28,12 +28,24 @@ def demo(
     picture: Annotated[
         Path | None, typer.Option("--picture", help="另存为 SVG 图。 Draw the summary as an SVG.")
     ] = None,
+    sources: Annotated[
+        str,
+        typer.Option("--sources", metavar="NAME", help="rtsp,或 gb:经国标接入。 Over GB/T 28181."),
+    ] = "rtsp",
     as_json: AsJson = False,
 ) -> None:
     """一键演示:模拟全镇、真实 RTSP、内置代理、值班员与网格长。 A simulated town on real RTSP."""
+    if sources not in {"rtsp", "gb"}:
+        bad_input(f"--sources: {sources!r} is neither rtsp nor gb")
     with until_signalled() as stop:
         summary = run_demo(
-            cameras=cameras, once=once, port=port, quiet=as_json, stop=stop, picture=picture
+            cameras=cameras,
+            once=once,
+            port=port,
+            quiet=as_json,
+            stop=stop,
+            picture=picture,
+            sources="" if sources == "rtsp" else sources,
         )
     if as_json:
         print_json(summary)

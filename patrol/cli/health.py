@@ -14,8 +14,9 @@ from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json, render_document
 from patrol.cli.site import site_for_lists, site_of, store_of, trusted_now
 from patrol.clock import SystemClock
-from patrol.domain.camera import Camera, visit_refusal
+from patrol.domain.camera import Camera
 from patrol.domain.case import Case
+from patrol.domain.consent import visit_refusal
 from patrol.domain.health import (
     INTACT_RATE_TARGET,
     INTACT_RATE_TARGET_KEY,
@@ -150,12 +151,11 @@ def _messages_document(uow: UnitOfWork) -> dict[str, Any]:
 
 
 def _left_out_reasons(uow: UnitOfWork, site: Site, now: datetime) -> dict[CameraId, str]:
-    today = now.astimezone(site.settings.site.tz).date()
-    withdrawn = uow.consents.withdrawn()
+    local, terms = now.astimezone(site.settings.site.tz), uow.consents.terms(now)
     stoppages = [*site.settings.calendar.maintenance, *uow.stoppages.active(now)]
 
     def reason_for(camera: Camera) -> str | None:
-        refusal = visit_refusal(camera, today, withdrawn)
+        refusal = visit_refusal(camera, local, terms)
         if (
             refusal is None
             and maintenance_of(camera, stoppages, site.registry.tree, now) is not None

@@ -26,7 +26,9 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
+from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.errors import BadInput, Failed
+from patrol.domain.labels import bilingual
 from patrol.lazy_imports import after_import
 from streams.errors import BadAddress, StreamError
 
@@ -45,6 +47,12 @@ def print_err(text: str) -> None:
     """Print one line on stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def warn_masked(masked: Sequence[str]) -> None:
+    """Say on stderr what of a note is masked before it goes to phones."""
+    if masked:
+        print_err(f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}")
 
 
 LINES_A_PAGE: Final = 50

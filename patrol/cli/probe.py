@@ -6,29 +6,29 @@ command, where every user of the machine reads it: it is asked for, or comes fro
 """
 
 import asyncio
-import os
-import sys
 from collections.abc import Mapping
-from dataclasses import replace
-from getpass import getpass
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import cv2
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from patrol.cli.options import AsJson
+from patrol.cli.camera_address import address_of, with_password
+from patrol.cli.options import AsJson, By
 from patrol.cli.output import (
     BAD_INPUT,
     FAILED,
     bad_input,
     console,
     console_err,
-    print_err,
     print_json,
 )
+from patrol.cli.probe_advice import ADVICE, REASON_ADVICE, UNKNOWN, Advice
+from patrol.cli.probe_consent import ProbeGate
+from patrol.cli.site import site_if_any
+from patrol.cli.source_probe import StageLog, print_stages, visit_source
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.domain.labels import (
@@ -41,91 +41,34 @@ from patrol.domain.labels import (
 )
 from patrol.domain.stream_labels import WALL_CLOCKS, media_clock_remark
 from patrol.files import PRIVATE_MODE, write_atomically
-from patrol.settings.config_file import (
-    CAMERA_ENV_PREFIX,
-    BadEnvReference,
-    check_references,
-    expand_env,
-)
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.decode import decode
-from streams.errors import LOGIN_REFUSED, BadAddress, StreamError
-from streams.http_snapshot import NO_END_MARKER
-from streams.model import Freshness, Picture, Sample, VisitOptions
+from streams.errors import BadAddress, StreamError
+from streams.model import Freshness, Picture, Sample, VisitOptions, VisitStage
 
-
-class Advice(NamedTuple):
-    """What a person can do about a failure."""
-
-    whose_zh: str
-    whose_en: str
-    next_zh: str
-    next_en: str
-
-
-ADVICE: Final = {
-    "bad_address": Advice(
-        "登记人员", "whoever wrote the address",
-        "按 rtsp://用户:口令@主机[:端口]/路径 填写;口令里的 / ? # @ [ ] % 写成"
-        " %2F %3F %23 %40 %5B %5D %25",
-        "write rtsp://user:password@host[:port]/path; in a password / ? # @ [ ] % are"
-        " %2F %3F %23 %40 %5B %5D %25",
-    ),
-    "unreachable": Advice(
-        "网络/运维", "network, maintainer",
-        "查电源、网线、IP 与端口;从本机 ping 该主机;看防火墙是否放行端口",
-        "check power, cable, address and port; ping the host from here; look at the firewall",
-    ),
-    "refused_us": Advice(
-        "运维(账号)", "maintainer, credentials",
-        "核对通道路径是否存在;看该账号有没有预览权限、摄像机的白名单",
-        "check that the channel path exists; look at the account's rights and the access list",
-    ),
-    "stream_busy": Advice(
-        "运维(录像机)", "maintainer, recorder",
-        "稍后再试;关掉其他正在看这台设备的客户端;查并发路数上限,必要时调高或改用子码流",
-        "try again later; close other viewers; look at its limit of streams, or use the sub stream",
-    ),
-    "went_silent": Advice(
-        "运维(摄像机)", "maintainer, camera",
-        "重启摄像机;把 I 帧间隔调到 2–4 秒;试子码流;看上行带宽是否占满",
-        "restart the camera; set key frames every 2–4 s; try the sub stream; look at the uplink",
-    ),
-    "unreadable": Advice(
-        "运维(摄像机)", "maintainer, camera",
-        "确认路径指向视频流;编码设为 H.264 或 H.265;升级固件",
-        "make sure the path is a video stream; set H.264 or H.265; update the firmware",
-    ),
-}  # fmt: skip
-REASON_ADVICE: Final = {  # in place of its kind's, where a failure names a reason
-    LOGIN_REFUSED: Advice(
-        "运维(账号)", "maintainer, credentials",
-        "核对用户名与口令(口令里的 % @ / ? # 要写成 %25 %40 %2F %3F %23);账号可能已被锁定",
-        "check user and password (in it % @ / ? # are %25 %40 %2F %3F %23); it may be locked",
-    ),
-    NO_END_MARKER: Advice(
-        "运维(摄像机)", "maintainer, camera",
-        "抓图缺结束标记(EOI),摄像机没有写完;升级固件,或改用 RTSP 地址",
-        "the camera ends its snapshots without the end marker (EOI); update it, or use RTSP",
-    ),
-}  # fmt: skip
-UNKNOWN: Final = Advice("运维", "maintainer", "查看日志", "look at the log")
-
-PROMPT: Final = "口令 password: "
-SHOWN_IN_COMMAND: Final = (
-    "注意:命令行里的口令本机所有用户可见;写成 rtsp://用户@主机/路径,程序会询问"
-    " (everybody on this machine sees a password in a command: write rtsp://USER@HOST/PATH and be"
-    " asked, or --password-file)"
-)
 SPACING_S: Final = 0.5  # two key frames in a row, so that their interval is the camera's own
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 SLOW_KEY_FRAME_S: Final = 8.0  # as the quality gauges judge it
 CLOCK_OFF_S: Final = 60.0
 
 
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
+]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read it from stdin.")
+]
+ProbeReason = Annotated[
+    str,
+    typer.Option("--reason", help="登记点位未同意时的事由,记入登记。 Logged, with the household."),
+]
+
+
 def probe(
+    context: typer.Context,
     url: Annotated[
         str, typer.Argument(metavar="URL", help="rtsp://… http(s)://… 或文件 or a file.")
     ],
@@ -134,39 +77,37 @@ def probe(
         Path | None,
         typer.Option("--save", metavar="FILE", help="把画面存成 .jpg/.png。 Keep the picture."),
     ] = None,
-    password_file: Annotated[
-        Path | None,
-        typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
-    ] = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read it from stdin.")
-    ] = False,
+    password_file: PasswordFile = None,
+    password_stdin: PasswordStdin = False,
     timeout_s: Annotated[
         float,
         typer.Option("--timeout", metavar="S", min=1, max=600, help="最多等几秒。 Longest wait."),
     ] = 20.0,
+    reason: ProbeReason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
     _check_save(save)
     try:
-        address = _with_password(url, _address(url), password_file, from_stdin=password_stdin)
+        address = with_password(url, address_of(url), password_file, from_stdin=password_stdin)
         _check_file(address)
     except BadAddress as exc:
-        _report_failure("", exc, as_json=as_json)
+        report_failure("", exc, as_json=as_json)
         raise typer.Exit(BAD_INPUT) from exc
-    try:
-        sample, pictures = asyncio.run(_visit(address, timeout_s))
-    except StreamError as exc:
-        _report_failure(str(address), exc, as_json=as_json)
-        raise typer.Exit(FAILED) from exc
+    ProbeGate(context).check(address, reason=reason, by=by)
+    log = StageLog()
+    sample, pictures = _visit_or_exit(context, address, timeout_s, log, as_json=as_json)
     report = _quality_report(pictures, sample)
     if save is not None:
         _save(pictures[-1], save)
     document = probe_document(address, sample, report, save)
+    if address.is_source:
+        document["stages"] = log.stages
     if as_json:
         print_json(document)
         return
+    print_stages(log)
     print_probe(document)
 
 
@@ -179,44 +120,42 @@ def _check_save(save: Path | None) -> None:
         bad_input(f"--save: {save.parent}: no such directory")
 
 
-def _address(url: str) -> StreamAddress:
-    """The address as cameras.csv reads it, its `${NAME}` filled in. Raises BadAddress."""
-    try:
-        check_references(url, os.environ, CAMERA_ENV_PREFIX)
-        return StreamAddress.parse(expand_env(url, os.environ, CAMERA_ENV_PREFIX))
-    except BadEnvReference as exc:
-        raise BadAddress(str(exc)) from None
-
-
-def _with_password(
-    url: str, address: StreamAddress, file: Path | None, *, from_stdin: bool
-) -> StreamAddress:
-    """The address with the password of a file, of stdin, or asked for; written as it is there."""
-    if file is None and not from_stdin:
-        if address.password and "${" not in url:
-            print_err(SHOWN_IN_COMMAND)
-        wanted = bool(address.user) and not address.password and sys.stdin.isatty()
-        return replace(address, password=getpass(PROMPT)) if wanted else address
-    if not address.user or address.password:
-        bad_input("the address names no user, or a password already: give rtsp://USER@HOST/PATH")
-    if file is None:
-        return replace(address, password=sys.stdin.readline().rstrip("\r\n"))
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        bad_input(f"--password-file: {file}: cannot be read ({type(exc).__name__})")
-    return replace(address, password=lines[0] if lines else "")
-
-
 def _check_file(address: StreamAddress) -> None:
     if address.scheme == "file" and not Path(address.path).is_file():
         raise BadAddress(f"no such file: {address}; a camera's address begins with rtsp://")
 
 
-async def _visit(address: StreamAddress, timeout_s: float) -> tuple[Sample, list[Picture]]:
-    options = VisitOptions(pictures=2, spacing_s=SPACING_S, visit_timeout_s=timeout_s)
-    sample = await StreamCameraClient(now=SystemClock().now)(address, options)
-    return sample, [decode(frame) for frame in sample.key_frames]
+def _visit_or_exit(
+    context: typer.Context,
+    address: StreamAddress,
+    timeout_s: float,
+    log: StageLog,
+    *,
+    as_json: bool,
+) -> tuple[Sample, list[Picture]]:
+    """The visit; a failure is printed and ends the command."""
+    try:
+        return _visit(context, address, timeout_s, log)
+    except StreamError as exc:
+        code = BAD_INPUT if isinstance(exc, BadAddress) else FAILED
+        report_failure(str(address), exc, as_json=as_json, log=log)
+        raise typer.Exit(code) from exc
+
+
+def _visit(
+    context: typer.Context, address: StreamAddress, timeout_s: float, log: StageLog
+) -> tuple[Sample, list[Picture]]:
+    if address.is_source:
+        sample = visit_source(site_if_any(context), address, timeout_s, log)
+    else:
+        options = VisitOptions(pictures=2, spacing_s=SPACING_S, visit_timeout_s=timeout_s)
+        client = StreamCameraClient(now=SystemClock().now)
+        sample = asyncio.run(client.__call__(address, options))
+    pictures = [decode(frame) for frame in sample.key_frames]
+    if address.is_source:
+        width, height = pictures[0].size_px
+        log.add(VisitStage("decoded", f"{width}×{height}"))
+    return sample, pictures
 
 
 def _quality_report(pictures: list[Picture], sample: Sample) -> QualityReport:
@@ -254,6 +193,7 @@ def probe_document(
         "first_key_frame_s": _round(facts.first_key_frame_s, 3),
         "visit_s": _round(facts.visit_s, 3),
         "bytes_received": facts.bytes_received,
+        "key_frame_bytes": facts.key_frame_bytes,
         "server": facts.server,
         "freshness": str(sample.freshness),
         "media_clock": str(facts.media_clock),
@@ -278,14 +218,23 @@ def probe_document(
     }
 
 
-def advice_of(exc: StreamError) -> Advice:
-    """What a person can do about a failure; about the password only where it was refused."""
+def advice_of(exc: StreamError, of_source: tuple[str, str] | None = None) -> Advice:
+    """What a person can do about a failure; about the password only where it was refused.
+
+    `of_source`: a source's own, `who: what` in Chinese and English.
+    """
+    if of_source is not None:
+        whose_zh, _, next_zh = of_source[0].partition(":")
+        whose_en, _, next_en = of_source[1].partition(": ")
+        return Advice(whose_zh, whose_en, next_zh, next_en)
     return REASON_ADVICE.get(exc.reason) or ADVICE.get(exc.kind, UNKNOWN)
 
 
-def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
+def failure_document(
+    address: str, exc: StreamError, of_source: tuple[str, str] | None = None
+) -> dict[str, Any]:
     """A visit that failed, as `--json` prints it."""
-    advice = advice_of(exc)
+    advice = advice_of(exc, of_source)
     return {
         "ok": False,
         "address": address,
@@ -299,11 +248,21 @@ def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
     }
 
 
-def _report_failure(address: str, exc: StreamError, *, as_json: bool) -> None:
+def report_failure(
+    address: str, exc: StreamError, *, as_json: bool, log: StageLog | None = None
+) -> None:
+    """Print a failure as text or as JSON; the address is empty where it cannot be shown."""
+    of_source = log is not None and (bool(exc.reason) or not isinstance(exc, BadAddress))
+    advice = log.advice(address.partition(":")[0], exc.reason) if log and of_source else None
     if as_json:
-        print_json(failure_document(address, exc))
+        document = failure_document(address, exc, advice)
+        if log is not None and log.stages:
+            document["stages"] = log.stages
+        print_json(document)
         return
-    print_probe_failure(address, exc)
+    if log is not None:
+        print_stages(log)
+    print_probe_failure(address, exc, advice)
 
 
 def _round(value: float | None, digits: int) -> float | None:
@@ -324,9 +283,11 @@ def print_probe(document: Mapping[str, Any]) -> None:
     out.print(table)
 
 
-def print_probe_failure(address: str, exc: StreamError) -> None:
+def print_probe_failure(
+    address: str, exc: StreamError, by_stage: tuple[str, str] | None = None
+) -> None:
     """Print a visit that failed: what was seen, whose move it is, what to try."""
-    advice = advice_of(exc)
+    advice = advice_of(exc, by_stage)
     out = console_err()
     line = Text.assemble((f"✗ {failure_label(exc.kind)} ({exc.kind})", "bold red"))
     out.print(line.append(f"  {address}", style="default") if address else line, soft_wrap=True)

@@ -25,6 +25,7 @@ from patrol.cli.output import (
     console,
     print_json,
     print_page_number,
+    warn_masked,
 )
 from patrol.cli.site import site_for_lists, store_of, trusted_now
 from patrol.domain.finding import Finding
@@ -152,12 +153,15 @@ def confirm(
             )
         except KeyError:
             bad_input(_no_finding_text(finding))
+        masked = app.payloads.masked_parts(f"{note}\n{phoned}")
+        warn_masked(masked)
         waiting = app.send_now(RELAY_WITHIN_S)
         published = not case.is_unannounced and not _has_unsent_messages(app, case)
         whom = _phone_first(case, app)
     _remind_to_phone(case, whom)
     if as_json:
-        more = {"published": published, "waiting": waiting, "phone_first": whom}
+        more: dict[str, Any] = {"published": published, "waiting": waiting, "phone_first": whom}
+        more |= {"masked": masked} if masked else {}
         print_json({**case_document(case), **more})
         return
     print_case(case, app.site)

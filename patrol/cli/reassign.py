@@ -13,7 +13,7 @@ from patrol.app import Application
 from patrol.cases import actions
 from patrol.cli.cases import case_document, close_after_grant, no_case_text, print_case
 from patrol.cli.options import AsJson, By, CaseArgument, operator
-from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.output import bad_input, console, print_json, warn_masked
 from patrol.cli.site import RELAY_WITHIN_S, app_of
 from patrol.domain.approval import MAX_EXTENSION
 from patrol.domain.case import (
@@ -52,6 +52,7 @@ def phoned(
                 note=note.strip(),
             )  # fmt: skip
             uow.commit()
+            warn_masked(app.payloads.masked_parts(note))
     except KeyError:
         bad_input(no_case_text(case))
     except IllegalCaseTransition as exc:
@@ -254,6 +255,7 @@ def _run_action(
             bad_input(no_case_text(case))
         except IllegalCaseTransition as exc:
             bad_input(str(exc))
+        warn_masked(app.payloads.masked_parts(changed.entries[-1].note))
         app.send_now(RELAY_WITHIN_S)
     if as_json:
         print_json({**case_document(changed), **_request_document(changed)})
@@ -272,6 +274,7 @@ def _request_document(case: Case) -> dict[str, Any]:
     document = request and {
         "wish": str(request.kind),
         "by": request.by,
+        **({"claimed": request.claimed} if request.claimed else {}),
         "at": rfc3339_or_none(request.at),
         "why": request.why,
         "hours": request.span_s / 3600,

@@ -12,7 +12,7 @@ from patrol.cli.output import bad_input, print_err, print_json
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.timestamps import parse_day, parse_month
-from patrol.files import write_atomically
+from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.reports import public_digest, writers
 from patrol.reports.queries import ReportHeading, ReportPeriod, load_material, period_of
 from patrol.reports.report import Report, load_report
@@ -71,7 +71,7 @@ def report(
     with store_of(site) as store:
         make = _make_public_digest if public else _make_ledger
         title, rows, data = make(site, store, period, as_format, part)
-    write_atomically(out, data)
+    write_atomically(out, data, mode=PRIVATE_MODE)
     if as_json:
         print_json({"out": str(out), "format": str(as_format), "rows": rows})
     else:

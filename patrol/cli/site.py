@@ -4,6 +4,7 @@ And the signals that stop a command that runs. `app_of` imports `patrol.app`, wh
 everything else here together, only when a command wants it.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from patrol.cli.output import bad_input, console, print_json
 from patrol.clock import SystemClock, TrustedClock
 from patrol.domain.camera import Camera
 from patrol.settings import Site, load_site
+from patrol.settings.site_keys import read_site_key
 from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
@@ -74,8 +76,14 @@ def database_of(site: Site) -> str:
 
 @contextmanager
 def store_of(site: Site) -> Iterator[Store]:
-    """Open the store; nothing is made. Raises DataElsewhere, StoreUnavailable."""
+    """Open the store, with the site's key where there is one; nothing is made.
+
+    Raises DataElsewhere, StoreUnavailable, KeyProblem.
+    """
     with open_store(database_of(site)) as store:
+        site_key = read_site_key(site.settings, os.environ)
+        if site_key is not None:
+            store.unlock(site_key)
         yield store
 
 

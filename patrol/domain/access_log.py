@@ -1,6 +1,8 @@
 """The access log (调用登记): who viewed which camera; lines chained by their hashes.
 
-Anyone with the rows and the standard library can follow the chain; nothing here is secret.
+Anyone with the rows and the standard library can follow a plain chain. Once the site has a key,
+the store writes an HMAC of the same text instead (store/access_log.py): an owner who changes every
+row, but has no key, cannot make a chain that holds.
 """
 
 import json
@@ -14,10 +16,15 @@ from patrol.domain.ids import CameraId
 EMPTY_CHAIN_HASH: Final = "0" * 64  # what stands before line 1
 
 
-def chain_hash(previous: str, *fields: str | int | None) -> str:
-    """SHA-256 over the hash of the line before and this line's fields, as compact JSON."""
+def chain_text(previous: str, *fields: str | int | None) -> bytes:
+    """What a line's hash covers: the hash of the line before and its fields, as compact JSON."""
     text = json.dumps([previous, *fields], ensure_ascii=True, separators=(",", ":"))
-    return sha256(text.encode("ascii")).hexdigest()
+    return text.encode("ascii")
+
+
+def chain_hash(previous: str, *fields: str | int | None) -> str:
+    """SHA-256 over `chain_text`: a line of a chain without a key."""
+    return sha256(chain_text(previous, *fields)).hexdigest()
 
 
 def utc_microseconds_text(moment: datetime) -> str:
@@ -46,5 +53,5 @@ class AccessEntry:
         return (self.number, at, self.who, self.what, self.camera, self.why)
 
     def expected_hash(self) -> str:
-        """The hash that belongs to its fields; `hash` differs where a row was changed by hand."""
+        """The hash of its fields in a chain without a key; there `hash` differs after a change."""
         return chain_hash(self.previous, *self.signed_fields)

@@ -54,6 +54,7 @@ class Permission(StrEnum):
     TROUBLES = auto()  # the maintenance queue
     CAMERAS = auto()  # the registry
     AREAS = auto()  # draw what may be seen, and accept what is normal there
+    CONSENT = auto()  # enter what a household says: withdrawal, pause, hours; print its slip
     LIVE = auto()  # look through a camera now, for a finding, a case or a round
     REGISTRY = auto()  # download cameras.csv, and upload it changed
     GRID = auto()
@@ -67,7 +68,7 @@ class Permission(StrEnum):
 _ROLE, _MAY = AccountRole, Permission
 _OPERATOR_PERMISSIONS: Final = frozenset(
     {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.REVIEW, _MAY.CASES, _MAY.MOVE_CASES,
-     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE}
+     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE, _MAY.CONSENT}
 )  # fmt: skip
 PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
     _ROLE.OPERATOR: _OPERATOR_PERMISSIONS,
@@ -215,6 +216,7 @@ class CasePhoto:
 API_KEY_PREFIX: Final = "patrol_"
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
+    "holds:read", "holds:write", "consents:change",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """A camera of the registry (一机一档): its streams, its consent, the areas drawn in its picture.
 
-`visit_refusal` is the one rule that decides whether a camera may be connected to at all. Areas and
+Whether a camera may be connected to at all is decided by `visit_refusal` (consent.py). Areas and
 boxes are in fractions of the picture's width and height (0..1, origin top left). `ClockPattern`
 turns a line of text burnt into the picture into the moment that it shows: only digits are read;
 low marks between them (`-`, `:`) are left out, a letter or a Chinese character of the format stands
@@ -206,6 +206,8 @@ class Refusal(StrEnum):
     CONSENT_WITHDRAWN = auto()
     CONSENT_EXPIRED = auto()
     CONSENT_UNDATED = auto()
+    CONSENT_PAUSED = auto()
+    CONSENT_HOURS = auto()  # outside the hours that the household set
     INDOOR = auto()
     PLACEMENT_UNKNOWN = auto()
 
@@ -261,13 +263,3 @@ class Camera:
         if self.placement is Placement.UNKNOWN:
             return Refusal.PLACEMENT_UNKNOWN
         return self.consent.refusal_on(today)
-
-
-def visit_refusal(camera: Camera, today: date, withdrawn: frozenset[CameraId]) -> Refusal | None:
-    """The reason not to connect on the local day `today`; None when consent and placement allow it.
-
-    `withdrawn` are the cameras whose consent ended after cameras.csv was written.
-    """
-    if camera.id in withdrawn:
-        return Refusal.CONSENT_WITHDRAWN
-    return camera.refusal_on(today)

@@ -224,6 +224,7 @@ class CaseEntry:
     what: CaseEvent
     note: str = ""
     state: CaseState = CaseState.DISPATCHED  # after it
+    claimed: str = ""  # who it is said to be, where only the payload says so
 
 
 class ApprovalKind(StrEnum):
@@ -243,6 +244,7 @@ class ApprovalRequest:
     at: datetime
     why: str
     span_s: float = 0.0  # of an extension, in counted time
+    claimed: str = ""  # as of a CaseEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

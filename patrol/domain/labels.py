@@ -86,6 +86,8 @@ REFUSALS: Final[Labels] = {
     Refusal.CONSENT_WITHDRAWN: ("已撤回同意", "consent withdrawn"),
     Refusal.CONSENT_EXPIRED: ("同意已过期", "consent expired"),
     Refusal.CONSENT_UNDATED: ("同意无期限", "consent without a last day"),
+    Refusal.CONSENT_PAUSED: ("农户暂停", "paused by the household"),
+    Refusal.CONSENT_HOURS: ("不在农户同意的时段", "outside the household's hours"),
     Refusal.INDOOR: ("室内", "indoor"),
     Refusal.PLACEMENT_UNKNOWN: ("位置不明", "placement unknown"),
     IN_MAINTENANCE: ("维护中", "in maintenance"),
@@ -301,12 +303,14 @@ API_SCOPES: Final[Labels] = {
     "findings:read": ("读取线索", "Findings, waiting and decided."),
     "findings:decide": ("确认、排除线索", "Confirm and dismiss findings."),
     "cases:read": ("读取案件", "Cases with their histories."),
-    "cameras:read": (
-        "读取点位（不含地址与农户）",
-        "Cameras and their health, without addresses and households.",
-    ),
+    "cameras:read": ("读取点位（不含地址与农户）",
+                     "Cameras and their health, without addresses and households."),
     "reports:read": ("读取报表", "Reports with all figures."),
-}
+    "holds:read": ("读取保全", "Legal holds."),
+    "holds:write": ("设定与解除保全", "Set and end legal holds."),
+    "consents:change": ("变更农户同意：撤回、暂停、时段",
+                        "Change a consent: withdraw, restore, pause, resume, hours."),
+}  # fmt: skip
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),
     "newer_picture": (
@@ -352,37 +356,6 @@ REPORT_TABLES: Final[Labels] = {
     "figures": ("指标", "figures"),
     "grids": ("网格响应", "response of the grids"),
     "cameras": ("点位准确率", "precision of the cameras"),
-}
-ACCESS_ACTIONS: Final[Labels] = {  # of the access log
-    "view_picture": ("查看画面", "viewed a picture"),
-    "view_thumbnail": ("查看缩略图", "viewed a thumbnail"),
-    "view_reference": ("查看参考画面", "viewed the reference"),
-    "send_picture": ("画面发至网格", "picture sent to the ground"),
-    "open_link": ("打开一次性链接", "opened a one-time link"),
-    "reopen_link": ("一分钟内再次打开链接", "opened the link again within a minute"),
-    "visit": ("巡查取流", "visited by the patrol"),
-    "log_in": ("登录", "logged in"),
-    "export_report": ("导出报表", "exported a report"),
-    "add_account": ("新建账号", "added an account"),
-    "change_duty": ("改职责", "changed a duty"),
-    "change_password": ("修改密码", "changed a password"),
-    "disable_account": ("停用账号", "disabled an account"),
-    "unlock_account": ("解除账号锁定", "unlocked an account"),
-    "enable_account": ("启用账号", "enabled an account"),
-    "end_session": ("强制退出", "ended a session"),
-    "add_key": ("新建接口密钥", "made an API key"),
-    "revoke_key": ("撤销接口密钥", "revoked an API key"),
-    "back_up": ("备份", "made a backup"),
-    "accept_as_normal": ("认作新常态", "accepted a picture as normal"),
-    "change_areas": ("改画可视区与区域", "drew areas anew"),
-    "live_look": ("实时查看", "looked live"),
-    "live_look_end": ("结束实时查看", "ended the live look"),
-    "export_cameras": ("导出点位表", "exported the cameras"),
-    "import_added": ("导入:新增点位", "imported: a camera added"),
-    "import_changed": ("导入:修改点位", "imported: a camera changed"),
-    "import_retired": ("导入:停用点位", "imported: a camera retired"),
-    "consent withdrawn": ("撤回同意", "consent withdrawn"),
-    "consent restored": ("恢复同意", "consent restored"),
 }
 
 

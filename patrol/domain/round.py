@@ -164,6 +164,8 @@ MEMORY_DISCARDED_FACT: Final = "memory_discarded"  # why what was learnt of the 
 SAMPLE_PURPOSE: Final = "sample"  # of a visit that showed nothing
 FIELD_PHOTO_PURPOSE: Final = "ground"  # a photo sent by a person at the place: no camera's
 SPACE_NEEDED: Final = "sample, room was needed"
+CONSENT_ENDED: Final = ", consent ended"  # ends the purpose of what goes with the consent …
+CAMERA_RETIRED: Final = ", camera retired"  # … or with the camera
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

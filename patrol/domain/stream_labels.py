@@ -41,3 +41,68 @@ _UNREMARKABLE: Final = frozenset({"unknown", "as_declared", "astray"})
 def media_clock_remark(media_clock: str) -> Label | None:
     """What to add to the freshness: a pace that was corrected, or a clock that is none."""
     return None if media_clock in _UNREMARKABLE else label_of(MEDIA_CLOCKS, media_clock)
+
+
+# What a visit to a camera behind a platform or gateway reaches, in this order.
+VISIT_STAGES: Final[Labels] = {
+    "registered": ("已注册", "registered"),
+    "catalogue": ("目录", "catalogue"),
+    "invited": ("已邀请", "invited"),
+    "answered": ("已应答", "answered"),
+    "media": ("媒体到达", "media in"),
+    "key_frame": ("关键帧", "key frame"),
+    "decoded": ("已解码", "decoded"),
+}
+
+# Behind the last stage that was reached, by scheme: whose move it is, and what to look at.
+STAGE_ADVICE: Final = {
+    ("gb28181", "begun"): (
+        (
+            "对端管理员:核对 SIP 服务器编号、域、地址与端口、注册口令;本机放行 5060(UDP、TCP);"
+            "看 `patrol gb peers` 的拒绝计数"
+        ),
+        (
+            "the peer's administrator: check server id, domain, address, port and password there;"
+            " open 5060 (UDP, TCP) here; look at the refusals of `patrol gb peers`"
+        ),
+    ),
+    ("gb28181", "registered"): (
+        "对端管理员:该通道是否在目录内",
+        "the peer's administrator: is this channel in its catalogue?",
+    ),
+    ("gb28181", "catalogue"): (
+        "本机:媒体端口与并发上限(sources.yaml)",
+        "this machine: media ports and sessions in sources.yaml",
+    ),
+    ("gb28181", "invited"): (
+        "对端:设备未应答或拒绝点播;看设备是否在线、是否已达路数上限、是否有点播权限",
+        (
+            "the peer: no answer, or a refusal; is the device online, at its limit of streams,"
+            " and are we allowed to view?"
+        ),
+    ),
+    ("gb28181", "answered"): (
+        (
+            "网络:媒体没有到达;核对对端看到的本机地址(media_ip、advertise)与媒体端口是否放行,"
+            "或换 media 方式(tcp-passive、tcp-active、udp)"
+        ),
+        (
+            "network: no media came; check our address as the peer sees it (media_ip, advertise),"
+            " open the media ports, or change `media:` (tcp-passive, tcp-active, udp)"
+        ),
+    ),
+    ("gb28181", "media"): (
+        (
+            "摄像机:有流无关键帧;I 帧间隔调到 2–4 秒,编码设为 H.264 或 H.265(非 SVAC);"
+            "UDP 丢包时改用 TCP"
+        ),
+        (
+            "the camera: media without a key frame; set key frames every 2–4 s and H.264 or H.265"
+            " (no SVAC); where UDP loses packets use TCP"
+        ),
+    ),
+    ("gb28181", "key_frame"): (
+        "摄像机:关键帧不能解码;升级固件,或改编码",
+        "the camera: its key frames do not decode; update it, or change the codec",
+    ),
+}

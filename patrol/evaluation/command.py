@@ -1,7 +1,8 @@
 """`run`, which `patrol eval` calls: judge a folder or a set, score it, return a plain document.
 
 A folder has a `visits.csv` (labels.py); a set is built in (datasets.py), or `town`, the simulated
-one (simulated_town.py), or `real`, faults put onto real frames (real_faults.py). The messages of
+one (simulated_town.py), or `real`, faults put onto real frames (real_faults.py), or `fire`, the
+real fires beside them. The messages of
 BadLabels and NoFootage are for the user.
 """
 
@@ -30,6 +31,7 @@ MODELS = Path("var/models")
 ALL = "all"
 TOWN = "town"
 REAL_FAULTS = "real"
+REAL_FIRE = "fire"
 ReportProgress = Callable[[str], None]
 
 
@@ -101,9 +103,16 @@ def _detector(models: Path, own: ModelSpec | None) -> tuple[Detector | None, str
 def _labelled_visits(what: str, half: str) -> tuple[str, Iterator[LabelledVisit]]:
     if what in SETS:
         return f"{what} ({half})", SETS[what](half)
+    if what == REAL_FIRE:
+        folder = REAL.parent / REAL_FIRE
+        if not (folder / VISITS_FILE).is_file():
+            raise NoFootage(
+                f"eval {REAL_FIRE}: no {folder / VISITS_FILE}, put the real fires there"
+            )
+        return what, iter(read_folder(folder))
     folder = Path(what)
     if not folder.is_dir():
-        known = ", ".join((ALL, *SETS, TOWN, REAL_FAULTS))
+        known = ", ".join((ALL, *SETS, TOWN, REAL_FAULTS, REAL_FIRE))
         raise BadLabels([f"{what}:1: folder: there is none, give a folder or one of {known}"])
     return what, iter(read_folder(folder))
 

@@ -48,6 +48,14 @@ def document(scores: Scores, name: str, notes: tuple[str, ...] = ()) -> dict[str
                 for name, kind in (("flames", FireKind.OPEN_FLAME), ("smoke", FireKind.SMOKE))
             },
         },
+        "clips": {
+            kind: {
+                clip: rate_document(found, of)
+                for (of_kind, clip), (found, of) in sorted(scores.clips.items())
+                if of_kind == kind
+            }
+            for kind in sorted({kind for kind, _ in scores.clips})
+        },
         "confusion": _confusion(scores),
         "mistakes": len(scores.mistakes),
         "notes": list(notes),
@@ -80,11 +88,24 @@ def render(found: Mapping[str, Any]) -> RenderableType:
         kinds = {kind: row for kind, row in found["kinds"].items() if row["group"] == group}
         if kinds:
             parts.append(_table(f"{title} — {found['set']}", kinds))
+    if found.get("clips"):
+        parts.append(_clips(found["clips"]))
     if found.get("seeded"):
         parts.append(_seeded(found["seeded"]))
     if found.get("severities"):
         parts.append(_severities(found["severities"]))
     return Group(*parts, *_summary(found), *found["notes"])
+
+
+def _clips(kinds: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """How many visits with a flame or smoke were found, clip by clip."""
+    table = Table(title="按片段 by clip", title_justify="left")
+    for column in ("kind", "clip", "found", "95 %"):
+        table.add_column(column)
+    for kind, clips in kinds.items():
+        for clip, row in clips.items():
+            table.add_row(kind, clip, f"{row['count']}/{row['of']}", span(row["interval"]))
+    return table
 
 
 def _seeded(rows: Sequence[Mapping[str, Any]]) -> Table:

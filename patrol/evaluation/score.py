@@ -5,9 +5,11 @@
   Labelled new objects below 2 % of the picture are counted apart (`newcomer_small`).
 * Flames and smoke count per visit: right when at least one proposed place lies on a labelled one;
   the boxes one by one are counted as `flame_box` and `smoke_box`.
+* Per clip, too: cameras that differ only in a number at the end are parts of one clip.
 * Objects count per class from IoU 0.5, for the classes that the camera's labels name.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +59,9 @@ class Scores:
     fireless: dict[FireKind, tuple[int, int]] = field(
         default_factory=lambda: dict.fromkeys(FireKind, (0, 0))
     )  # of visits labelled without: those with a proposal, all
+    clips: dict[tuple[str, str], tuple[int, int]] = field(
+        default_factory=lambda: defaultdict(lambda: (0, 0))
+    )  # (flame or smoke, clip) → visits with it that were found, all with it
     mistakes: list[Mistake] = field(default_factory=list)
 
     def count(self, group: str, kind: str, counts: Counts) -> None:
@@ -165,12 +170,15 @@ def _score_fire(scores: Scores, one: EvaluatedVisit, kind: FireKind) -> None:
     truth = [fractions(box, one.size_px) for box in labels]
     scene = one.judgement.scene
     regions = [region.box for region in scene.fire if region.kind is kind] if scene else []
-    hits = [any(_on_fire(t, box) for t in regions) for box in truth]
+    hits = [any(is_on_fire(t, box) for t in regions) for box in truth]
     on_it = any(hits)
     scores.count("scene", name, Counts(
         tp=int(on_it), fp=int(bool(regions) and not on_it), fn=int(bool(truth) and not on_it),
     ))  # fmt: skip
-    strays = sum(not any(_on_fire(t, box) for box in truth) for t in regions)
+    if truth:
+        found, of = scores.clips[name, clip_name(one.visit.camera)]
+        scores.clips[name, clip_name(one.visit.camera)] = found + on_it, of + 1
+    strays = sum(not any(is_on_fire(t, box) for box in truth) for t in regions)
     boxes = Counts(tp=sum(hits), fp=strays, fn=len(hits) - sum(hits))
     scores.count("scene", f"{name}_box", boxes)
     if bool(truth or regions) and not on_it:
@@ -183,7 +191,12 @@ def _score_fire(scores: Scores, one: EvaluatedVisit, kind: FireKind) -> None:
         scores.fireless[kind] = (proposed + bool(regions), visits + 1)
 
 
-def _on_fire(region: Box, truth: Box) -> bool:
+def clip_name(camera: str) -> str:
+    """The clip of a camera: its name without the number at the end."""
+    return re.sub(r"[-_ ]?\d+$", "", camera) or camera
+
+
+def is_on_fire(region: Box, truth: Box) -> bool:
     """IoU 0.2, or the region's middle in the box: neither has a sharp edge."""
     x, y = region[0] + region[2] / 2, region[1] + region[3] / 2
     middle = truth[0] <= x <= truth[0] + truth[2] and truth[1] <= y <= truth[1] + truth[3]

@@ -23,10 +23,12 @@ from patrol.domain.outbox import MAX_TRIES, WEBHOOK_EVENT_NAMES, Delivery
 from patrol.domain.round import RoundState
 from patrol.integrations.delivery_worker import SendOutcome, SendResult
 from patrol.reports.documents import (
+    Mask,
     case_document,
     entry_document,
     envelope,
     finding_document,
+    masked_document,
     round_document,
 )
 from patrol.store import CaseChanged, FindingChanged, RoundChanged, StoreEvent, UnitOfWork
@@ -72,9 +74,13 @@ class _WebhookEvent:
 class WebhookQueue:
     """Observes the store and queues a delivery for each hook that gets the event."""
 
-    def __init__(self, hooks: Sequence[Webhook], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, hooks: Sequence[Webhook], now: Callable[[], datetime], mask: Mask = str
+    ) -> None:
+        """`mask`: of what people typed; it names no household outside the centre."""
         self._hooks = hooks
         self._now = now
+        self._mask = mask
 
     def observe(self, uow: UnitOfWork, store_event: StoreEvent) -> None:
         """Queue the change's deliveries in its transaction; a store.StoreObserver."""
@@ -84,7 +90,12 @@ class WebhookQueue:
         now = self._now()
         for webhook_event in webhook_events:
             body = json.dumps(
-                envelope(webhook_event.event, now, webhook_event.key, webhook_event.data),
+                envelope(
+                    webhook_event.event,
+                    now,
+                    webhook_event.key,
+                    masked_document(webhook_event.data, self._mask),
+                ),
                 ensure_ascii=False,
                 allow_nan=False,
             ).encode("utf-8", "replace")

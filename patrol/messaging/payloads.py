@@ -6,13 +6,13 @@ Incoming payloads are read in reply_parser.py.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from patrol.domain import labels
+from patrol.domain.audit_anchor import Anchor
 from patrol.domain.case import Case, CaseState
 from patrol.domain.escalation import announced_grids, current_rung
 from patrol.domain.finding import category_named
@@ -21,12 +21,14 @@ from patrol.domain.observation import Subject
 from patrol.domain.outage import Outage, OutageGroup
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.picture_link import LinkSigner
+from patrol.domain.private_text import PrivateTextMask
 from patrol.domain.registry import Registry
 from patrol.domain.timestamps import rfc3339
 from patrol.messaging.topics import (
     VERSION,
     CaseTopic,
     EquipmentCaseTopic,
+    audit_topic,
     grid_health_topic,
     health_topic,
     link_health_topic,
@@ -40,8 +42,8 @@ DISCLAIMER: Final = (
 )
 MAINTAINERS_KEY: Final = "-equipment"  # ends the key of the message to a grid's maintainer
 MAX_NOTE_CHARACTERS: Final = 500  # a leader reads it on a telephone
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
-_DEVICE = re.compile(r"(?<![0-9])[0-9]{14}([0-9]{6})(?![0-9])")
+ReceivedReplies = Mapping[GridCode, Sequence[str]]
+NO_REPLIES: Final[ReceivedReplies] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +56,38 @@ class PayloadBuilder:
     centre_phone: str = ""
     site_name: str = ""
     link_signer: LinkSigner | None = None  # None: no picture links
-    _households: frozenset[str] = field(init=False, repr=False, default=frozenset())
 
     def __post_init__(self) -> None:
         status_topic(self.site)  # raises at once for a site that cannot be part of a topic
-        refs = {c.household_ref for c in self.registry.cameras.values() if c.household_ref}
-        object.__setattr__(self, "_households", frozenset(refs))
 
-    def case_messages(self, case: Case, now: datetime) -> Sequence[OutboxMessage]:
+    def case_messages(
+        self, case: Case, now: datetime, received: ReceivedReplies = NO_REPLIES
+    ) -> Sequence[OutboxMessage]:
         """The case for each grid that it was published to; empty (cleared) once it has ended.
 
-        One about a camera goes to the topics of the grids' maintainers, too.
+        One about a camera goes to the topics of the grids' maintainers, too. `received`: the
+        sender's keys of the replies that the centre has, by grid.
         """
-        messages = [self._case_message(case, grid, now) for grid in announced_grids(case)]
+        messages = [
+            self._case_message(case, grid, now, received.get(grid, ()))
+            for grid in announced_grids(case)
+        ]
         return [*messages, *self._for_maintainers(case, messages)]
+
+    def acknowledgement_messages(
+        self, case: Case, grid: GridCode, now: datetime, *, received: Sequence[str], number: int
+    ) -> Sequence[OutboxMessage]:
+        """The case as it stands for one grid again, so that it shows the reply that just came.
+
+        The revision stays; the key is new by `number`, the count of the grid's replies.
+        """
+        if not case.is_open:
+            return ()
+        key = MessageKey(f"{case_key(case, grid)}-a{number}")
+        body = self._case_body(case, grid, now, received) | {"key": key}
+        plain = self._outbox_message(case, grid, encode_payload(body), now)
+        message = replace(plain, key=key)
+        return [message, *self._for_maintainers(case, [message])]
 
     def clear_messages(
         self, case: Case, grids: Sequence[GridCode], now: datetime
@@ -133,6 +153,18 @@ class PayloadBuilder:
             retain=True,
         )
 
+    def anchor_message(self, newest: Sequence[Anchor], now: datetime) -> OutboxMessage:
+        """The heads of the chained logs of the last days, the newest first."""
+        key = f"audit-{newest[0].day.isoformat()}"
+        body = {**_header(key, now), "site": self.site, "days": [*map(anchor_document, newest)]}
+        return OutboxMessage(
+            key=MessageKey(key),
+            topic=audit_topic(self.site),
+            payload=encode_payload(body),
+            queued_at=now,
+            retain=True,
+        )
+
     def status_message(self, state: str, version: str, now: datetime) -> tuple[str, bytes]:
         """(topic, payload) of the centre's own state; `offline` is its last will."""
         key = f"status-{state}-{now:%Y%m%dT%H%M%S%f}"
@@ -141,14 +173,18 @@ class PayloadBuilder:
 
     def scrub(self, free_text: str) -> str:
         """Free text without addresses, full camera numbers and household references."""
-        text = _DEVICE.sub(r"…\1", _URL.sub("[…]", free_text))
-        for token in self._households:
-            if token in text:
-                text = text.replace(token, "[…]")
-        return text[:MAX_NOTE_CHARACTERS]
+        return PrivateTextMask(self.registry)(free_text)[:MAX_NOTE_CHARACTERS]
 
-    def _case_message(self, case: Case, grid: GridCode, now: datetime) -> OutboxMessage:
-        body = b"" if not case.is_open else encode_payload(self._case_body(case, grid, now))
+    def masked_parts(self, free_text: str) -> list[str]:
+        """What `scrub` would mask, as it was written: for a warning at entry."""
+        return PrivateTextMask(self.registry).parts(free_text)
+
+    def _case_message(
+        self, case: Case, grid: GridCode, now: datetime, received: Sequence[str]
+    ) -> OutboxMessage:
+        if not case.is_open:
+            return self._outbox_message(case, grid, b"", now)
+        body = encode_payload(self._case_body(case, grid, now, received))
         return self._outbox_message(case, grid, body, now)
 
     def _for_maintainers(
@@ -182,7 +218,9 @@ class PayloadBuilder:
             case=case.id,
         )
 
-    def _case_body(self, case: Case, grid: GridCode, now: datetime) -> dict[str, object]:
+    def _case_body(
+        self, case: Case, grid: GridCode, now: datetime, received: Sequence[str]
+    ) -> dict[str, object]:
         what = category_named(case.category)
         where = self.registry.tree.grids.get(case.grid)
         grid_name = where.name if where else case.grid
@@ -209,6 +247,7 @@ class PayloadBuilder:
             "count": case.count,
             "escalated": case.rung > 0,
             "rung": self._rung_document(case, grid),
+            "received_replies": list(received),
             "notice": DISCLAIMER,
         }
 
@@ -246,6 +285,14 @@ class PayloadBuilder:
 def case_key(case: Case, grid: GridCode) -> MessageKey:
     """Message key: one per revision of the case and grid; a repeat carries the same."""
     return MessageKey(f"{case.id}-r{case.revision}-{grid}")
+
+
+def anchor_document(anchor: Anchor) -> dict[str, object]:
+    """A day's heads, as they are published and kept."""
+    heads = {
+        name: {"number": head.number, "hash": head.hash} for name, head in anchor.heads.items()
+    }
+    return {"day": anchor.day.isoformat(), "at": rfc3339(anchor.at), "heads": heads}
 
 
 def encode_payload(body: Mapping[str, object]) -> bytes:

@@ -95,9 +95,11 @@ class Reply:
     case: CaseId
     is_about_camera: bool = False  # came on a maintainer's topic, which is for such cases alone
     key: MessageKey  # ours: the sender's key within its topic
+    sender_key: str = ""  # the sender's own, as the retained case gives it back
     type: ReplyType
     result: FeedbackResult | None = None
-    person: str = ""
+    person: str = ""  # as the payload claims
+    sender: str = ""  # the person whose own topic it came on: proven by the broker
     text: str = ""
     about: MessageKey | None = None  # the key of the case message that it answers
     clock_note: str = ""  # what is odd about the sender's clock, if anything
@@ -113,7 +115,8 @@ class GroundReport:
     level: str = ""
     place: str = ""
     text: str = ""
-    person: str = ""
+    person: str = ""  # as the payload claims
+    sender: str = ""
     clock_note: str = ""
 
 
@@ -165,10 +168,12 @@ def parse_reply(topic: str, payload: bytes, now: datetime) -> Reply | RefusedMes
         grid=where.grid,
         case=where.case,
         is_about_camera=isinstance(where, EquipmentReplyTopic),
-        key=MessageKey(f"{where.grid}/{where.case}/{body['key']}"),
+        key=MessageKey(f"{where.grid}/{where.case}/{_own(where.person)}{body['key']}"),
+        sender_key=str(body["key"]),
         type=ReplyType(reply_type),
         result=FeedbackResult(str(result)) if reply_type == ReplyType.FEEDBACK else None,
         person=_clean_text(body.get("person"), LONGEST_NAME),
+        sender=where.person,
         text=_clean_text(body.get("text"), LONGEST_TEXT),
         about=MessageKey(about) if about else None,
         clock_note=_odd_clock_note(body, now),
@@ -189,14 +194,20 @@ def parse_report(topic: str, payload: bytes, now: datetime) -> GroundReport | Re
         return RefusedMessage(DeadLetterReason.NOTHING_SAID, "give category, or text, or both")
     return GroundReport(
         grid=where.grid,
-        key=MessageKey(f"{where.grid}/report/{body['key']}"),
+        key=MessageKey(f"{where.grid}/report/{_own(where.person)}{body['key']}"),
         category=category,
         level=_clean_text(body.get("level"), LONGEST_NAME),
         place=_clean_text(body.get("place"), 200),
         text=text,
         person=_clean_text(body.get("person"), LONGEST_NAME),
+        sender=where.person,
         clock_note=_odd_clock_note(body, now),
     )
+
+
+def _own(person: str) -> str:
+    """What parts the keys of a person's own topic from those of the grid's."""
+    return f"@{person}/" if person else ""
 
 
 def _checked_body(payload: bytes, now: datetime) -> dict[str, Any] | RefusedMessage:

@@ -44,21 +44,28 @@ class CaseTopic(NamedTuple):
 
 
 class ReplyTopic(NamedTuple):
-    """Leader → centre: receipts, acknowledgement, arrival, feedback."""
+    """Leader → centre: receipts, acknowledgement, arrival, feedback.
+
+    With a `person` it is that person's own, which the broker lets that account alone write.
+    """
 
     site: str
     grid: GridCode
     case: CaseId
+    person: str = ""
 
     @override
     def __str__(self) -> str:
-        return f"{prefix(self.site)}/grid/{_topic_level(self.grid)}/reply/{_topic_level(self.case)}"
+        grid, case = _topic_level(self.grid), _topic_level(self.case)
+        return f"{prefix(self.site)}/grid/{grid}/{_person_level(self.person)}reply/{case}"
 
     @classmethod
     def read(cls, text: str) -> Self | None:
         """The parts of a reply topic."""
         match = _REPLY.fullmatch(text)
-        return cls(match[1], GridCode(match[2]), CaseId(match[3])) if match else None
+        if match is None:
+            return None
+        return cls(match[1], GridCode(match[2]), CaseId(match[4]), match[3] or "")
 
 
 class EquipmentCaseTopic(NamedTuple):
@@ -80,17 +87,21 @@ class EquipmentReplyTopic(NamedTuple):
     site: str
     grid: GridCode
     case: CaseId
+    person: str = ""
 
     @override
     def __str__(self) -> str:
         grid, case = _topic_level(self.grid), _topic_level(self.case)
-        return f"{prefix(self.site)}/grid/{grid}/equipment/reply/{case}"
+        own = _person_level(self.person)
+        return f"{prefix(self.site)}/grid/{grid}/equipment/{own}reply/{case}"
 
     @classmethod
     def read(cls, text: str) -> Self | None:
         """The parts of such a topic."""
         match = _EQUIPMENT_REPLY.fullmatch(text)
-        return cls(match[1], GridCode(match[2]), CaseId(match[3])) if match else None
+        if match is None:
+            return None
+        return cls(match[1], GridCode(match[2]), CaseId(match[4]), match[3] or "")
 
 
 class ReportTopic(NamedTuple):
@@ -98,16 +109,18 @@ class ReportTopic(NamedTuple):
 
     site: str
     grid: GridCode
+    person: str = ""
 
     @override
     def __str__(self) -> str:
-        return f"{prefix(self.site)}/grid/{_topic_level(self.grid)}/report"
+        own = _person_level(self.person)
+        return f"{prefix(self.site)}/grid/{_topic_level(self.grid)}/{own}report"
 
     @classmethod
     def read(cls, text: str) -> Self | None:
         """The parts of a report topic."""
         match = _REPORT.fullmatch(text)
-        return cls(match[1], GridCode(match[2])) if match else None
+        return cls(match[1], GridCode(match[2]), match[3] or "") if match else None
 
 
 def health_topic(site: str, camera: CameraId) -> str:
@@ -135,6 +148,11 @@ def status_topic(site: str) -> str:
     return f"{prefix(site)}/centre/status"
 
 
+def audit_topic(site: str) -> str:
+    """Centre → those who prove the logs later, retained: each day's heads of the chained logs."""
+    return f"{prefix(site)}/centre/audit"
+
+
 def canary_topics(site: str) -> tuple[str, str]:
     """Topics of the test leader (case, reply), beside and not below those of the grids."""
     return f"{prefix(site)}{CANARY_TOPIC}", f"{prefix(site)}/canary/reply"
@@ -143,16 +161,24 @@ def canary_topics(site: str) -> tuple[str, str]:
 def inbox_filters(site: str) -> tuple[str, ...]:
     """What the centre subscribes to."""
     grid = f"{prefix(site)}/grid/+"
-    return (f"{grid}/reply/+", f"{grid}/equipment/reply/+", f"{grid}/report")
+    return (
+        f"{grid}/reply/+",
+        f"{grid}/equipment/reply/+",
+        f"{grid}/report",
+        f"{grid}/person/+/reply/+",
+        f"{grid}/equipment/person/+/reply/+",
+        f"{grid}/person/+/report",
+    )
 
 
 def recipient_rights(
-    site: str, grid: GridCode, subject: Subject
+    site: str, grid: GridCode, subject: Subject, person: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(what a recipient of such cases in a grid reads, where that person answers), as filters."""
     part = "equipment/" if subject is Subject.EQUIPMENT else ""
     topics = f"{prefix(site)}/grid/{_topic_level(grid)}/{part}"
-    return (f"{topics}case/+",), (f"{topics}reply/+",)
+    own = f"{topics}{_person_level(person)}reply/+"
+    return (f"{topics}case/+",), (f"{topics}reply/+", own)
 
 
 def case_filter(site: str, grid: str = "+") -> str:
@@ -166,8 +192,13 @@ def _topic_level(text: str) -> str:
     return text
 
 
+def _person_level(person: str) -> str:
+    return f"person/{_topic_level(person)}/" if person else ""
+
+
+_OWN = rf"(?:person/({_LEVEL})/)?"
 _HEAD = rf"patrol/v{VERSION}/({_LEVEL})/grid/({_LEVEL})"
 _CASE: Final = re.compile(rf"{_HEAD}/case/({_LEVEL})", re.ASCII)
-_REPLY: Final = re.compile(rf"{_HEAD}/reply/({_LEVEL})", re.ASCII)
-_EQUIPMENT_REPLY: Final = re.compile(rf"{_HEAD}/equipment/reply/({_LEVEL})", re.ASCII)
-_REPORT: Final = re.compile(rf"{_HEAD}/report", re.ASCII)
+_REPLY: Final = re.compile(rf"{_HEAD}/{_OWN}reply/({_LEVEL})", re.ASCII)
+_EQUIPMENT_REPLY: Final = re.compile(rf"{_HEAD}/equipment/{_OWN}reply/({_LEVEL})", re.ASCII)
+_REPORT: Final = re.compile(rf"{_HEAD}/{_OWN}report", re.ASCII)

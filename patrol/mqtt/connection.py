@@ -49,6 +49,8 @@ class BrokerAddress:
     username: str = ""
     password: str = field(default="", repr=False)
     ca_file: Path | None = None  # None with TLS: the system's own certificates
+    certificate: Path | None = None  # our own, for a broker that asks for one
+    certificate_key: Path | None = None
     protocol: Protocol = Protocol.AUTO
 
     @classmethod
@@ -59,6 +61,8 @@ class BrokerAddress:
         username: str = "",
         password_file: Path | None = None,
         ca_file: Path | None = None,
+        certificate: Path | None = None,
+        certificate_key: Path | None = None,
         protocol: Protocol = Protocol.AUTO,
     ) -> Self:
         """Read `mqtt://host[:port]` or `mqtts://…`. Raises ValueError (bad URL), OSError (file).
@@ -73,8 +77,9 @@ class BrokerAddress:
             raise ValueError("not a URL: the host or the port cannot be read") from None
         if parts.scheme not in PORTS or not parts.hostname:
             raise ValueError("give mqtt://host[:port] or mqtts://host[:port]")
-        if ca_file is not None and not ca_file.is_file():
-            raise FileNotFoundError(2, "no such file", str(ca_file))
+        for file in (ca_file, certificate, certificate_key):
+            if file is not None and not file.is_file():
+                raise FileNotFoundError(2, "no such file", str(file))
         password = unquote(parts.password or "")
         if password_file is not None:
             password = password_file.read_text("utf-8").strip("\r\n")
@@ -85,6 +90,8 @@ class BrokerAddress:
             username=username or unquote(parts.username or ""),
             password=password,
             ca_file=ca_file,
+            certificate=certificate,
+            certificate_key=certificate_key,
             protocol=protocol,
         )
 
@@ -92,7 +99,10 @@ class BrokerAddress:
         """What to check the broker's certificate with; None without TLS."""
         if not self.tls:
             return None
-        return ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        if self.certificate is not None:
+            context.load_cert_chain(self.certificate, self.certificate_key)
+        return context
 
     @override
     def __str__(self) -> str:

@@ -80,7 +80,7 @@ def broker_accounts(site: str, registry: Registry) -> list[MqttAccount]:
             writes=(f"{p}/canary/reply",),
         ),
     ]
-    grids_by_subject = {subject: _grids_notified(registry, subject) for subject in Subject}
+    grids_by_subject = {subject: grids_notified(registry, subject) for subject in Subject}
     for who in (who for who in registry.people.values() if who.mqtt_user):
         grids = {subject: grids_by_subject[subject].get(who.id, ()) for subject in Subject}
         found.append(_broker_account(site, who, grids))
@@ -88,10 +88,8 @@ def broker_accounts(site: str, registry: Registry) -> list[MqttAccount]:
     return found
 
 
-def _grids_notified(
-    registry: Registry, subject: Subject
-) -> Mapping[PersonId, tuple[GridCode, ...]]:
-    """Under which grids' topics each person gets cases about such a subject."""
+def grids_notified(registry: Registry, subject: Subject) -> Mapping[PersonId, tuple[GridCode, ...]]:
+    """Under which grids' topics each person gets cases about such a subject, and answers."""
     grids_read: dict[PersonId, dict[GridCode, None]] = {}
     for code in registry.tree.grids:
         for recipient in route(registry, code, subject).recipients:
@@ -122,14 +120,16 @@ def _broker_account(
         for code in codes:
             if subject is Subject.EQUIPMENT and code in grids[Subject.SCENE]:
                 continue  # reads and answers every case of the grid
-            read, written = recipient_rights(site, code, subject)
+            read, written = recipient_rights(site, code, subject, who.id)
             reads.update(dict.fromkeys(read))
             writes.update(dict.fromkeys(written))
     if who.role is Role.MAINTAINER:
         reads.update(dict.fromkeys(f"{p}/{what}/+/health" for what in ("camera", "link", "grid")))
     else:
         at_home = dict.fromkeys((*grids[Subject.SCENE], who.grid))
-        writes.update(dict.fromkeys(f"{p}/grid/{code}/report" for code in at_home))
+        for code in at_home:
+            reports = (f"{p}/grid/{code}/report", f"{p}/grid/{code}/person/{who.id}/report")
+            writes.update(dict.fromkeys(reports))
     reads.update(dict.fromkeys((f"{p}/round/+/latest", f"{p}/centre/status")))
     return MqttAccount(
         user=who.mqtt_user, person=who.id, name=who.name, reads=tuple(reads), writes=tuple(writes)

@@ -7,25 +7,31 @@ name is included — nothing would ever delete it again.
 
 The file is a plain tar: `store/…`, `evidence/<sha256>`, and last `manifest.json` with the hash of
 everything, then the manifest's own. Nothing of it is unpacked by name, so a forged archive cannot
-write anywhere. It holds what the town knows about its people: mode 0600, encrypt it before it
-travels. Not here: the configuration directory, the weight files.
+write anywhere. Where the site has a key, pictures are sealed with it in the tar, too, and the rows
+hold passwords and references as sealed as they are in the database. The rest of the rows is what
+the town knows about its people: mode 0600, and with recipients the whole tar is encrypted in the
+age format as it is written. Such a backup also carries the site's key, so that its identity alone
+brings everything back; a plain one never does: keep the key elsewhere. The manifest says all this.
+Not here: the configuration directory, the weight files.
 """
 
 import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from patrol.domain.errors import BadInput
 from patrol.domain.timestamps import rfc3339
+from patrol.encryption import DayKeys, SiteKey
+from patrol.encryption.recipients import decrypted, encrypted_to, is_encrypted
 from patrol.files import (
     PRIVATE_MODE,
     ProcessBusy,
@@ -34,7 +40,7 @@ from patrol.files import (
     remove_abandoned_folders,
     scratch_folder,
 )
-from patrol.pictures import FilePictureStore, PictureDamaged
+from patrol.pictures import RESTORE_FOLDER, FilePictureStore, PictureDamaged
 from patrol.store import check
 from patrol.store.copy import (
     DatabaseCopy,
@@ -44,11 +50,14 @@ from patrol.store.copy import (
     remove_unfinished_copy,
 )
 
-BACKUP_FORMAT: Final = 1
+BACKUP_FORMAT: Final = 2
+READABLE_FORMATS: Final = (1, 2)  # 1: pictures plain
+KEY_ENTRY: Final = "key/patrol.key"
+_PURPOSE: Final = "pictures in backups"
+RESTORE_SCRATCH: Final = RESTORE_FOLDER  # below the pictures
 MANIFEST, MANIFEST_HASH = "manifest.json", "manifest.sha256"
 _CHUNK: Final = 1 << 20
 BACKUP_SCRATCH: Final = ".patrol-backup-"  # beside the backup: the copy, and the file so far
-RESTORE_SCRATCH: Final = ".restore-"  # below the pictures
 
 
 class BackupDamaged(BadInput):
@@ -72,38 +81,104 @@ class Manifest:
     pictures: tuple[str, ...]
     gone: int = 0  # deleted on schedule while we copied
     damaged: tuple[str, ...] = ()  # did not match their names any more; left out
+    sealed: Mapping[str, str] = field(default_factory=dict)  # picture → sha256 of its entry
+    key_fingerprint: str = ""  # of the site's key that opens pictures and sealed columns
+    key_included: bool = False
+    encrypted: bool = False  # to recipients, as a whole
+
+
+class ManifestHead(NamedTuple):
+    """What a backup is of, and when it was made."""
+
+    site: str
+    made_at: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupKeys:
+    """The site's key and its pictures' keys, as a backup and a restore need them."""
+
+    site_key: SiteKey
+    days: DayKeys
+    recipients: Sequence[str] = ()  # of a backup; empty: the tar is not encrypted
 
 
 def backup(
-    *, url: str, evidence: Path, site: str, version: str, out: Path, now: datetime
+    *,
+    url: str,
+    evidence: Path,
+    site: str,
+    version: str,
+    out: Path,
+    now: datetime,
+    keys: BackupKeys | None = None,
 ) -> Manifest:
-    """Write `out`, whole or not at all. Raises BackupRefused, StoreUnavailable, OSError."""
+    """Write `out`, whole or not at all.
+
+    Raises BackupRefused, BadRecipient, StoreUnavailable, OSError.
+    """
     if out.exists():
         raise BackupRefused(f"{out}: exists, name a new file")
+    recipients = keys.recipients if keys else ()
     with (
         scratch_folder(out.parent, BACKUP_SCRATCH) as scratch,
         atomic_file(out, mode=PRIVATE_MODE, unfinished=scratch / out.name) as file,
-        tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        _target(file, recipients) as target,
+        tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as tar,
     ):
         folder = scratch / "store"
         folder.mkdir()
         copied = copy_out(url, folder)
         files = {path.name: _add_file(tar, path) for path in sorted(folder.iterdir())}
-        kept, gone, damaged = _add_pictures(tar, FilePictureStore(evidence, only_read=True), copied)
-        store = {key: value for key, value in asdict(copied).items() if key != "pictures"}
-        manifest = Manifest(
-            format=BACKUP_FORMAT,
-            site=site,
-            made_at=rfc3339(now),
-            version=version,
-            store=store,
-            files=files,
-            pictures=tuple(kept),
-            gone=gone,
-            damaged=tuple(damaged),
-        )
+        pictures = _add_pictures(tar, evidence, copied, keys)
+        if keys is not None and recipients:
+            secret = keys.site_key.as_text().encode()
+            tar.addfile(_tar_entry(KEY_ENTRY, len(secret)), io.BytesIO(secret))
+        head = ManifestHead(site=site, made_at=rfc3339(now), version=version)
+        manifest = _manifest(head, copied, files, pictures, keys)
         _write_manifest(tar, manifest)
     return manifest
+
+
+def _manifest(
+    head: ManifestHead,
+    copied: DatabaseCopy,
+    files: Mapping[str, str],
+    pictures: "_AddedPictures",
+    keys: BackupKeys | None,
+) -> Manifest:
+    is_encrypted_to = bool(keys and keys.recipients)
+    return Manifest(
+        format=BACKUP_FORMAT,
+        **head._asdict(),
+        store={key: value for key, value in asdict(copied).items() if key != "pictures"},
+        files=files,
+        pictures=tuple(pictures.kept),
+        gone=pictures.gone,
+        damaged=tuple(pictures.damaged),
+        sealed=pictures.sealed,
+        key_fingerprint=keys.site_key.fingerprint if keys else "",
+        key_included=is_encrypted_to,
+        encrypted=is_encrypted_to,
+    )
+
+
+@contextmanager
+def _target(file: BinaryIO, recipients: Sequence[str]) -> Iterator[BinaryIO]:
+    if not recipients:
+        yield file
+        return
+    with encrypted_to(file, recipients) as target:
+        yield target
+
+
+@dataclass(slots=True)
+class _AddedPictures:
+    kept: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    sealed: dict[str, str] = field(default_factory=dict)
+    gone: int = 0
 
 
 def _add_file(tar: tarfile.TarFile, path: Path) -> str:
@@ -116,22 +191,25 @@ def _add_file(tar: tarfile.TarFile, path: Path) -> str:
 
 
 def _add_pictures(
-    tar: tarfile.TarFile, evidence: FilePictureStore, copied: DatabaseCopy
-) -> tuple[list[str], int, list[str]]:
-    kept: list[str] = []
-    damaged: list[str] = []
-    gone = 0
+    tar: tarfile.TarFile, evidence: Path, copied: DatabaseCopy, keys: BackupKeys | None
+) -> _AddedPictures:
+    store = FilePictureStore(evidence, only_read=True, keys=keys.days if keys else None)
+    added = _AddedPictures()
     for name in sorted(copied.pictures):
         try:
-            jpeg = evidence.get(name)  # type: ignore[arg-type]  # Sha256 by its column
+            entry = store.get(name)  # type: ignore[arg-type]  # Sha256 by its column
         except PictureDamaged:
-            damaged.append(name)
+            added.damaged.append(name)
+            continue
         except KeyError:
-            gone += 1
-        else:
-            kept.append(name)
-            tar.addfile(_tar_entry(f"evidence/{name}", len(jpeg)), io.BytesIO(jpeg))
-    return kept, gone, damaged
+            added.gone += 1
+            continue
+        added.kept.append(name)
+        if keys is not None:
+            entry = keys.site_key.seal(entry, purpose=_PURPOSE, about=name)
+            added.sealed[name] = hashlib.sha256(entry).hexdigest()
+        tar.addfile(_tar_entry(f"evidence/{name}", len(entry)), io.BytesIO(entry))
+    return added
 
 
 def _write_manifest(tar: tarfile.TarFile, manifest: Manifest) -> None:
@@ -147,25 +225,30 @@ def _tar_entry(name: str, size: int) -> tarfile.TarInfo:
     return info
 
 
-def verify(file: Path) -> Manifest:
-    """Read all of it and compare every hash with the manifest. Raises BackupDamaged, OSError."""
+def verify(file: Path, *, identity: Path | None = None) -> Manifest:
+    """Read all of it and compare every hash with the manifest.
+
+    `identity`: opens a backup that is encrypted to a recipient. Raises BackupDamaged, BadRecipient,
+    OSError.
+    """
     try:
-        return _verified(file)
+        return _verified(file, identity)
     except (tarfile.TarError, EOFError) as exc:
         raise BackupDamaged(f"{file}: is damaged or no backup at all: {exc}") from exc
 
 
-def _verified(file: Path) -> Manifest:
+def _verified(file: Path, identity: Path | None) -> Manifest:
     seen: dict[str, str] = {}
     last: dict[str, bytes] = {}
-    for info, stream in _members(file):
-        if info.name in (MANIFEST, MANIFEST_HASH):
-            last[info.name] = stream.read()
-        else:
-            seen[info.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    with _opened(file, identity) as source:
+        for info, stream in _members(file, source):
+            if info.name in (MANIFEST, MANIFEST_HASH):
+                last[info.name] = stream.read()
+            elif info.name != KEY_ENTRY:
+                seen[info.name] = _digest(stream)
     manifest = _read_manifest(file, last)
     expected = {f"store/{name}": digest for name, digest in manifest.files.items()}
-    expected |= {f"evidence/{name}": name for name in manifest.pictures}
+    expected |= {f"evidence/{name}": manifest.sealed.get(name, name) for name in manifest.pictures}
     wrong = sorted(
         name for name in expected.keys() | seen.keys() if expected.get(name) != seen.get(name)
     )
@@ -177,8 +260,37 @@ def _verified(file: Path) -> Manifest:
     return manifest
 
 
-def _members(file: Path) -> Iterator[tuple[tarfile.TarInfo, Any]]:
-    with tarfile.open(file, "r:") as tar:
+def key_of(file: Path, identity: Path) -> SiteKey | None:
+    """The site's key that an encrypted backup carries; None where it has none."""
+    with _opened(file, identity) as source:
+        for info, stream in _members(file, source):
+            if info.name == KEY_ENTRY:
+                return SiteKey.from_text(stream.read().decode("ascii"), place=str(file))
+    return None
+
+
+def _digest(stream: Any) -> str:
+    digest = hashlib.sha256()
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _opened(file: Path, identity: Path | None) -> Iterator[BinaryIO]:
+    """The tar's bytes, decrypted where it is encrypted."""
+    with file.open("rb") as source:
+        if not is_encrypted(file):
+            yield source
+            return
+        if identity is None:
+            raise BackupRefused(f"{file}: is encrypted to a recipient; give --identity FILE")
+        with decrypted(source, identity) as plain:
+            yield plain
+
+
+def _members(file: Path, source: BinaryIO) -> Iterator[tuple[tarfile.TarInfo, Any]]:
+    with tarfile.open(fileobj=source, mode="r|") as tar:
         for info in tar:
             stream = tar.extractfile(info) if info.isreg() else None
             if stream is None:
@@ -194,9 +306,9 @@ def _read_manifest(file: Path, last: Mapping[str, bytes]) -> Manifest:
         raise BackupDamaged(f"{file}: its manifest is damaged")
     try:
         fields = json.loads(body)
-        if isinstance(fields, dict) and fields.get("format", BACKUP_FORMAT) != BACKUP_FORMAT:
+        if isinstance(fields, dict) and fields.get("format") not in READABLE_FORMATS:
             raise BackupDamaged(
-                f"{file}: format {fields['format']!r:.40}, this patrol reads {BACKUP_FORMAT}"
+                f"{file}: format {fields.get('format')!r:.40}, this patrol reads {BACKUP_FORMAT}"
             )
         return TypeAdapter(Manifest).validate_python(fields)
     except ValidationError as exc:
@@ -214,24 +326,49 @@ class Restored:
     problems: tuple[str, ...]
 
 
-def restore(*, url: str, evidence: Path, site: str, file: Path) -> Restored:
+def restore(
+    *,
+    url: str,
+    evidence: Path,
+    site: str,
+    file: Path,
+    keys: BackupKeys | None = None,
+    identity: Path | None = None,
+) -> Restored:
     """Restore into an empty database, after every byte was checked; overwrites nothing.
 
-    Pictures first and the database last: an interrupted restore is simply done again.
-    Raises BackupDamaged, BackupRefused, ProcessBusy (the service runs), StoreUnavailable,
-    PictureStoreFull.
+    Pictures first and the database last: an interrupted restore is simply done again. Pictures are
+    encrypted anew, under the keys of their days here.
+    Raises BackupDamaged, BackupRefused, BadRecipient, KeyProblem, ProcessBusy (the service runs),
+    StoreUnavailable, PictureStoreFull.
     """
     with _lock_service_and_rounds(evidence):
-        manifest = verify(file)
+        manifest = verify(file, identity=identity)
         if manifest.site != site:
             raise BackupRefused(f"{file}: is of the site {manifest.site!r}, this is {site!r}")
+        _check_key(file, manifest, keys)
         copied = DatabaseCopy(**manifest.store, pictures=manifest.pictures)
         check_restorable(url, copied)
         remove_unfinished_restore(url, evidence)
         with scratch_folder(evidence, RESTORE_SCRATCH) as folder:
-            _unpack(file, FilePictureStore(evidence), folder)
+            with _opened(file, identity) as source:
+                store = FilePictureStore(evidence, keys=keys.days if keys else None)
+                _unpack(_members(file, source), store, folder, keys, manifest)
             copy_in(url, folder, copied)
-        return Restored(manifest=manifest, problems=tuple(str(p) for p in check(url)))
+        site_key = keys.site_key if keys else None
+        return Restored(
+            manifest=manifest, problems=tuple(str(p) for p in check(url, site_key=site_key))
+        )
+
+
+def _check_key(file: Path, manifest: Manifest, keys: BackupKeys | None) -> None:
+    needed = manifest.key_fingerprint
+    if needed and (keys is None or keys.site_key.fingerprint != needed):
+        place = keys.site_key.place if keys else "no key"
+        raise BackupRefused(
+            f"{file}: was made with the site's key {needed}, here is {place}; put that key file"
+            " there first (`keys: {file: …}` in site.yaml)"
+        )
 
 
 def remove_unfinished_restore(url: str, evidence: Path) -> None:
@@ -252,11 +389,20 @@ def _lock_service_and_rounds(evidence: Path) -> Iterator[None]:
         raise ProcessBusy(f"{evidence}: a patrol process is at work here, stop it first") from None
 
 
-def _unpack(file: Path, evidence: FilePictureStore, folder: Path) -> None:
-    for info, stream in _members(file):
+def _unpack(
+    members: Iterator[tuple[tarfile.TarInfo, Any]],
+    evidence: FilePictureStore,
+    folder: Path,
+    keys: BackupKeys | None,
+    manifest: Manifest,
+) -> None:
+    for info, stream in members:
         kind, _, name = info.name.partition("/")
         if kind == "evidence":
-            evidence.put(stream.read())
+            entry = stream.read()
+            if keys is not None and name in manifest.sealed:
+                entry = keys.site_key.open(entry, purpose=_PURPOSE, about=name)
+            evidence.put(entry)
         elif kind == "store":
             with (folder / Path(name).name).open("wb") as target:
                 while chunk := stream.read(_CHUNK):

@@ -5,7 +5,7 @@ and only the web pages show it, to a person, with an entry in the access log.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from patrol.domain.round import Round, RoundTotals
 from patrol.domain.timestamps import rfc3339_or_none
 
 JsonObject = dict[str, Any]
+Mask = Callable[[str], str]
+TYPED_FIELDS: Final = frozenset({"note", "place", "reason", "why"})  # free text of people
 CASE_TOPIC_GRID: Final = re.compile(r"/grid/([^/]+)/case/")
 
 
@@ -42,6 +44,19 @@ def case_document(case: Case) -> JsonObject:
         "suspended_since": rfc3339_or_none(case.suspension.since) if case.suspension else None,
         "events": [entry_document(entry) for entry in case.entries],
     }
+
+
+def masked_document(document: JsonObject, mask: Mask) -> JsonObject:
+    """A document as it leaves the centre: what people typed in it is masked, also in its parts."""
+
+    def masked(name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return mask(value) if name in TYPED_FIELDS else value
+        if isinstance(value, list):
+            return [masked(name, one) for one in value]
+        return masked_document(value, mask) if isinstance(value, dict) else value
+
+    return {name: masked(name, value) for name, value in document.items()}
 
 
 def message_document(message: OutboxMessage) -> JsonObject:
@@ -72,10 +87,12 @@ def _hold_document(hold: SendHold | None) -> JsonObject | None:
 
 
 def entry_document(entry: CaseEntry) -> JsonObject:
-    """One line of a case's history."""
+    """One line of a case's history; `claimed` only where a name is not proven."""
+    claimed = {"claimed": entry.claimed} if entry.claimed else {}
     return {
         "at": rfc3339_or_none(entry.at),
         "by": entry.by,
+        **claimed,
         "what": str(entry.what),
         "note": entry.note,
         "state": str(entry.state),

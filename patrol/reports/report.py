@@ -6,11 +6,12 @@ were on each camera; both in the order of codes, never of numbers.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, time
 from typing import Any, Final
 
 from patrol.domain import labels
+from patrol.domain.audit_anchor import ChainHead
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding, Origin
 from patrol.domain.ids import CameraId, GridCode
@@ -126,6 +127,7 @@ class Report:
     rows: Collection[LedgerRow]
     grids: Table
     cameras: Table
+    anchor: Mapping[str, ChainHead] = field(default_factory=dict)  # of a day: its logs' heads
 
     @property
     def title(self) -> str:
@@ -191,7 +193,11 @@ def load_report(
         None if one is None else load_material(uow, plans, heading.zone, one)
         for one in period.earlier()
     )
-    return compose_report(heading, material, last=last, year_ago=year_ago)
+    report = compose_report(heading, material, last=last, year_ago=year_ago)
+    if period.kind != "day":
+        return report
+    end = datetime.combine(period.end, time(), tzinfo=heading.zone)
+    return replace(report, anchor=uow.anchors.heads_before(end))
 
 
 def report_document(report: Report) -> dict[str, Any]:
@@ -215,6 +221,9 @@ def report_document(report: Report) -> dict[str, Any]:
         "rows": list(report.rows),
         "grids": list(report.grids.documents),
         "cameras": list(report.cameras.documents),
+        "anchor": {
+            name: {"number": head.number, "hash": head.hash} for name, head in report.anchor.items()
+        },
     }
 
 

@@ -98,9 +98,19 @@ def to_html(report: Report) -> bytes:
         rows="".join(
             _ledger_row(row) for row in (summed_rows(report.rows) if is_month else report.rows)
         ),
+        anchor=_anchor_lines(report),
         signatures="".join(f"<span>{escape(name)}:</span>" for name in SIGNATURES),
     )
     return text.encode()
+
+
+def _anchor_lines(report: Report) -> str:
+    """The day's heads of the logs, as `patrol audit verify --anchor` takes them; empty: none."""
+    lines = [f"{name}:{head.number}:{head.hash}" for name, head in report.anchor.items()]
+    if not lines:
+        return ""
+    shown = "<br>".join(escape(line) for line in lines)
+    return f'<p class="notice">登记链锚点(当日末)<br><code>{shown}</code></p>'
 
 
 def _figure_rows(report: Report) -> list[str]:

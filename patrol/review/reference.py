@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from patrol.domain.camera import Camera, area_hash, visit_refusal
+from patrol.domain.camera import Camera, area_hash
+from patrol.domain.consent import visit_refusal
 from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, PictureId
 from patrol.domain.observation import Light
@@ -79,9 +80,7 @@ class ReferenceAcceptance:
         """
         camera = cameras[CameraId(camera_id)]
         with self.store.begin() as uow:  # it writes: no visit's memory comes in between
-            refusal = visit_refusal(
-                camera, now.astimezone(self.zone).date(), uow.consents.withdrawn()
-            )
+            refusal = visit_refusal(camera, now.astimezone(self.zone), uow.consents.terms(now))
             if refusal is not None:
                 raise ReferenceNotAccepted(
                     camera.id, f"may not be looked through, {refusal}", str(refusal)
@@ -111,7 +110,7 @@ class ReferenceAcceptance:
                 light=light, areas=camera.areas, policy=self.policy,
             )  # fmt: skip
             if memory is not None:
-                uow.memories.put(camera.id, light, memory, now)
+                uow.memories.put(camera.id, light, memory, now, sampled_at=now)
                 return AcceptedReference(
                     camera=camera.id,
                     light=light,

@@ -1,9 +1,9 @@
 """Execute a round: visit its pending cameras within the connection limits, judge, record.
 
 One event loop waits on hundreds of sockets; judging (decoding, vision) runs in as many threads as
-there are cores; recording in one thread, one transaction a visit. A visit's slot is held until it
-is recorded, so the limits bound the memory of a round too. Knows no MQTT and writes nothing itself:
-what a sample shows is judge.py's, what is written recorder.py's; the runner hands both in.
+there are cores; recording in one thread, a few visits a transaction. A visit's slot is held until
+it is recorded, so the limits bound the memory of a round too. Knows no MQTT and writes nothing
+itself: what a sample shows is judge.py's, what is written recorder.py's; the runner hands both in.
 """
 
 import asyncio
@@ -11,19 +11,21 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum, auto
 
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import PlannedVisit
+from patrol.domain.sampling import SamplingPolicy
 from patrol.ports import Clock, PictureStoreFull
+from patrol.rounds.grouped_writes import GroupedWrites
 from patrol.rounds.guarded_visit import ConsentGuard
 from patrol.rounds.limiter import ConnectionLimiter, ConnectionLimits, PendingVisit, SharedLinkSlots
 from patrol.rounds.progress import RecordedVisit, RoundCounters, RoundProgress, ThroughputEstimate
 from patrol.rounds.stream_limits import StreamLimits, server_of
-from patrol.rounds.visit_judge import JudgedVisit, VisitStart
+from patrol.rounds.visit_judge import EvidenceMissing, JudgedVisit, VisitStart
 from patrol.store import StoreFull, StoreUnavailable
 from streams.address import StreamChoice
 from streams.errors import StreamBusy, StreamError
@@ -49,9 +51,13 @@ class ExecutorServices:
     clock: Clock
     guard: ConsentGuard
     judge: Callable[[Camera, VisitStart, Sample], JudgedVisit]  # in a judging thread
+    # In a judging thread too: the visit with pictures of its evidence stream, or why without.
+    add_evidence: Callable[[Camera, JudgedVisit, Sample | EvidenceMissing], JudgedVisit]
     fail: Callable[[Camera, VisitStart, StreamError | Refusal], JudgedVisit]  # pure
-    record: Callable[[JudgedVisit], RecordedVisit]  # in the writer's thread
-    begin_judging: Callable[[CameraId], None]  # in the writer's thread, before the judging
+    # In the writer's thread, each in one transaction: judged visits, and before these the cameras
+    # whose pictures are about to be judged.
+    record: Callable[[Sequence[JudgedVisit]], Sequence[RecordedVisit]]
+    begin_judging: Callable[[Sequence[CameraId]], Sequence[None]]
     judges: Executor
     writer: Executor
     rng: random.Random
@@ -69,7 +75,7 @@ class ExecutorJob:
     finish_by: datetime
     limits: ConnectionLimits
     options: VisitOptions
-    stream: StreamChoice = StreamChoice.MAIN
+    sampling: SamplingPolicy = field(default_factory=SamplingPolicy)
     link_slots: SharedLinkSlots | None = None  # what rechecks and live views use meanwhile
     stream_limits: StreamLimits = field(default_factory=StreamLimits)  # of the recorders
 
@@ -90,13 +96,15 @@ class RoundExecutor:
         self._on_progress = on_progress
         self.counters = counters or RoundCounters()
         self._limiter = ConnectionLimiter(
-            [_pending_visit(job.cameras[visit.camera], job.stream) for visit in job.visits],
+            [_pending_visit(job.cameras[visit.camera], job.sampling) for visit in job.visits],
             job.limits,
             job.link_slots,
             job.stream_limits,
         )
         self._turned_away: dict[CameraId, tuple[VisitStart, StreamBusy]] = {}  # each one's last
         self._visits: set[asyncio.Task[None]] = set()
+        self._recording = GroupedWrites(deps.record, deps.writer, nobody_else=self._all_wait)
+        self._beginning = GroupedWrites(deps.begin_judging, deps.writer, nobody_else=self._all_wait)
         self._throughput = ThroughputEstimate(begun_s=deps.clock.monotonic_s())
         self._changed = asyncio.Event()
         self._stop_reason: StopReason | None = None
@@ -116,6 +124,7 @@ class RoundExecutor:
                 await self._record_turned_away()
             finally:
                 await _cancel_all({reporting, *self._visits})
+                await self._recording.flush()
         if self._error is not None:
             raise self._error
         self._report_progress()
@@ -158,25 +167,36 @@ class RoundExecutor:
 
     def _on_visit_done(self, task: asyncio.Task[None]) -> None:
         self._visits.discard(task)
+        self._recording.start_if_due()
+        self._beginning.start_if_due()
         if not task.cancelled() and (exc := task.exception()) is not None:
             self._error = exc  # a bug: the execution ends, the round can be resumed
             self._finish(StopReason.STOPPED, f"{type(exc).__name__}: {exc}")
         self._changed.set()
+
+    def _all_wait(self) -> bool:
+        """Whether every visit under way waits for the writer."""
+        return len(self._visits) <= self._recording.waiting + self._beginning.waiting
 
     async def _visit(self, pending: PendingVisit) -> None:
         camera = self._job.cameras[pending.camera]
         start = VisitStart(round=self._job.round, at=self._deps.clock.now(), tries=pending.attempt)
         mbit_s: float | None = None
         try:
-            got = await self._deps.guard.visit(camera, self._job.options)
+            judged = self._job.sampling.judged_stream(camera)
+            got = await self._deps.guard.visit(camera, self._job.options, judged)
             again = isinstance(got, StreamError) and self._queue_again(pending, start, got)
-            self._limiter.end_stream(pending, served=isinstance(got, Sample))
-            self._changed.set()
+            evidence = self._job.sampling.evidence_stream(camera)
+            if evidence is None or not isinstance(got, Sample):
+                self._end_stream(pending, got)
             if again:
                 return
             if isinstance(got, Sample):
                 mbit_s = got.facts.bytes_received * 8e-6 / max(got.facts.visit_s, 0.1)
                 visited = await self._judge(camera, start, got)
+                if evidence is not None:
+                    visited = await self._fetch_evidence(camera, visited, evidence)
+                    self._end_stream(pending, got)
             else:
                 visited = self._deps.fail(camera, start, got)
             await self._record(visited)
@@ -184,6 +204,23 @@ class RoundExecutor:
             self._finish(StopReason.FULL, str(exc))
         finally:
             self._limiter.release(pending, mbit_s=mbit_s)
+
+    def _end_stream(self, pending: PendingVisit, got: Sample | StreamError | Refusal) -> None:
+        self._limiter.end_stream(pending, served=isinstance(got, Sample))
+        self._changed.set()
+
+    async def _fetch_evidence(
+        self, camera: Camera, visited: JudgedVisit, stream: StreamChoice
+    ) -> JudgedVisit:
+        """Where something was found: one picture of the evidence stream, on the same slot."""
+        if not visited.observations:
+            return visited
+        options = replace(self._job.options, pictures=1)
+        got = await self._deps.guard.visit(camera, options, stream)
+        fetched = got if isinstance(got, Sample) else EvidenceMissing(why=got)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._deps.judges, self._deps.add_evidence, camera, visited, fetched
+        )
 
     def _queue_again(self, pending: PendingVisit, start: VisitStart, error: StreamError) -> bool:
         """Queue the visit for another try, where the error allows one."""
@@ -207,16 +244,14 @@ class RoundExecutor:
     async def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
         """Judge in a judging thread; that it begins is stored first, should it end the process."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._deps.writer, self._deps.begin_judging, camera.id)
+        await self._beginning(camera.id)
         return await loop.run_in_executor(
             self._deps.judges, self._deps.judge, camera, start, sample
         )
 
     async def _record(self, visited: JudgedVisit) -> None:
         """Write the visit; once the writer has it, also a stop lets it finish."""
-        loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(self._deps.writer, self._deps.record, visited)
-        recorded = await asyncio.shield(writing)
+        recorded = await self._recording(visited)
         self._throughput.visit_finished(self._deps.clock.monotonic_s())
         self.counters.add(recorded)
 
@@ -253,8 +288,8 @@ class RoundExecutor:
         self._changed.set()
 
 
-def _pending_visit(camera: Camera, stream: StreamChoice) -> PendingVisit:
-    server = server_of(camera.stream(stream))
+def _pending_visit(camera: Camera, sampling: SamplingPolicy) -> PendingVisit:
+    server = server_of(camera.stream(sampling.judged_stream(camera)))
     return PendingVisit(camera=camera.id, link=camera.link, server=server)
 
 

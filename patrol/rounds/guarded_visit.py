@@ -1,28 +1,30 @@
 """The consent-guarded visit: a camera is connected to with consent only, and only while it lasts.
 
-`ConsentGate` holds which cameras may be visited now: the registry on disk, the withdrawals in the
-store, and a pause of all rounds. `ConsentGuard` makes every visit to a registered camera: the round
-executor's, the rechecks' (`GuardedVisit`), a person's live view. It asks the gate before it
-connects, reads the gate anew every `CONSENT_POLL_S` while visits are under way, ends a visit within
-a second of a withdrawal, and drops undecoded what it had received. Nothing here writes to the
-store.
+`ConsentGate` holds which cameras may be visited now: the registry on disk, the withdrawals, pauses
+and hours in the store, and a pause of all rounds. `ConsentGuard` makes every visit to a registered
+camera: the round executor's, the rechecks' (`GuardedVisit`), a person's live view. It asks the gate
+before it connects, reads the gate anew every `CONSENT_POLL_S` while visits are under way, ends a
+visit within a second of a withdrawal, and drops undecoded what it had received. Nothing here writes
+to the store.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from patrol.domain.camera import Camera, Refusal, visit_refusal
+from patrol.domain.camera import Camera, Refusal
+from patrol.domain.consent import NO_TERMS, ConsentTerms, visit_refusal
 from patrol.domain.ids import CameraId
+from patrol.domain.sampling import SamplingPolicy
 from patrol.domain.schedule import Stoppage, pause_at
 from patrol.ports import CameraClient, Clock
 from patrol.rounds.limiter import SLOT_POLL_S, SharedLinkSlots
 from patrol.rounds.visit_judge import JudgedVisit, VisitJudge, VisitStart, failed_visit
 from patrol.store import Store
-from streams.address import StreamChoice
+from streams.address import StreamAddress, StreamChoice
 from streams.errors import StreamError, WentSilent
 from streams.model import Sample, VisitOptions
 
@@ -40,14 +42,14 @@ class ConsentGate:
     cameras: Callable[[], Mapping[CameraId, Camera]]  # the registry as last read
     refresh_cameras: Callable[[], None]  # reads the registry again if its files changed
     pause: Stoppage | None = None  # of all rounds
-    _withdrawn: frozenset[CameraId] = field(default_factory=frozenset)
+    _terms: ConsentTerms = NO_TERMS
 
     def refresh(self) -> None:
-        """Read registry, withdrawals and pauses again; blocks. Raises what the store raises."""
+        """Read registry, consent terms and pauses again; blocks. Raises what the store raises."""
         self.refresh_cameras()
         now = self.clock.now()
         with self.store.begin_read() as uow:
-            self._withdrawn = uow.consents.withdrawn()
+            self._terms = uow.consents.terms(now)
             self.pause = pause_at(uow.stoppages.active(now), now)
 
     def permitted_camera(self, camera_id: CameraId) -> Camera | Refusal:
@@ -55,8 +57,8 @@ class ConsentGate:
         camera = self.cameras().get(camera_id)
         if camera is None:
             return Refusal.CONSENT_WITHDRAWN  # it left the registry
-        today = self.clock.now().astimezone(self.zone).date()
-        return visit_refusal(camera, today, self._withdrawn) or camera
+        local = self.clock.now().astimezone(self.zone)
+        return visit_refusal(camera, local, self._terms) or camera
 
     def refusal_of(self, camera_id: CameraId) -> Refusal | None:
         """The reason not to connect, or None; reads neither file nor store."""
@@ -74,13 +76,13 @@ class ConsentGuard:
         self,
         gate: ConsentGate,
         client: CameraClient,
-        stream: StreamChoice,
+        stream: StreamChoice | SamplingPolicy,
         *,
         executor: Executor | None = None,
     ) -> None:
         self.gate = gate
         self._client = client
-        self._stream = stream
+        self._stream = stream  # of a visit that names none
         self._executor = executor  # in whose thread the gate is read; None: the loop's own
         self._captures: dict[asyncio.Task[Sample | StreamError], CameraId] = {}
 
@@ -97,7 +99,9 @@ class ConsentGuard:
         """Read the gate now. Raises what the store raises."""
         await asyncio.get_running_loop().run_in_executor(self._executor, self.gate.refresh)
 
-    async def visit(self, camera: Camera, options: VisitOptions) -> Sample | StreamError | Refusal:
+    async def visit(
+        self, camera: Camera, options: VisitOptions, stream: StreamChoice | None = None
+    ) -> Sample | StreamError | Refusal:
         """The sample of one visit, or why there is none.
 
         When the gate cannot be read any more, it is unknown whether consent lasts: every visit
@@ -107,7 +111,8 @@ class ConsentGuard:
         refusal = self.gate.refusal_of(camera.id)
         if refusal is not None:
             return refusal
-        capture = asyncio.create_task(self._capture(camera, options), name=f"visit {camera.id}")
+        address = camera.stream(stream or self._stream_of(camera))
+        capture = asyncio.create_task(self._capture(address, options), name=f"visit {camera.id}")
         self._captures[capture] = camera.id
         try:
             ends = {capture, self._polling}
@@ -122,11 +127,16 @@ class ConsentGuard:
             return refusal or Refusal.CONSENT_WITHDRAWN
         return capture.result()
 
-    async def _capture(self, camera: Camera, options: VisitOptions) -> Sample | StreamError:
+    def _stream_of(self, camera: Camera) -> StreamChoice:
+        if isinstance(self._stream, SamplingPolicy):
+            return self._stream.judged_stream(camera)
+        return self._stream
+
+    async def _capture(self, address: StreamAddress, options: VisitOptions) -> Sample | StreamError:
         limit_s = options.visit_timeout_s + GRACE_S
         try:
             async with asyncio.timeout(limit_s):
-                return await self._client(camera.stream(self._stream), options)
+                return await self._client(address, options)
         except StreamError as problem:
             return problem
         except TimeoutError:
@@ -155,7 +165,7 @@ class GuardedVisit:
     client: CameraClient
     judge: VisitJudge
     options: VisitOptions
-    stream: StreamChoice
+    sampling: SamplingPolicy
     link_slots: SharedLinkSlots
 
     async def visit(self, camera_id: CameraId) -> JudgedVisit | Refusal:
@@ -163,7 +173,7 @@ class GuardedVisit:
 
         Raises PictureStoreFull, and what the store raises.
         """
-        async with ConsentGuard(self.gate, self.client, self.stream) as guard:
+        async with ConsentGuard(self.gate, self.client, self.sampling) as guard:
             camera = self.gate.permitted_camera(camera_id)
             if isinstance(camera, Refusal):
                 return camera
@@ -171,7 +181,8 @@ class GuardedVisit:
                 await asyncio.sleep(SLOT_POLL_S)
             async with self.link_slots.slot(camera.link):
                 start = VisitStart(round=None, at=self.clock.now())
-                got = await guard.visit(camera, self.options)
+                clearest = self.sampling.clearest_stream(camera)
+                got = await guard.visit(camera, self.options, clearest)
             await guard.refresh()  # a withdrawal that came with the last picture
         refusal = self.gate.refusal_of(camera_id)
         if refusal is not None:

@@ -25,7 +25,7 @@ INITIAL_ESTIMATE_MBIT_S = 2.0  # a 1080p household camera sends 1–2 Mbit/s
 LEARNING_RATE = 0.05  # a faulty camera's odd rate must not swing the estimate
 # Answers that mean "no stream left" and nothing else. Recorders that have none left also answer
 # 500 or hang up, and so does a channel that is broken: such a visit has this many turns.
-NO_STREAM_LEFT = frozenset({453, 503})
+NO_STREAM_LEFT = frozenset({453, 486, 503})  # of RTSP and HTTP; 486 of SIP
 DOUBTFUL_TURNS = 4
 
 

@@ -19,11 +19,11 @@ import numpy as np
 
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId
+from patrol.domain.sampling import SamplingPolicy
 from patrol.ports import CameraClient
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
 from patrol.rounds.limiter import SharedLinkSlots
 from patrol.vision.mask import mask_visible
-from streams.address import StreamChoice
 from streams.decode import decode
 from streams.errors import StreamError, Unreadable
 from streams.model import BgrImage, KeyFrame, VisitOptions
@@ -60,7 +60,7 @@ class LiveView:
 
     gate: ConsentGate
     client: CameraClient
-    stream: StreamChoice
+    sampling: SamplingPolicy
     link_slots: SharedLinkSlots
     encode: Encode
     limits: LiveLimits
@@ -89,7 +89,7 @@ class LiveView:
 
     async def _visit(self, ident: CameraId, frames: asyncio.Queue[KeyFrame]) -> None:
         """Visit the camera until the time is up. Raises LiveViewRefused when that ends early."""
-        async with ConsentGuard(self.gate, self.client, self.stream) as guard:
+        async with ConsentGuard(self.gate, self.client, self.sampling) as guard:
             link = self._permitted_camera(ident).link
             if not self.link_slots.reserve(link):
                 raise LiveViewRefused("too_many")

@@ -18,7 +18,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum, auto
 from zoneinfo import ZoneInfo
 
-from patrol.domain.camera import Camera, Priority, visit_refusal
+from patrol.domain.camera import Camera, Priority
+from patrol.domain.consent import ConsentTerms
 from patrol.domain.errors import BadInput
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.registry import GridTree
@@ -184,7 +185,8 @@ def plan_round(
     day: date,
     now: datetime,
     finish_by: datetime,
-    withdrawn: frozenset[CameraId],
+    local: datetime,
+    terms: ConsentTerms,
     rng: random.Random,
     selection: RoundSelection | None = None,
 ) -> PlannedRound:
@@ -193,7 +195,7 @@ def plan_round(
     allowed: list[Camera] = []
     refused: dict[CameraId, str] = {}
     for camera in filter(chosen.includes, cameras):
-        reason: str | None = visit_refusal(camera, day, withdrawn)
+        reason: str | None = terms.refusal_of(camera.id, local) or camera.refusal_on(day)
         if reason is None and chosen.in_maintenance(camera):
             reason = IN_MAINTENANCE
         if reason is None:
@@ -332,7 +334,8 @@ class RoundPlanner:
             day=request.day,
             now=request.now,
             finish_by=request.finish_by,
-            withdrawn=uow.consents.withdrawn(),
+            local=request.now.astimezone(self.zone),
+            terms=uow.consents.terms(request.now),
             rng=self.rng,
             selection=self._selection(uow, request),
         )

@@ -157,6 +157,7 @@ def round_summary(
     """
     totals = uow.rounds.totals(a_round.id)
     started = a_round.started_at or a_round.planned_at
+    received, of_key_frames = uow.rounds.bytes_received(a_round.id)
     queued, published = uow.outbox.count_queued_and_published(started, a_round.finished_at or now)
     return {
         "round": a_round.id,
@@ -183,6 +184,7 @@ def round_summary(
         "cpu_s": round(a_round.cpu_s, 2),
         "peak_rss_mb": round(a_round.peak_rss_mb, 1),
         "without": list(without),
+        "uplink": {"bytes": received, "key_frame_bytes": of_key_frames},
     }
 
 

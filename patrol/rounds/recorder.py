@@ -83,7 +83,7 @@ def record_visit(
         return RecordedVisit(outcome=visit.outcome)
     uow.findings.add_observations(visited.observations)
     for light, blob in visited.memories.items():
-        uow.memories.put(camera.id, light, blob, now)
+        uow.memories.put(camera.id, light, blob, now, sampled_at=visited.sampled_at)
     if visit.outcome is not VisitOutcome.MISSED:
         uow.access.append(
             at=now, who=ACTOR, what="visit", camera=camera.id, why=visit.round or "second look"

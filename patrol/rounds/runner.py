@@ -22,10 +22,11 @@ import structlog
 
 from patrol.allocator import give_back_freed_memory
 from patrol.domain.camera import Camera
-from patrol.domain.ids import CameraId, RoundId
+from patrol.domain.ids import CameraId, RoundId, ServerId
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.registry import GridTree
 from patrol.domain.round import ADHOC, PlannedVisit, Round, RoundEvent, RoundState
+from patrol.domain.sampling import SamplingPolicy
 from patrol.domain.schedule import Calendar
 from patrol.domain.wall_clock import LONGEST_STEP
 from patrol.messaging.payloads import PayloadBuilder
@@ -60,14 +61,15 @@ from patrol.rounds.recorder import RecorderPolicy, record_visit
 from patrol.rounds.stream_limits import StreamLimits
 from patrol.rounds.visit_judge import (
     MAX_JUDGINGS,
+    EvidenceMissing,
     JudgedVisit,
     VisitStart,
     failed_visit,
     unjudgeable_visit,
 )
 from patrol.rounds.weather import propose_shared_findings
+from patrol.stage_cost import STAGE_COSTS, Stage
 from patrol.store import Store, UnitOfWork
-from streams.address import StreamChoice
 from streams.model import Sample, VisitOptions
 
 log = structlog.get_logger(__name__)
@@ -86,19 +88,21 @@ class RunnerServices:
     cameras: Callable[[], Mapping[CameraId, Camera]]  # the registry as it stands now
     refresh_cameras: Callable[[], None]  # reads the registry again if its files changed
     client: CameraClient
-    judge: Callable[[Camera, VisitStart, Sample], JudgedVisit]  # see judge.Judge
+    judge: Callable[[Camera, VisitStart, Sample], JudgedVisit]  # see VisitJudge
+    add_evidence: Callable[[Camera, JudgedVisit, Sample | EvidenceMissing], JudgedVisit]
     policy: RecorderPolicy
     payloads: PayloadBuilder
     tree: GridTree
     limits: ConnectionLimits
     options: VisitOptions
-    stream: StreamChoice
+    sampling: SamplingPolicy
     rng: random.Random
     calendar: Calendar = field(default_factory=Calendar)
     link_slots: SharedLinkSlots | None = None
     blind_sample: BlindSample | None = None  # None: nothing is drawn
     clock_unconfirmed: Callable[[], bool] = lambda: False  # then no time runs out
     without: tuple[str, ...] = ()  # what the rounds lack, and why: stands in their summary
+    agreed_streams: Mapping[ServerId, int] = field(default_factory=dict)  # of sources.yaml
     cores: int = os.cpu_count() or 1
 
 
@@ -267,7 +271,7 @@ class RoundRunner:
             finish_by=a_round.finish_by,
             limits=self._deps.limits,
             options=self._deps.options,
-            stream=self._deps.stream,
+            sampling=self._deps.sampling,
             link_slots=self._deps.link_slots,
             stream_limits=self._stream_limits(),
         )
@@ -279,48 +283,55 @@ class RoundRunner:
         writer: ThreadPoolExecutor,
         totals: "_RunCounts",
     ) -> ExecutorServices:
-        every, blind_sample = (
-            max(1, a_round.planned // PROGRESS_MESSAGES_PER_ROUND),
-            self._blind_sample(a_round),
-        )
-
-        def record_visited(visited: JudgedVisit) -> RecordedVisit:
-            now = self._deps.clock.now()
-            camera = self._deps.cameras()[visited.visit.camera]
-            hint_box = blind_sample.hint_box(visited.visit, camera) if blind_sample else None
-            with self._deps.store.begin() as uow:
-                recorded = record_visit(
-                    uow, visited, camera=camera, now=now, policy=self._deps.policy
-                )
-                if blind_sample:
-                    blind_sample.record_visit(uow, visited.visit, camera, hint_box)
-                if (done := totals.counters.done + 1) % every == 0:
-                    add_round_cost(uow, a_round, totals.meter)  # a kill loses a tenth of it at most
-                    payload = progress_payload(a_round, uow.rounds.totals(a_round.id))
-                    uow.outbox.add(self._progress_message(a_round, payload, str(done), now))
-                uow.commit()
-            return recorded
-
         return ExecutorServices(
             clock=self._deps.clock,
             guard=ConsentGuard(
-                self._consent_gate, self._deps.client, self._deps.stream, executor=writer
+                self._consent_gate, self._deps.client, self._deps.sampling, executor=writer
             ),
             judge=self._deps.judge,
+            add_evidence=self._deps.add_evidence,
             fail=lambda camera, start, why: failed_visit(
                 camera, start, why, self._deps.clock.now()
             ),
-            record=record_visited,
+            record=partial(self._record_visits, a_round, totals),
             begin_judging=partial(self._begin_judging, a_round.id),
             judges=judges,
             writer=writer,
             rng=self._deps.rng,
         )
 
-    def _begin_judging(self, round_id: RoundId, camera: CameraId) -> None:
-        with self._deps.store.begin() as uow:
-            uow.rounds.begin_judging(round_id, camera)
+    def _record_visits(
+        self, a_round: Round, totals: "_RunCounts", group: Sequence[JudgedVisit]
+    ) -> Sequence[RecordedVisit]:
+        """Write judged visits in one transaction; a tenth of the round on, its progress too."""
+        now, cameras = self._deps.clock.now(), self._deps.cameras()
+        of_visits = [cameras[visited.visit.camera] for visited in group]
+        sampler, policy = self._blind_sample(a_round), self._deps.policy
+        hints = [
+            sampler.hint_box(visited.visit, camera) if sampler else None
+            for visited, camera in zip(group, of_visits, strict=True)
+        ]
+        recorded: list[RecordedVisit] = []
+        with STAGE_COSTS.measure(Stage.WRITING), self._deps.store.begin() as uow:
+            for visited, camera, hint_box in zip(group, of_visits, hints, strict=True):
+                recorded.append(record_visit(uow, visited, camera=camera, now=now, policy=policy))
+                if sampler:
+                    sampler.record_visit(uow, visited.visit, camera, hint_box)
+            every = max(1, a_round.planned // PROGRESS_MESSAGES_PER_ROUND)
+            before = totals.counters.done
+            if (done := before + len(group)) // every > before // every:
+                add_round_cost(uow, a_round, totals.meter)  # a kill loses a tenth of it at most
+                payload = progress_payload(a_round, uow.rounds.totals(a_round.id))
+                uow.outbox.add(self._progress_message(a_round, payload, str(done), now))
             uow.commit()
+        return recorded
+
+    def _begin_judging(self, round_id: RoundId, cameras: Sequence[CameraId]) -> Sequence[None]:
+        with STAGE_COSTS.measure(Stage.WRITING), self._deps.store.begin() as uow:
+            for camera in cameras:
+                uow.rounds.begin_judging(round_id, camera)
+            uow.commit()
+        return [None] * len(cameras)
 
     def _record_cost(self, job: ExecutorJob, meter: ResourceMeter) -> None:
         """What the run used, and what it learned of the recorders' stream limits."""
@@ -331,7 +342,7 @@ class RoundRunner:
 
     def _stream_limits(self) -> StreamLimits:
         with self._deps.store.begin_read() as uow:
-            return StreamLimits.of(uow.rounds.stream_limits())
+            return StreamLimits.of(uow.rounds.stream_limits(), self._deps.agreed_streams)
 
     def _blind_sample(self, a_round: Round) -> BlindSample | None:
         """The blind sample of a plan's round; an ad-hoc round is about something, and has none."""

@@ -67,14 +67,24 @@ class StreamLimits:
         default_factory=lambda: defaultdict(list)
     )
     _step: int = 0  # counts starts and ends
+    _agreed: Mapping[ServerId, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, known: Mapping[ServerId, int]) -> "StreamLimits":
-        """Begin with the limits that earlier rounds learned."""
-        return cls({server: ServerLimit(streams=streams) for server, streams in known.items()})
+    def of(
+        cls, known: Mapping[ServerId, int], agreed: Mapping[ServerId, int] | None = None
+    ) -> "StreamLimits":
+        """Begin with the limits that earlier rounds learned.
+
+        `agreed`: what sources.yaml allows a platform to be asked for; it is never exceeded.
+        """
+        limits = {server: ServerLimit(streams=streams) for server, streams in known.items()}
+        return cls(limits, _agreed=agreed or {})
 
     def has_capacity(self, server: ServerId) -> bool:
-        """Whether the server is thought to serve one more stream."""
+        """Whether the server may be asked for one more stream, and is thought to serve it."""
+        agreed = self._agreed.get(server)
+        if agreed is not None and self._in_use[server] >= agreed:
+            return False
         limit = self._limits.get(server)
         return limit is None or self._in_use[server] < limit.streams
 

@@ -22,17 +22,20 @@ from patrol.domain.round import (
     Visit,
     VisitOutcome,
 )
+from patrol.pixels import PicturePyramid
 from patrol.ports import Clock, Detector, PictureStore, PictureStoreFull
-from patrol.vision.judge import judge_visit
+from patrol.stage_cost import STAGE_COSTS, Stage
+from patrol.vision.judge import judge_visit, masked_pyramid
 from patrol.vision.types import VisionThresholds, VisitInput, VisitJudgement
-from streams.decode import decode
+from streams.decode import decode_frame
 from streams.errors import StreamError, Unreadable
-from streams.model import BgrImage, Picture, Sample
+from streams.model import DecodedFrame, Sample
 
 log = structlog.get_logger(__name__)
 
 UNUSABLE_PICTURE = "unusable_picture"  # the failure kind of a visit whose every picture was useless
 MAX_JUDGINGS = 2  # of one camera in one round, that the service did not survive
+EVIDENCE_FACT = "evidence"  # of a visit's facts: the size of the picture fetched, or why none
 MemoryBlobs = Mapping[Light, bytes]
 
 
@@ -52,6 +55,19 @@ class JudgedVisit:
     visit: Visit
     observations: tuple[Observation, ...] = ()
     memories: MemoryBlobs = field(default_factory=dict)
+    sampled_at: datetime | None = None  # when the newest picture in the memories was learned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceMissing:
+    """Why no picture of the evidence stream could be fetched."""
+
+    why: StreamError | Refusal
+
+    @property
+    def kind(self) -> str:
+        """The failure's kind, as visits name it."""
+        return str(self.why) if isinstance(self.why, Refusal) else self.why.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +77,7 @@ class VisitJudge:
     detector: Detector | None  # None: rounds go on without objects
     policy: VisionThresholds
     evidence: PictureStore
-    encode: Callable[[BgrImage], tuple[bytes, tuple[int, int]]]  # → JPEG, (width, height)
+    encode: Callable[[PicturePyramid], tuple[bytes, tuple[int, int]]]  # → JPEG, (width, height)
     load_memories: Callable[[CameraId], MemoryBlobs]
     clock: Clock
     zone: ZoneInfo
@@ -87,31 +103,66 @@ class VisitJudge:
             return failed_visit(camera, start, unjudged, self.clock.now())
 
     def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
-        pictures = _decode_key_frames(sample)
+        with STAGE_COSTS.measure(Stage.DECODE):
+            frames = _decode_key_frames(sample)
         visit_input = VisitInput(
             camera=camera.id,
             round=start.round,
-            pictures=[picture.bgr for picture in pictures],
-            at=pictures[-1].taken_at,
-            local=pictures[-1].taken_at.astimezone(self.zone),
+            pictures=[_pyramid(frame) for frame in frames],
+            at=frames[-1].taken_at,
+            local=frames[-1].taken_at.astimezone(self.zone),
             memories=self.load_memories(camera.id),
             areas=camera.areas,
             freshness=str(sample.freshness),
-            corrupt=any(picture.corrupt for picture in pictures),
+            corrupt=any(frame.corrupt for frame in frames),
             stream_facts=sample.facts,
         )
         judgement = judge_visit(
             visit_input, detector=self.detector, fire_model=self.fire_model, policy=self.policy
         )
         self._log_discarded(camera.id, judgement)
-        shown = [replace(p, bgr=bgr) for p, bgr in zip(pictures, judgement.pictures, strict=True)]
-        stored = tuple(self._store_one(camera, picture) for picture in shown)
+        with STAGE_COSTS.measure(Stage.PICTURES):
+            stored = tuple(
+                self._store_one(camera, pyramid, frame.taken_at)
+                for pyramid, frame in zip(judgement.pyramids, frames, strict=True)
+            )
         best_picture = stored[judgement.best].id
         observations = tuple(replace(seen, picture=best_picture) for seen in judgement.observations)
         return JudgedVisit(
             visit=self._visit(camera, start, sample, judgement, stored),
             observations=observations,
             memories=judgement.memories,
+            sampled_at=judgement.sampled_at,
+        )
+
+    def add_evidence(
+        self, camera: Camera, visited: JudgedVisit, fetched: Sample | EvidenceMissing
+    ) -> JudgedVisit:
+        """The visit with a picture of the evidence stream, which its observations then show.
+
+        The pictures that were judged stay with the visit, and are all it has where none could be
+        fetched. Masked as they are; nothing in it is judged or learned. Raises PictureStoreFull.
+        """
+        visit = visited.visit
+        if isinstance(fetched, EvidenceMissing):
+            facts = {**(visit.facts or {}), EVIDENCE_FACT: f"missing: {fetched.kind}"}
+            return replace(visited, visit=replace(visit, facts=facts))
+        try:
+            frame = _decode_key_frames(fetched)[-1]
+        except StreamError as problem:
+            return self.add_evidence(camera, visited, EvidenceMissing(why=problem))
+        pyramid = masked_pyramid(_pyramid(frame), camera.areas.visible)
+        with STAGE_COSTS.measure(Stage.PICTURES):
+            stored = self._store_one(camera, pyramid, frame.taken_at)
+        observations = tuple(replace(seen, picture=stored.id) for seen in visited.observations)
+        facts = {
+            **(visit.facts or {}),
+            EVIDENCE_FACT: f"{fetched.facts.width_px}×{fetched.facts.height_px}",
+            **_summed_bytes(visit.facts or {}, fetched),
+        }
+        pictures = (*visit.pictures, stored)
+        return replace(
+            visited, visit=replace(visit, facts=facts, pictures=pictures), observations=observations
         )
 
     def _log_discarded(self, camera: CameraId, judgement: VisitJudgement) -> None:
@@ -126,17 +177,20 @@ class VisitJudge:
                 reason=judgement.discarded_memory,
             )
 
-    def _store_one(self, camera: Camera, picture: Picture) -> StoredPicture:
-        jpeg, (width_px, height_px) = self.encode(picture.bgr)
+    def _store_one(
+        self, camera: Camera, pyramid: PicturePyramid, taken_at: datetime
+    ) -> StoredPicture:
+        jpeg, (width_px, height_px) = self.encode(pyramid)
+        due_at = taken_at + self.keep_for
         return StoredPicture(
-            sha256=self.evidence.put(jpeg),
+            sha256=self.evidence.put(jpeg, until=due_at),
             camera=camera.id,
-            taken_at=picture.taken_at,
+            taken_at=taken_at,
             width_px=width_px,
             height_px=height_px,
             bytes=len(jpeg),
             purpose="sample",
-            delete_after=picture.taken_at + self.keep_for,
+            delete_after=due_at,
         )
 
     def _visit(
@@ -168,6 +222,16 @@ class VisitJudge:
             light=str(judgement.light),
             pictures=stored,
         )
+
+
+def _summed_bytes(facts: Mapping[str, object], fetched: Sample) -> dict[str, object]:
+    """The bytes of both connections: what the visit took of the uplink."""
+    more = {
+        "bytes_received": fetched.facts.bytes_received,
+        "key_frame_bytes": fetched.facts.key_frame_bytes,
+    }
+    known = {name: facts.get(name) for name in more}
+    return {n: v + more[n] if isinstance(v, int) else more[n] for n, v in known.items()}
 
 
 def _facts(camera: Camera, sample: Sample, judgement: VisitJudgement) -> dict[str, object]:
@@ -210,15 +274,21 @@ def unjudgeable_visit(planned: PlannedVisit, now: datetime) -> Visit:
     )
 
 
-def _decode_key_frames(sample: Sample) -> tuple[Picture, ...]:
+def _pyramid(frame: DecodedFrame) -> PicturePyramid:
+    if frame.planes is None:
+        return PicturePyramid(frame.to_bgr())
+    return PicturePyramid(planes=frame.planes, to_bgr=frame.to_bgr)
+
+
+def _decode_key_frames(sample: Sample) -> tuple[DecodedFrame, ...]:
     """All key frames that can be decoded. Raises the last Unreadable when none can."""
-    pictures: list[Picture] = []
+    frames: list[DecodedFrame] = []
     problem: Unreadable | None = None
     for key_frame in sample.key_frames:
         try:
-            pictures.append(decode(key_frame))
+            frames.append(decode_frame(key_frame))
         except Unreadable as exc:
             problem = exc
-    if not pictures:
+    if not frames:
         raise problem or Unreadable("no key frame could be decoded")
-    return tuple(pictures)
+    return tuple(frames)

@@ -16,16 +16,17 @@ from patrol.settings.grids_people import load_grids, load_people, load_shapes
 from patrol.settings.models_yaml import load_models
 from patrol.settings.rules_yaml import load_rules
 from patrol.settings.site_calendar import note_unknown_maintenance
+from patrol.settings.site_sampling import SamplingSettings, note_unknown_sampling
 from patrol.settings.site_settings import (
     MqttSettings,
     RetentionSettings,
     RoundLimits,
-    SamplingSettings,
     Settings,
     Site,
     SiteInfo,
     load_site_file,
 )
+from patrol.settings.sources_yaml import SourcesSettings, load_sources
 from patrol.settings.zones_yaml import load_areas
 
 __all__ = [
@@ -42,7 +43,7 @@ __all__ = [
 ]
 CONFIG_FILES = (
     "site.yaml", "grids.csv", "people.csv", "cameras.csv",
-    "zones.yaml", "rules.yaml", "models.yaml", "grids.geojson",
+    "zones.yaml", "rules.yaml", "models.yaml", "sources.yaml", "grids.geojson",
 )  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def load_site(
 
 def _load(config_dir: Path, base: Path, env: Mapping[str, str], *, with_areas: bool) -> Site:
     paths = [config_dir / name for name in CONFIG_FILES]
-    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = paths[:-1]
+    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = paths[:7]
     notes = ProblemLog()
     site_file = load_site_file(site_yaml, base, env, notes.for_file(site_yaml))
     grids = load_grids(grids_csv, notes.for_file(grids_csv))
@@ -80,7 +81,8 @@ def _load(config_dir: Path, base: Path, env: Mapping[str, str], *, with_areas: b
     areas, area_lines = (
         load_areas(zones_yaml, notes.for_file(zones_yaml), models) if with_areas else ({}, {})
     )
-    references = CrossReferences(grids, areas, env)
+    sources = load_sources(paths[7], base, env, notes.for_file(paths[7]))
+    references = CrossReferences(grids, areas, env, sources)
     loaded = load_cameras(cameras_csv, references, notes.for_file(cameras_csv))
     if loaded is not None:
         zones = notes.for_file(zones_yaml)
@@ -91,6 +93,8 @@ def _load(config_dir: Path, base: Path, env: Mapping[str, str], *, with_areas: b
                     camera,
                     "this camera is not in cameras.csv, add or delete it",
                 )
+    if site_file is not None and loaded is not None:
+        note_unknown_sampling(site_file[0].sampling, loaded[0], site_yaml, notes)
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
     shapes = load_shapes(paths[-1], grids, notes.for_file(paths[-1]))
     if notes.problems or site_file is None or grids is None or people is None or loaded is None:
@@ -103,6 +107,7 @@ def _load(config_dir: Path, base: Path, env: Mapping[str, str], *, with_areas: b
         registry=registry,
         rules=rules,
         own_models=models,
+        sources=sources or SourcesSettings(),
         shapes=shapes,
         config_dir=base,
         relative_paths=relative_paths,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Priority
 from patrol.domain.ids import CameraId, GridCode, LinkId, camera_id_problem, plain_id_problem
@@ -31,11 +32,13 @@ from patrol.settings.csv_file import (
     vocabulary_value,
 )
 from patrol.settings.grids_people import LoadedGrids
-from streams.address import StreamAddress
+from patrol.settings.sources_yaml import SourcesSettings
+from streams.address import SEALED_PASSWORD, StreamAddress
 from streams.errors import BadAddress
 from streams.url_secrets import mask_parameters
 
 MASK: Final = "***"
+SEALED_REFERENCE: Final = "${SEALED}"  # a password that lies sealed in the store
 _ENV_REFERENCE: Final = re.compile(r"\$\{([A-Za-z_]\w*)\}", re.ASCII)
 CAMERA_REQUIRED = ("camera_id", "name", "grid_code", "url", "outdoor", "consent")
 CAMERA_OPTIONAL = (
@@ -80,6 +83,7 @@ class CrossReferences:
     grids: LoadedGrids | None
     areas: Mapping[str, PictureAreas]
     env: Mapping[str, str] = field(repr=False)
+    sources: SourcesSettings | None = None  # None where that file could not be read
 
 
 def load_cameras(
@@ -119,8 +123,8 @@ def _read_camera(
         references.grids.check(row, "grid_code", grid)
     name = row.required_text("name", "the camera's name") and row.one_line_text("name")
     place = row.one_line_text("place")
-    address = _read_address(row, "url", references.env)
-    sub_address = _read_address(row, "sub_url", references.env)
+    address = _read_address(row, "url", references)
+    sub_address = _read_address(row, "sub_url", references)
     longitude, latitude = _read_position(row)
     placement = row.choice("outdoor", PLACEMENTS, aliases=PLACEMENT_ALIASES)
     consent = _read_consent(row)
@@ -139,12 +143,14 @@ def _read_camera(
     )  # fmt: skip
 
 
-def _read_address(row: CsvRow, column: str, env: Mapping[str, str]) -> StreamAddress | None:
+def _read_address(row: CsvRow, column: str, references: CrossReferences) -> StreamAddress | None:
     """The address, its `${NAME}` filled in; None when empty or bad."""
+    env = references.env
     text = row.required_text(column, "rtsp://…") if column == "url" else row.text(column)
     if not text:
         return None
     try:
+        text = text.replace(f":{SEALED_REFERENCE}@", f":{quote(SEALED_PASSWORD)}@", 1)
         check_references(text, env, CAMERA_ENV_PREFIX)
         url = expand_env(text, env, CAMERA_ENV_PREFIX)
         address = StreamAddress.parse(url)
@@ -154,6 +160,11 @@ def _read_address(row: CsvRow, column: str, env: Mapping[str, str]) -> StreamAdd
     if "://" not in url:
         row.add_problem(column, "no scheme, give rtsp://host[:port]/path (file:///… for a file)")
         return None
+    if references.sources is not None:
+        unknown = references.sources.unknown_name(address)
+        if unknown is not None:
+            row.add_problem(column, unknown)
+            return None
     return address
 
 
@@ -225,6 +236,20 @@ def _cut_at_password(url: str) -> _UrlParts:
     userinfo, at, host = rest[:end].rpartition("@")
     user, colon, password = userinfo.partition(":")
     return _UrlParts(f"{scheme}{mark}{user}{colon}", password, f"{at}{host}{rest[end:]}")
+
+
+def sealed_url(url: str) -> tuple[str, StreamAddress] | None:
+    """The address with `${SEALED}` for its plain password, and the address that it was.
+
+    None where it has none, has it from the environment, or cannot be read.
+    """
+    head, secret, rest = _cut_at_password(url)
+    if not secret or _ENV_REFERENCE.fullmatch(secret) or MASK in secret:
+        return None
+    try:
+        return f"{head}{SEALED_REFERENCE}{rest}", StreamAddress.parse(url)
+    except BadAddress:
+        return None
 
 
 def mask_url(url: str) -> str:

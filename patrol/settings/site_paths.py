@@ -74,6 +74,18 @@ def resolve_paths(settings: "Settings", base: Path) -> tuple["Settings", Mapping
     return resolved.model_copy(update={"database": database}), written
 
 
+def resolve_paths_of(section: S, base: Path) -> S:
+    """The section of another file with every path absolute. Raises HomeNotExpanded."""
+    real_base = base.resolve()
+
+    def resolve(path: Path, where: Where) -> Path:
+        if str(path).startswith("~"):
+            raise HomeNotExpanded(where)
+        return path if path.is_absolute() else _joined(real_base, path)
+
+    return _resolved_section(section, (), resolve)
+
+
 def _joined(base: Path, path: Path) -> Path:
     # Without following links: a secret's link may lead elsewhere tomorrow.
     return Path(os.path.normpath(base / path))

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from patrol.domain.consent import RetentionDays
 from patrol.domain.health import HealthPolicy
 from patrol.domain.observation import FindingRules
 from patrol.domain.office_hours import OfficeHours
@@ -45,6 +46,8 @@ from patrol.settings.site_integrations import (
     missing_file,
 )
 from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
+from patrol.settings.site_sampling import SamplingSettings
+from patrol.settings.sources_yaml import SourcesSettings
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import (
     BrokerUrl,
@@ -56,7 +59,6 @@ from patrol.settings.yaml_types import (
     TilesUrl,
     ZoneName,
 )
-from streams.address import StreamChoice
 
 EMBEDDED: Final = "embedded"
 DEFAULT_MODELS: Final = Path("var/models")
@@ -88,6 +90,8 @@ class MqttSettings(SettingsSection):
     username: str = ""
     password_file: Path | None = None  # its first line
     ca_file: Path | None = None  # None: the system's own authorities
+    certificate: Path | None = None  # the centre's own, for a broker that asks for one; with `key`
+    key: Path | None = None
     broker_files: Path | None = None  # where the broker's accounts lie, for `patrol check`
 
     @model_validator(mode="before")
@@ -97,18 +101,38 @@ class MqttSettings(SettingsSection):
             return {**data, "url": EMBEDDED, "embedded": True}
         return data
 
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together, give both files or neither")
+        if self.certificate is not None and urlsplit(self.url).scheme != "mqtts":
+            raise ValueError("a client certificate needs TLS, write mqtts://HOST:8883")
+        return self
+
     @property
     def host(self) -> str:
         """The broker's host."""
         return "127.0.0.1" if self.embedded else urlsplit(self.url).hostname or ""
 
 
-class SamplingSettings(SettingsSection):
-    """Sampling of one visit: how many pictures, how far apart, of which stream."""
+class KeySettings(SettingsSection):
+    """The site's key: signs the logs, seals passwords of streams, encrypts pictures."""
 
-    pictures: int = Field(default=2, ge=1, le=10)  # two prove that the stream is live
-    spacing_s: float = Field(default=3.0, ge=0, le=60)
-    stream: StreamChoice = StreamChoice.MAIN
+    # None: systemd's credential `patrol.key`, else `patrol.key` in `evidence.keys`.
+    file: Path | None = None
+
+
+class BackupSettings(SettingsSection):
+    """Who can read a backup: age recipients (`age1…`) that each is encrypted to."""
+
+    recipients: tuple[str, ...] = ()
+
+
+class CameraTlsSettings(SettingsSection):
+    """How certificates of cameras and platforms are checked: https, HLS, RTSPS, RTMPS."""
+
+    verify: bool = True
+    ca_file: Path | None = None  # authorities beside the system's: a recorder's, the county's
 
 
 class RoundLimits(SettingsSection):
@@ -123,16 +147,30 @@ class RoundLimits(SettingsSection):
     picture_mp: float = Field(default=32.0, ge=1, le=100)
 
 
+RetentionReason = Literal["sample", "evidence", "photo", "reference", "message", "log"]
+
+
 class RetentionSettings(SettingsSection):
     """How long pictures are kept (their deletion is recorded), and how long messages are."""
 
     sample_days: int = Field(default=7, ge=1, le=365)  # an ordinary visit that showed nothing
     evidence_days: int = Field(default=180, ge=1, le=3650)  # what a finding or a case stands on
+    # After its newest sample, where a camera is not visited any more or waits for a person.
+    reference_days: int = Field(default=180, ge=1, le=3650)
     # Of all pictures; beyond it the oldest samples are deleted early.
     evidence_mb: int | None = Field(default=None, ge=100, le=100_000_000)
     # Reports look back a year for when a case was pushed. Never less than what the relay publishes
     # again to a broker that lost everything (90 days).
     message_days: int = Field(default=400, ge=100, le=3650)
+    # Why each class is kept so long, in the site's own words; `patrol retention` shows them.
+    reasons: dict[RetentionReason, str] = Field(default_factory=dict)
+
+    @property
+    def days(self) -> RetentionDays:
+        """How long pictures and references are kept."""
+        return RetentionDays(
+            sample=self.sample_days, evidence=self.evidence_days, reference=self.reference_days
+        )
 
 
 class ReviewSettings(SettingsSection):
@@ -188,6 +226,12 @@ class Settings(IntegrationSettings):
     plan_sections: dict[PlainId, PlanSection] | None = Field(
         default=None, min_length=1, alias="plans"
     )
+    # A town's own households: rounds need an impact assessment (个人信息保护影响评估) before.
+    production: bool = False
+    impact_assessment: str = Field(default="", max_length=200)  # its reference: 文号, date
+    keys: KeySettings = KeySettings()
+    backup: BackupSettings = BackupSettings()
+    camera_tls: CameraTlsSettings = CameraTlsSettings()
     sampling: SamplingSettings = SamplingSettings()
     limits: RoundLimits = RoundLimits()
     retention: RetentionSettings = RetentionSettings()
@@ -250,6 +294,7 @@ class Site:
     settings: Settings
     registry: Registry
     rules: FindingRules
+    sources: SourcesSettings = field(default_factory=SourcesSettings)  # platforms and gateways
     own_models: tuple[ModelSpec, ...] = ()  # of models.yaml, at most one for each purpose
     notices: tuple[ConfigProblem, ...] = ()  # legal, and worth a look
     shapes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # GeoJSON, by grid
@@ -297,6 +342,7 @@ def load_site_file(
         notes.add_problem(document.line(where), ".".join(where), text)
     _check_quality(settings, document, notes)
     _check_links(settings, document, notes)
+    _check_production(settings, document, notes)
     _check_broker(settings, document, notes)
     return settings, relative_paths
 
@@ -335,10 +381,12 @@ def _expand(
 
 def _file_problems(settings: Settings) -> Iterator[FileProblem]:
     """What is wrong with the files that site.yaml names."""
-    for name in ("password_file", "ca_file"):
+    for name in ("password_file", "ca_file", "certificate", "key"):
         path: Path | None = getattr(settings.mqtt, name)
         if path is not None:
             yield from missing_file(("mqtt", name), path)
+    if settings.camera_tls.ca_file is not None:
+        yield from missing_file(("camera_tls", "ca_file"), settings.camera_tls.ca_file)
     yield from settings.integration_file_problems()
 
 
@@ -349,6 +397,22 @@ def _check_links(settings: Settings, document: YamlDocument, notes: FileProblemL
     if nowhere and not settings.integrations.links.base_url:
         text = "the links in cases open on this machine alone, say how telephones reach the console"
         notes.add_notice(document.line(("links",)), "links.base_url", text)
+
+
+def _check_production(settings: Settings, document: YamlDocument, notes: FileProblemLog) -> None:
+    """Note a town in production without its impact assessment, and certificates left unchecked."""
+    if settings.production and not settings.impact_assessment.strip():
+        text = (
+            "is missing: in production no round begins before the impact assessment"
+            " (个人信息保护影响评估); fill in docs/impact-assessment.md and give its reference here"
+        )
+        notes.add_problem(document.line(("production",)), "impact_assessment", text)
+    if not settings.camera_tls.verify:
+        text = (
+            "certificates of cameras are not checked: whoever is on the way reads their passwords,"
+            " give camera_tls.ca_file instead"
+        )
+        notes.add_notice(document.line(("camera_tls",)), "camera_tls.verify", text)
 
 
 def _check_broker(settings: Settings, document: YamlDocument, notes: FileProblemLog) -> None:

@@ -3,6 +3,12 @@
 Each line carries the hash of the one before, and the head of the chain has a row of its own. It
 says how many lines there must be, so that a cut-off tail is noticed, too; that row is locked while
 a line is added, so that two writers never continue from the same line.
+
+Where the store was opened with the site's key, a line's hash is an HMAC under it, from the line on
+that `chain_keys` names; the lines before it are plain. That mark is signed with the key, so that
+nobody without it moves it. An owner who changes rows cannot re-hash what follows. A tail that is
+cut together with its head, and a mark that is removed together with every HMAC, show by the heads
+that were published (store/anchors.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,11 +17,12 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select, text
 
-from patrol.domain.access_log import EMPTY_CHAIN_HASH, AccessEntry, chain_hash
+from patrol.domain.access_log import EMPTY_CHAIN_HASH, AccessEntry, chain_hash, chain_text
 from patrol.domain.ids import CameraId
+from patrol.encryption import KeyProblem, SiteKey
 from patrol.store.column_types import clean_text
 from patrol.store.rows import RowMapper
-from patrol.store.schema_people import BY_A_PERSON, access_log, chains
+from patrol.store.schema_people import BY_A_PERSON, access_log, chain_keys, chains
 from patrol.store.transaction import Transaction
 
 ACCESS_CHAIN = "access_log"
@@ -23,7 +30,10 @@ VIEWED_BY_PERSON = text(f"({BY_A_PERSON})")  # written out: the partial index an
 _ENTRIES: Final = RowMapper(AccessEntry)
 _EMPTY: Final = (0, EMPTY_CHAIN_HASH)
 _HEAD: Final = select(chains).where(chains.c.name == bindparam("this"))
+_KEYED: Final = select(chain_keys).where(chain_keys.c.name == bindparam("this"))
 Fields = tuple[str | int | None, ...]
+ChainLine = tuple[int, str, str, Fields]  # number, previous, hash, fields
+_CHAIN_PURPOSE: Final = "chained logs"
 
 
 class HashChain:
@@ -47,8 +57,8 @@ class HashChain:
         return _EMPTY if row is None else (row.number, row.hash)
 
     def extend(self, number: int, previous: str, *fields: str | int | None) -> str:
-        """Move the head to line `number`; answers that line's hash."""
-        link = chain_hash(previous, *fields)
+        """Move the head to line `number`; answers that line's hash. Raises KeyProblem."""
+        link = self._link(self._is_keyed(number, previous), previous, *fields)
         row = {"name": self._name, "number": number, "hash": link}
         self._db.put(chains, row, "name")
         self._db.heads[self._name] = number, link
@@ -59,19 +69,58 @@ class HashChain:
         row = self._db.first(_HEAD, {"this": self._name})
         return _EMPTY if row is None else (row.number, row.hash)
 
+    def first_broken(self, lines: Iterable[ChainLine], *, must_prove: bool = True) -> int | None:
+        """The first line that does not hold, of all in order; None when the chain does.
 
-def first_broken_line(
-    lines: Iterable[tuple[int, str, str, Fields]], head: tuple[int, str]
-) -> int | None:
-    """The first line that does not hold, of (number, previous, hash, fields) in order."""
-    number, last = _EMPTY
-    for number_there, previous, stored, fields in lines:
-        number += 1
-        holds = number_there == number and previous == last
-        if not holds or stored != chain_hash(previous, *fields):
-            return number
-        last = stored
-    return None if (number, last) == head else number + 1
+        Lines under the site's key cannot be proven by a store that was opened without it: raises
+        KeyProblem, or without `must_prove` only checks that they follow one another.
+        """
+        mark = self._db.first(_KEYED, {"this": self._name})
+        keyed_from = None if mark is None else mark.keyed_from
+        number, last = _EMPTY
+        for number_there, previous, stored, fields in lines:
+            number += 1
+            holds = number_there == number and previous == last
+            is_keyed = keyed_from is not None and number >= keyed_from
+            if self._can_prove(is_keyed=is_keyed, must=must_prove):
+                if mark is not None and number == keyed_from:
+                    holds = holds and self._mark(number, previous) == mark.mark
+                holds = holds and stored == self._link(is_keyed, previous, *fields)
+            if not holds:
+                return number
+            last = stored
+        return None if (number, last) == self.read_head() else number + 1
+
+    def _can_prove(self, *, is_keyed: bool, must: bool) -> bool:
+        return must or not is_keyed or self._db.site_key is not None
+
+    def _is_keyed(self, number: int, previous: str) -> bool:
+        """Whether line `number` is under the key: from the first on that is written with one."""
+        if self._name not in self._db.keyed:
+            mark = self._db.first(_KEYED, {"this": self._name})
+            if mark is None and self._db.site_key is not None:
+                signed = self._mark(number, previous)
+                row = {"name": self._name, "keyed_from": number, "mark": signed}
+                self._db.add(chain_keys, [row])
+            self._db.keyed[self._name] = mark is not None or self._db.site_key is not None
+        return self._db.keyed[self._name]
+
+    def _mark(self, number: int, previous: str) -> str:
+        """The signature of where the lines under the key begin."""
+        return self._key().mac(_CHAIN_PURPOSE, chain_text(previous, "keyed", self._name, number))
+
+    def _link(self, is_keyed: bool, previous: str, *fields: str | int | None) -> str:  # noqa: FBT001
+        if not is_keyed:
+            return chain_hash(previous, *fields)
+        return self._key().mac(_CHAIN_PURPOSE, chain_text(previous, self._name, *fields))
+
+    def _key(self) -> SiteKey:
+        if self._db.site_key is None:
+            raise KeyProblem(
+                f"{self._name}: its lines are signed with the site's key, which is not there;"
+                " put the key file back"
+            )
+        return self._db.site_key
 
 
 class AccessLogRepository:
@@ -106,14 +155,14 @@ class AccessLogRepository:
         )
         return {row.camera: row.last_at for row in self._db.all(newest.group_by(line.camera))}
 
-    def first_broken(self) -> int | None:
-        """The number of the first row whose chain does not hold, or None."""
+    def first_broken(self, *, must_prove: bool = True) -> int | None:
+        """The number of the first row whose chain does not hold, or None; as HashChain's."""
         in_order = self._db.run(select(access_log).order_by(access_log.c.number))
         lines = (
             (entry.number, entry.previous, entry.hash, entry.signed_fields)
             for entry in map(_ENTRIES.from_row, in_order.yield_per(1000))
         )
-        return first_broken_line(lines, HashChain(self._db, ACCESS_CHAIN).read_head())
+        return HashChain(self._db, ACCESS_CHAIN).first_broken(lines, must_prove=must_prove)
 
     def entries(
         self,

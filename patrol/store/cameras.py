@@ -1,4 +1,4 @@
-"""Cameras in the store: the registry's snapshot, withdrawn consents, camera memories, health.
+"""Cameras in the store: the registry's snapshot, camera memories, health. Consents: consents.py.
 
 The snapshot has what reports need to name a camera, and every change of it: never an address, which
 only `cameras.csv` has. Changes of consent and placement are the ones that an auditor asks for; they
@@ -9,13 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from patrol.domain.camera import Camera
 from patrol.domain.health import CameraHealth
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.domain.registry import Grid, Registry, camera_card
+from patrol.encryption import KeyProblem
+from patrol.encryption.site_key import is_sealed
+from patrol.store.pixels import PixelRepository, without_consent
 from patrol.store.rows import RowMapper
 from patrol.store.schema_people import (
     camera_changes,
@@ -24,12 +27,12 @@ from patrol.store.schema_people import (
     health,
     health_changes,
     memories,
-    withdrawals,
 )
 from patrol.store.transaction import Transaction
 
 _HEALTH = RowMapper(CameraHealth, columns={"announced": "told"})
 _OF_CAMERA = select(health).where(health.c.camera == bindparam("this"))
+_MEMORIES = "camera memories"
 _MEMORY = select(memories.c.blob).where(
     memories.c.camera == bindparam("of_camera"), memories.c.light == bindparam("in_light")
 )
@@ -57,8 +60,13 @@ class RegistryRepository:
         ]
         changes += self._retire(gone, now)
         self._db.add(camera_changes, changes)
+        PixelRepository(self._db).end_withdrawn(now)
         self._sync_grids(registry.tree.grids.values(), now)
         return len(changes)
+
+    def known_cameras(self) -> Sequence[CameraId]:
+        """Every camera that was ever registered, also those that left."""
+        return [CameraId(row.id) for row in self._db.all(select(cameras.c.id))]
 
     def _rows(self) -> Iterable[dict[str, Any]]:
         return (row._asdict() for row in self._db.all(select(cameras)))
@@ -124,36 +132,11 @@ def _as_text(value: object) -> str | None:
     return str(value)
 
 
-class ConsentRepository:
-    """Reads and writes withdrawals of consent that came after cameras.csv was read.
-
-    Each has effect within a second. Rows are never deleted: a restored one has `restored_at`.
-    """
-
-    def __init__(self, db: Transaction) -> None:
-        self._db = db
-
-    def withdraw(self, camera: CameraId, *, by: str, now: datetime) -> None:
-        """Withdraw the consent; nothing happens when it is withdrawn already."""
-        insert = self._db.insert(withdrawals).on_conflict_do_nothing(
-            index_elements=["camera"], index_where=withdrawals.c.restored_at.is_(None)
-        )
-        self._db.run(insert, {"camera": camera, "withdrawn_at": now, "withdrawn_by": by})
-
-    def restore(self, camera: CameraId, *, by: str, now: datetime) -> None:
-        """End the withdrawal: the consent of cameras.csv counts again."""
-        not_restored = withdrawals.c.camera == camera, withdrawals.c.restored_at.is_(None)
-        restored = withdrawals.update().where(*not_restored)
-        self._db.run(restored.values(restored_at=now, restored_by=by))
-
-    def withdrawn(self) -> frozenset[CameraId]:
-        """The cameras whose consent is withdrawn now."""
-        not_restored = select(withdrawals.c.camera).where(withdrawals.c.restored_at.is_(None))
-        return frozenset(row.camera for row in self._db.all(not_restored))
-
-
 class CameraMemoryRepository:
-    """Reads and writes camera memories (vision/camera_memory.py): one blob a camera and light."""
+    """Reads and writes camera memories (vision/camera_memory.py): one blob a camera and light.
+
+    They hold small pictures: sealed where the store has the site's key, for this camera alone.
+    """
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
@@ -161,16 +144,62 @@ class CameraMemoryRepository:
     def get(self, camera: CameraId, light: Light) -> bytes | None:
         """The blob; None before the first accepted sample."""
         blob = self._db.scalar(_MEMORY, {"of_camera": camera, "in_light": light})
-        return None if blob is None else bytes(blob)
+        return None if blob is None else self._opened(bytes(blob), camera, light)
 
-    def put(self, camera: CameraId, light: Light, blob: bytes, now: datetime) -> None:
-        """Add the blob, or replace the one that is there."""
-        row = {"camera": camera, "light": light, "blob": blob, "updated_at": now}
-        self._db.put(memories, row, "camera", "light")
+    def put(
+        self,
+        camera: CameraId,
+        light: Light,
+        blob: bytes,
+        now: datetime,
+        *,
+        sampled_at: datetime | None = None,
+    ) -> None:
+        """Add the blob, or replace the one that is there.
+
+        `sampled_at`: when its newest picture was learned; None: now. Nothing is kept of a camera
+        whose household withdrew while it was visited.
+        """
+        if without_consent(self._db, (camera,)):
+            return
+        row = {"camera": camera, "light": light, "blob": self._sealed(blob, camera, light)}
+        more = {"updated_at": now, "sampled_at": sampled_at}
+        self._db.put(memories, {**row, **more}, "camera", "light")
+
+    def _sealed(self, blob: bytes, camera: CameraId, light: Light) -> bytes:
+        key, about = self._db.site_key, _memory_name(camera, light)
+        return blob if key is None else key.seal(blob, purpose=_MEMORIES, about=about)
+
+    def count(self) -> int:
+        """How many blobs there are."""
+        return int(self._db.scalar(select(func.count()).select_from(memories)) or 0)
+
+    def seal_plain(self) -> int:
+        """Seal those that were written without a key; how many."""
+        sealed = 0
+        for row in self._db.all(select(memories)):
+            if not is_sealed(bytes(row.blob)):
+                blob = self._sealed(bytes(row.blob), row.camera, Light(row.light))
+                mine = memories.c.camera == row.camera, memories.c.light == row.light
+                self._db.run(memories.update().where(*mine).values(blob=blob))
+                sealed += 1
+        return sealed
+
+    def _opened(self, blob: bytes, camera: CameraId, light: Light) -> bytes:
+        if not is_sealed(blob):
+            return blob
+        about = _memory_name(camera, light)
+        if self._db.site_key is None:
+            raise KeyProblem(f"{about}: is sealed, and the site's key is away; put it back")
+        return self._db.site_key.open(blob, purpose=_MEMORIES, about=about)
 
     def delete(self, camera: CameraId) -> None:
-        """Delete the camera's blobs: it was moved, or its household withdrew consent."""
+        """Delete the camera's blobs, to learn anew; no line in the ledger (see pixels.py)."""
         self._db.run(memories.delete().where(memories.c.camera == camera))
+
+
+def _memory_name(camera: CameraId, light: Light) -> str:
+    return f"memory of {camera} {light}"
 
 
 class HealthRepository:

@@ -40,6 +40,7 @@ READ_ONLY: Final = "patrol_read_only"  # how a pooled SQLite connection was last
 _COUNTED: Final = {"preserve_rowcount": True}  # of inserts, too: whether ON CONFLICT inserted
 BUSY_TIMEOUT_S: Final = 10.0  # how long a writer queues before the database counts as busy
 CONNECT_TIMEOUT_S: Final = 5
+ERASE_WAIT_MS: Final = 500  # for readers: writers wait meanwhile
 # A round's recorder, relay, inbox, ladder, console: each a thread, each at most one unit at a time.
 POOL_SIZE: Final = 5
 POOL_OVERFLOW: Final = 15
@@ -54,6 +55,7 @@ _SQLITE_FULL: Final = frozenset(
         sqlite3.SQLITE_IOERR_SHMSIZE,
     }
 )
+_SQLITE_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _USAGE_ERRORS: Final = (exc.ProgrammingError, exc.DataError, exc.NotSupportedError)
 _DRIVER_ERRORS: Final = (exc.DBAPIError, exc.TimeoutError, OSError)
 _PG_OUT_OF_RANGE: Final = frozenset({"22003", "22008", "22021"})  # number, date, character
@@ -208,6 +210,7 @@ def _configure_sqlite(synchronous: str, connection: sqlite3.Connection, _record:
         f"journal_size_limit={_LIMIT_WAL_BYTES}",
         f"cache_size=-{_CACHE_KIB}",
         "temp_store=MEMORY",
+        "secure_delete=ON",  # what a household withdraws is overwritten, not only unlinked
     ):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -268,6 +271,31 @@ def connect(engine: Engine, *, read_only: bool = False) -> Connection:
             raise translate_error(error, engine.url) from error
         raise
     return connection
+
+
+def erase_journal(engine: Engine, *, rewrite: bool) -> bool:
+    """Copy SQLite's WAL into the file and empty it; False while a reader still needs it.
+
+    `rewrite`: VACUUM first. Raises StoreUnavailable, StoreFull.
+    """
+    connection = engine.raw_connection()
+    try:
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)  # noqa: S101  of our own engine
+        driver.execute("PRAGMA query_only=0")
+        driver.execute(f"PRAGMA busy_timeout={ERASE_WAIT_MS}")
+        if rewrite:
+            driver.execute("VACUUM")
+        busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) in _SQLITE_BUSY:
+            return False
+        raise translate_error(OperationalError("VACUUM", None, error), engine.url) from error
+    else:
+        return not busy
+    finally:
+        connection.invalidate()  # its query_only is not the pool's any more
+        connection.close()
 
 
 def redacted_url(url: URL) -> str:

@@ -47,6 +47,7 @@ from patrol.domain.outbox import (
 )
 from patrol.domain.priority import OFFICE_HOURS_LEVELS
 from patrol.store.column_types import UtcTime
+from patrol.store.legal_holds import message_is_held
 from patrol.store.rows import RowMapper
 from patrol.store.schema import OPEN_CASE, cases
 from patrol.store.schema_people import QUARANTINED, UNSENT, dead_letters, inbox, outbox
@@ -358,6 +359,10 @@ class OutboxRepository:
         went_out = select(outbox).where(outbox.c.number.in_(newest), out)
         return [_message(row) for row in self._db.all(went_out.order_by(outbox.c.number))]
 
+    def count(self) -> int:
+        """How many messages are kept, of every state."""
+        return int(self._db.scalar(select(func.count()).select_from(outbox)) or 0)
+
     def count_queued_and_published(self, start: datetime, end: datetime) -> tuple[int, int]:
         """(how many were queued in that time, how many of those the broker has taken by now).
 
@@ -386,11 +391,14 @@ class OutboxRepository:
     def prune(self, before: datetime, *, limit: int) -> int:
         """Delete at most `limit` messages queued before then, oldest first; returns how many.
 
-        Unsent messages stay, and those about an open case.
+        Unsent messages stay, and those about an open case or one under legal hold.
         """
         about_open = exists().where(cases.c.id == outbox.c.case, text(OPEN_CASE))
         old = select(outbox.c.number).where(
-            outbox.c.queued_at < before, outbox.c.state != DeliveryState.QUEUED, ~about_open
+            outbox.c.queued_at < before,
+            outbox.c.state != DeliveryState.QUEUED,
+            ~about_open,
+            ~message_is_held(),
         )
         oldest = old.order_by(outbox.c.queued_at).limit(limit)
         return self._db.changed(outbox.delete().where(outbox.c.number.in_(oldest)))

@@ -7,19 +7,28 @@ what was deleted and when; links are signed with a key that the site makes once.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Executable, bindparam, case, exists, func, select
 
-from patrol.domain.access_log import utc_microseconds_text
-from patrol.domain.ids import CaseId, GridCode, PictureId
+from patrol.domain.ids import CameraId, CaseId, GridCode, PictureId, Sha256
 from patrol.domain.picture_link import LinkUse
-from patrol.domain.round import SAMPLE_PURPOSE, SPACE_NEEDED, StoredPicture
+from patrol.domain.round import (
+    CAMERA_RETIRED,
+    CONSENT_ENDED,
+    SAMPLE_PURPOSE,
+    SPACE_NEEDED,
+    StoredPicture,
+)
 from patrol.store.access_log import HashChain
 from patrol.store.column_types import UtcTime
+from patrol.store.deletion_ledger import DELETION_CHAIN, DeletionLedger, deletion_fields
+from patrol.store.legal_holds import picture_is_held
+from patrol.store.pixels import without_consent
 from patrol.store.rows import RowMapper
 from patrol.store.schema import deletions, pictures
 from patrol.store.schema_people import picture_openings
@@ -27,14 +36,17 @@ from patrol.store.site_keys import SiteKeyRepository
 from patrol.store.transaction import Insert, Transaction
 
 PICTURE_LINK_KEY = "picture_links"
-DELETION_CHAIN = "deletions"
 STORED_PICTURES = RowMapper(StoredPicture)  # in `pictures` and in `visit_pictures`
 _LINK_USES = RowMapper(LinkUse)
 _ONE = select(pictures).where(pictures.c.id == bindparam("this"))
 _UNTIL = bindparam("until", type_=UtcTime)
 _KEEP = (
     pictures.update()
-    .where(pictures.c.id == bindparam("this"))
+    .where(
+        pictures.c.id == bindparam("this"),
+        pictures.c.purpose.not_like(f"%{CONSENT_ENDED}"),
+        pictures.c.purpose.not_like(f"%{CAMERA_RETIRED}"),
+    )
     .values(
         purpose=bindparam("what_for"),
         delete_after=case(
@@ -74,11 +86,25 @@ class PictureLinkRepository:
 
 
 def index_pictures(db: Transaction, stored: Sequence[StoredPicture]) -> None:
-    """Insert pictures into the index; of one twice, the longer life and its purpose stay."""
+    """Insert pictures into the index; of one twice, the longer life and its purpose stay.
+
+    Those of a household that withdrew meanwhile are due at once.
+    """
     if not stored:
         return
-    rows = [{"id": picture.id, **STORED_PICTURES.to_row(picture)} for picture in stored]
+    ended = without_consent(db, {picture.camera for picture in stored})
+    rows = [
+        {"id": picture.id, **STORED_PICTURES.to_row(_as_ended(picture, ended))}
+        for picture in stored
+    ]
     db.run(_indexing(db.insert), rows)
+
+
+def _as_ended(picture: StoredPicture, ended: Collection[CameraId]) -> StoredPicture:
+    if picture.camera not in ended:
+        return picture
+    purpose = f"{picture.purpose}{CONSENT_ENDED}"
+    return replace(picture, delete_after=picture.taken_at, purpose=purpose)
 
 
 @cache  # one for each dialect
@@ -110,6 +136,21 @@ class PictureRepository:
         """Index a picture that belongs to no visit."""
         index_pictures(self._db, (picture,))
 
+    def last_due_days(self) -> Mapping[Sha256, date]:
+        """The last day (UTC) on which each content falls due."""
+        newest = select(pictures.c.sha256, func.max(pictures.c.delete_after).label("due_at"))
+        rows = self._db.all(newest.group_by(pictures.c.sha256))
+        return {Sha256(row.sha256): row.due_at.date() for row in rows}
+
+    def by_purpose(self) -> Mapping[str, tuple[int, int, datetime]]:
+        """Of each purpose: pictures, those that a legal hold keeps, the oldest's time."""
+        held = func.sum(case((picture_is_held(), 1), else_=0))
+        counted = select(
+            pictures.c.purpose, func.count(), held, func.min(pictures.c.taken_at)
+        ).group_by(pictures.c.purpose)
+        rows = (tuple(row) for row in self._db.all(counted))
+        return {purpose: (count, int(kept), oldest) for purpose, count, kept, oldest in rows}
+
     def shares_content(self, picture: StoredPicture) -> bool:
         """Whether another picture in the index has the same bytes."""
         row = {"content": picture.sha256, "this": picture.id}
@@ -118,7 +159,7 @@ class PictureRepository:
     def keep(self, picture: PictureId, *, purpose: str, until: datetime) -> bool:
         """Extend a picture's life and change its purpose, as evidence of a case; never shortens it.
 
-        False: no such picture is stored (any more).
+        False: no such picture is stored (any more), or it goes with the household's consent.
         """
         row = {"this": picture, "until": until, "what_for": purpose}
         return self._db.changed(_KEEP, row) == 1
@@ -137,7 +178,7 @@ class PictureRepository:
             return 0
         shared = self._shared_contents(now)
         oldest = select(pictures.c.id, pictures.c.sha256, pictures.c.bytes).where(
-            living, pictures.c.purpose == SAMPLE_PURPOSE
+            living, pictures.c.purpose == SAMPLE_PURPOSE, ~picture_is_held()
         )
         going: list[dict[str, str]] = []
         for row in self._db.all(oldest.order_by(pictures.c.taken_at, pictures.c.id)):
@@ -159,21 +200,37 @@ class PictureRepository:
         living = counted.where(pictures.c.delete_after > now).group_by(pictures.c.sha256)
         return Counter({row.sha256: row.pictures for row in self._db.all(living.having(several))})
 
-    def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
-        """Pictures whose time is over, the longest expired first."""
-        due = select(pictures).where(pictures.c.delete_after <= now)
+    def deletions_recorded(self) -> int:
+        """How many lines the ledger has; a reader's copy of a picture is stale when it grew."""
+        return HashChain(self._db, DELETION_CHAIN).read_head()[0]
+
+    def expired(
+        self, now: datetime, *, limit: int = 500, camera: CameraId | None = None
+    ) -> Sequence[StoredPicture]:
+        """Pictures whose time is over (of one camera), the longest expired first.
+
+        Without those that a legal hold keeps.
+        """
+        due = select(pictures).where(pictures.c.delete_after <= now, ~picture_is_held())
+        if camera is not None:
+            due = due.where(pictures.c.camera == camera)
         oldest = due.order_by(pictures.c.delete_after, pictures.c.id).limit(limit)
         return [STORED_PICTURES.from_row(row) for row in self._db.all(oldest)]
+
+    def first_broken(self, *, must_prove: bool = True) -> int | None:
+        """The first line of the deletion ledger that does not hold, or None; as HashChain's."""
+        in_order = self._db.run(select(deletions).order_by(deletions.c.number)).yield_per(1000)
+        lines = (
+            (row.number, row.previous, row.hash, deletion_fields(row._asdict())) for row in in_order
+        )
+        return HashChain(self._db, DELETION_CHAIN).first_broken(lines, must_prove=must_prove)
 
     def record_deletion(self, picture: PictureId, now: datetime) -> None:
         """Write the deletion into the ledger and drop the index row."""
         row = self._db.first(self._db.locked(_ONE), {"this": picture})
         if row is None:
             return
-        chain = HashChain(self._db, DELETION_CHAIN)
-        number, previous = chain.head()
         line = {
-            "number": number + 1,
             "sha256": row.sha256,
             "camera": row.camera,
             "taken_at": row.taken_at,
@@ -181,19 +238,5 @@ class PictureRepository:
             "due_at": row.delete_after,
             "deleted_at": now,
         }
-        link = chain.extend(number + 1, previous, *deletion_fields(line))
-        self._db.add(deletions, [{**line, "previous": previous, "hash": link}])
+        DeletionLedger(self._db).add(line)
         self._db.run(_DELETE, {"this": picture})
-
-
-def deletion_fields(line: Mapping[str, Any]) -> tuple[str | int | None, ...]:
-    """What the hash of a ledger line covers, number first."""
-    return (
-        line["number"],
-        line["sha256"],
-        line["camera"],
-        utc_microseconds_text(line["taken_at"]),
-        line["purpose"],
-        utc_microseconds_text(line["due_at"]),
-        utc_microseconds_text(line["deleted_at"]),
-    )

@@ -313,6 +313,16 @@ class RoundRepository:
             failures=failures,
         )
 
+    def bytes_received(self, round_id: RoundId) -> tuple[int, int]:
+        """Bytes that the round's visits received, and those of the key frames that they kept."""
+        rows = self._db.all(select(visits.c.facts).where(visits.c.round == round_id))
+        facts = [row.facts for row in rows if row.facts]
+        received, of_key_frames = (
+            sum(int(one.get(name) or 0) for one in facts)
+            for name in ("bytes_received", "key_frame_bytes")
+        )
+        return received, of_key_frames
+
     def outcomes(self, round_id: RoundId) -> Sequence[tuple[CameraId, VisitOutcome, str]]:
         """(camera, outcome, failure) of every visit, pending ones too, in the order of the plan."""
         brief = select(visits.c.camera, visits.c.outcome, visits.c.failure)

@@ -204,6 +204,7 @@ findings = Table(
     Index("ix_findings_waiting", "camera", "category", **where(WAITING_FINDING)),
     Index(None, "round"),
     Index(None, "found_at"),
+    Index("ix_findings_case", "case", **where('"case" IS NOT NULL')),
 )
 OPEN_CASE = "state NOT IN ('closed', 'voided')"
 cases = Table(
@@ -254,4 +255,5 @@ case_entries = Table(
     Column("what", Text, nullable=False),
     Column("note", CleanText, nullable=False),
     Column("state", Text, nullable=False),
+    Column("claimed", CleanText, nullable=False, server_default=""),  # who it is said to be
 )

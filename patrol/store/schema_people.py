@@ -1,8 +1,8 @@
 """The tables of the console, of messages, of cameras and of the shift; one metadata with schema.py.
 
 Console: accounts, sessions, claims, API keys, photos. Messages: outbox, inbox, dead letters.
-Cameras: health, consent withdrawals, the registry's snapshot, memories. Shift: stoppages, the
-maintenance queue, hand-overs. People's secrets lie here only as hashes.
+Cameras: health, consent and its terms, household links, the registry's snapshot, memories. Shift:
+stoppages, the maintenance queue, hand-overs. People's secrets lie here only as hashes.
 """
 
 from sqlalchemy import (
@@ -179,6 +179,32 @@ withdrawals = Table(
     Index("uq_withdrawals_standing", "camera", unique=True, **where("restored_at IS NULL")),
     sqlite_autoincrement=True,
 )
+consent_terms = Table(  # what households set beside cameras.csv: pauses, hours
+    "consent_terms",
+    metadata,
+    numbered(),
+    Column("camera", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("hours", Plain),
+    Column("until", UtcTime),
+    Column("set_at", UtcTime, nullable=False),
+    Column("set_by", CleanText, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("ended_by", CleanText),
+    Index("uq_consent_terms_standing", "camera", "kind", unique=True, **where("ended_at IS NULL")),
+    sqlite_autoincrement=True,
+)
+household_links = Table(  # a household's own page, one camera each
+    "household_links",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("camera", Text, nullable=False),
+    Column("made_at", UtcTime, nullable=False),
+    Column("made_by", CleanText, nullable=False),
+    Column("revoked_at", UtcTime),
+    Column("revoked_by", CleanText),
+    Index("uq_household_links_standing", "camera", unique=True, **where("revoked_at IS NULL")),
+)
 BY_A_PERSON = "who NOT IN ('patrol', 'rules')"  # domain.ranking.NO_PERSON
 access_log = Table(
     "access_log",
@@ -201,6 +227,55 @@ chains = Table(  # the head of each chained log, so that a cut-off tail is notic
     Column("number", Number, nullable=False),
     Column("hash", Text, nullable=False),
 )
+chain_keys = Table(  # from which line on each log is under the site's key, signed with it
+    "chain_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("keyed_from", Number, nullable=False),
+    Column("mark", Text, nullable=False),
+)
+received_replies = Table(  # the last keys of replies that were handled, by case and grid
+    "received_replies",
+    metadata,
+    Column("case", Text, primary_key=True),
+    Column("grid", Text, primary_key=True),
+    Column("replies", Integer, nullable=False),
+    Column("keys_shown", Plain, nullable=False),
+)
+stream_credentials = Table(  # passwords of cameras' streams, sealed with the site's key
+    "stream_credentials",
+    metadata,
+    Column("camera", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),  # main, sub
+    Column("host", Text, nullable=False),  # the only place where it may be sent
+    Column("port", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("set_at", UtcTime, nullable=False),
+    Column("set_by", CleanText, nullable=False),
+)
+legal_holds = Table(  # what may not be deleted, by whose order
+    "legal_holds",
+    metadata,
+    numbered(),
+    Column("scope", Text, nullable=False),  # case, camera
+    Column("subject", Text, nullable=False),
+    Column("reference", CleanText, nullable=False),
+    Column("reason", CleanText, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("set_by", CleanText, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("ended_by", CleanText, nullable=False, server_default=""),
+    Column("ended_why", CleanText, nullable=False, server_default=""),
+    Index("ix_legal_holds_in_force", "scope", "subject", **where("ended_at IS NULL")),
+    sqlite_autoincrement=True,
+)
+anchors = Table(  # heads of the chained logs at the end of each day, as they were published
+    "anchors",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("heads", Plain, nullable=False),
+)
 memories = Table(
     "memories",
     metadata,
@@ -208,6 +283,7 @@ memories = Table(
     Column("light", Text, primary_key=True),
     Column("blob", LargeBinary, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
+    Column("sampled_at", UtcTime),  # when its newest picture was learned; NULL: unknown
 )
 sequences = Table(
     "sequences",

@@ -9,7 +9,7 @@ from sqlalchemy import or_, select
 from patrol.domain.health import Trouble
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import HandoverAction, HandoverEntry, sheet_digest, signed_fields
-from patrol.store.access_log import HashChain, first_broken_line
+from patrol.store.access_log import HashChain
 from patrol.store.column_types import clean_text, dump_json
 from patrol.store.rows import RowMapper
 from patrol.store.schema_people import handovers, stoppages, troubles
@@ -161,12 +161,12 @@ class HandoverRepository:
         newest = select(handovers).order_by(handovers.c.number.desc()).limit(limit)
         return [_HANDOVERS.from_row(row) for row in self._db.all(newest)]
 
-    def first_broken(self) -> int | None:
-        """The number of the first entry whose chain or sheet does not hold, or None."""
+    def first_broken(self, *, must_prove: bool = True) -> int | None:
+        """The number of the first entry whose chain or sheet does not hold; as HashChain's."""
         in_order = self._db.all(select(handovers).order_by(handovers.c.number))
         entries = [_HANDOVERS.from_row(row) for row in in_order]
         lines = ((e.number, e.previous, e.hash, signed_fields(e)) for e in entries)
-        broken = first_broken_line(lines, HashChain(self._db, HANDOVER_CHAIN).read_head())
+        broken = HashChain(self._db, HANDOVER_CHAIN).first_broken(lines, must_prove=must_prove)
         torn = (e.number for e in entries if sheet_digest(e.sheet) != e.digest)
         found = [number for number in (broken, next(torn, None)) if number is not None]
         return min(found, default=None)

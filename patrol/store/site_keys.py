@@ -13,6 +13,7 @@ from patrol.store.schema_people import site_keys
 from patrol.store.transaction import Transaction
 
 _MARK: Final = b""
+_FINGERPRINT: Final = "site_key_fingerprint"
 
 
 class SiteKeyRepository:
@@ -36,6 +37,15 @@ class SiteKeyRepository:
     def mark(self, name: str) -> None:
         """Keep for good that something has happened once."""
         self.get_or_add(name, _MARK)
+
+    def fingerprint(self) -> str:
+        """By which the store knows the site's key, that is in a file; "" before the first one."""
+        known = self._get(_FINGERPRINT)
+        return "" if known is None else known.decode("ascii")
+
+    def set_fingerprint(self, fingerprint: str) -> None:
+        """Remember the first key's fingerprint for good."""
+        self.get_or_add(_FINGERPRINT, fingerprint.encode("ascii"))
 
     def _get(self, name: str) -> bytes | None:
         secret = self._db.scalar(select(site_keys.c.secret).where(site_keys.c.name == name))

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Engine
 
+from patrol.encryption import KeyProblem, SiteKey
 from patrol.store.access_log import AccessLogRepository
 from patrol.store.accounts import (
     AccountRepository,
@@ -20,20 +21,32 @@ from patrol.store.accounts import (
     ClaimRepository,
     LoginSessionRepository,
 )
+from patrol.store.anchors import AnchorRepository
 from patrol.store.cameras import (
     CameraMemoryRepository,
-    ConsentRepository,
     HealthRepository,
     RegistryRepository,
 )
 from patrol.store.cases import CaseRepository
 from patrol.store.change_marks import ChangeTokens
+from patrol.store.consents import ConsentRepository, HouseholdLinkRepository
+from patrol.store.credentials import CredentialRepository
 from patrol.store.deliveries import DeliveryRepository
-from patrol.store.engine import BUSY_TIMEOUT_S, StoreUnavailable, connect, redacted_url
+from patrol.store.engine import (
+    BUSY_TIMEOUT_S,
+    StoreUnavailable,
+    connect,
+    erase_journal,
+    redacted_url,
+)
 from patrol.store.findings import FindingRepository, SuppressionRepository
+from patrol.store.gb28181 import Gb28181Repository
+from patrol.store.legal_holds import LegalHoldRepository
 from patrol.store.machine_clock import ClockRepository
 from patrol.store.messages import InboxRepository, OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
+from patrol.store.pixels import PixelRepository
+from patrol.store.received_replies import ReceivedReplyRepository
 from patrol.store.rounds import RoundRepository
 from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
 from patrol.store.site_keys import SiteKeyRepository
@@ -70,10 +83,16 @@ class UnitOfWork:
     cases = _LazyRepository(CaseRepository)
     outbox = _LazyRepository(OutboxRepository)
     inbox = _LazyRepository(InboxRepository)
+    received_replies = _LazyRepository(ReceivedReplyRepository)
     health = _LazyRepository(HealthRepository)
     consents = _LazyRepository(ConsentRepository)
     access = _LazyRepository(AccessLogRepository)
+    household_links = _LazyRepository(HouseholdLinkRepository)
     pictures = _LazyRepository(PictureRepository)
+    holds = _LazyRepository(LegalHoldRepository)
+    credentials = _LazyRepository(CredentialRepository)
+    anchors = _LazyRepository(AnchorRepository)
+    pixels = _LazyRepository(PixelRepository)
     site_keys = _LazyRepository(SiteKeyRepository)
     picture_links = _LazyRepository(PictureLinkRepository)
     memories = _LazyRepository(CameraMemoryRepository)
@@ -90,6 +109,7 @@ class UnitOfWork:
     clock = _LazyRepository(ClockRepository)
     handovers = _LazyRepository(HandoverRepository)
     change_tokens = _LazyRepository(ChangeTokens)
+    gb28181 = _LazyRepository(Gb28181Repository)
 
     def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:
         self.db = db
@@ -131,14 +151,50 @@ class Store:
     starve an operator's decision.
     """
 
-    def __init__(self, engine: Engine, observers: Sequence[StoreObserver] = ()) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        observers: Sequence[StoreObserver] = (),
+        site_key: SiteKey | None = None,
+    ) -> None:
         self._engine = engine
+        self._site_key = site_key
         self._observers = tuple(observers)
         self._one_writer = Lock() if engine.dialect.name == "sqlite" else None
 
     def add_observers(self, observers: Sequence[StoreObserver]) -> None:
         """Register observers for transactions that begin from now on."""
         self._observers += tuple(observers)
+
+    @property
+    def can_seal(self) -> bool:
+        """Whether it was opened with the site's key."""
+        return self._site_key is not None
+
+    def unlock(self, site_key: SiteKey) -> None:
+        """Use the site's key from now on. Raises KeyProblem: another key than was used before."""
+        with self.begin_read() as uow:
+            known = uow.site_keys.fingerprint()
+        if known and known != site_key.fingerprint:
+            raise KeyProblem(
+                f"{site_key.place}: is not the key that {self.name} was sealed with; put that back"
+            )
+        self._site_key = site_key
+
+    def adopt_key(self, site_key: SiteKey) -> None:
+        """Unlock with the key; the first one becomes this store's, and what is plain is sealed.
+
+        Raises KeyProblem: another key than was used before.
+        """
+        self.unlock(site_key)
+        with self.begin() as uow:
+            if uow.site_keys.fingerprint():
+                return
+            uow.site_keys.set_fingerprint(site_key.fingerprint)
+            sealed = uow.memories.seal_plain()
+            uow.commit()
+        if sealed:
+            self.erase_free_space(all_of_it=True)
 
     @property
     def name(self) -> str:
@@ -161,7 +217,8 @@ class Store:
     def _unit(self, *, read_only: bool) -> Iterator[UnitOfWork]:
         connection = connect(self._engine, read_only=read_only)
         try:
-            yield UnitOfWork(Transaction(connection, writes=not read_only), self._observers)
+            db = Transaction(connection, writes=not read_only, site_key=self._site_key)
+            yield UnitOfWork(db, self._observers)
         finally:
             connection.close()  # rolls back whatever was not committed
 
@@ -178,6 +235,18 @@ class Store:
             yield
         finally:
             self._one_writer.release()
+
+    def erase_free_space(self, *, all_of_it: bool = False) -> bool:
+        """Leave no deleted row's bytes in SQLite's files; False: a reader is in the way, try again.
+
+        Rows are overwritten when they are deleted (engine.py); here the journal's copies of them
+        go. `all_of_it`: also free pages that an older version left, by writing the file anew.
+        PostgreSQL's VACUUM does this by itself.
+        """
+        if self._one_writer is None:
+            return True
+        with self._queue():
+            return erase_journal(self._engine, rewrite=all_of_it)
 
     def close_idle(self) -> None:
         """Close every idle connection, with its cache; the next unit of work opens another."""

@@ -22,6 +22,7 @@ from sqlalchemy.engine import CursorResult
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.round import Round, Visit
+from patrol.encryption import SiteKey
 from patrol.store.schema_people import sequences
 
 
@@ -66,11 +67,15 @@ IN_LIMIT = 1000  # values in one IN (…): far below both databases' limits on p
 class Transaction:
     """A connection inside its transaction."""
 
-    def __init__(self, connection: Connection, *, writes: bool) -> None:
+    def __init__(
+        self, connection: Connection, *, writes: bool, site_key: SiteKey | None = None
+    ) -> None:
         self._connection = connection
         self._writes = writes
         self._over = False
+        self.site_key = site_key  # signs the chained logs, seals what is secret in a row
         self.heads: dict[str, tuple[int, str]] = {}  # of the chained logs that this unit holds
+        self.keyed: dict[str, bool] = {}  # whether their new lines are under the key
         self.on_event: Callable[[StoreEvent], None] | None = None  # set where there are observers
         self.is_postgres = connection.dialect.name == "postgresql"
         self.insert: Insert = postgresql.insert if self.is_postgres else sqlite.insert

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from patrol.domain.camera import PictureAreas
 from patrol.domain.observation import Light
-from patrol.pixels import decode_jpeg
+from patrol.pixels import PicturePyramid, decode_jpeg
 from patrol.vision.mask import mask_visible
 from patrol.vision.quality import PictureFault, QualityHistory, QualityReport, diagnose
 from patrol.vision.reference import (
@@ -26,7 +26,6 @@ from patrol.vision.reference import (
     wants_sample,
 )
 from patrol.vision.types import LearnMode, SceneResult, VisionThresholds, VisitInput
-from streams.model import BgrImage
 
 CAMERA_MEMORY_MAGIC = b"PEYE"
 CAMERA_MEMORY_VERSION = 1
@@ -99,7 +98,7 @@ class LearningVisit:
     """A judged visit that the memory may learn from."""
 
     visit: VisitInput
-    pictures: tuple[BgrImage, ...]  # masked
+    pictures: tuple[PicturePyramid, ...]  # masked
     quality: QualityReport
     scene: SceneResult | None
     light: Light

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from patrol.domain.camera import Polygon
 from patrol.domain.observation import Light, Observation
+from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.ports import Detection, Detector
+from patrol.stage_cost import STAGE_COSTS, Stage
 from patrol.vision.camera_memory import (
     CameraMemory,
     LearningVisit,
@@ -33,14 +35,14 @@ from patrol.vision.observations import (
 )
 from patrol.vision.osd_clock import burnt_in_skew
 from patrol.vision.quality import PictureFault, QualityReport, diagnose
+from patrol.vision.quality.image_views import bgr_by_peak
 from patrol.vision.reference import SceneMemory
 from patrol.vision.types import LearnMode, SceneResult, VisionThresholds, VisitInput, VisitJudgement
-from streams.model import BgrImage
 
 EXPLAINING_CLASSES = frozenset({"person", "car", "motorcycle", "bus", "truck", "bicycle", "train"})
 MIN_COVERED_SHARE = 0.6  # of a suspected fire lies in a person or a vehicle: a jacket, a headlight
 MIN_DETECTION_SCORE = 0.5  # of a detection; a doubtful one must not explain a fire away
-COLOUR_STEP = 8  # px; a grid is enough to see whether there is colour
+COLOUR_SAMPLES = 120  # along the longer side: a grid is enough to see whether there is colour
 GREY_LEVELS = 12  # largest difference between channels that a grey picture's noise makes
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "VisitInput",
     "VisitJudgement",
     "judge_visit",
+    "masked_pyramid",
 ]
 
 
@@ -65,8 +68,9 @@ def judge_visit(
     Never raises for what a picture may contain.
     """
     thresholds = policy or VisionThresholds()
-    masked = tuple(mask_visible(picture, visit.areas.visible) for picture in visit.pictures)
-    quality, memory = _quality(visit, masked, thresholds)
+    masked = tuple(masked_pyramid(picture, visit.areas.visible) for picture in visit.pictures)
+    with STAGE_COSTS.measure(Stage.GAUGES):
+        quality, memory = _quality(visit, masked, thresholds)
     light = visit.light or quality.light
     seen = [index for index, usable in enumerate(quality.usable) if usable]
     scene = None
@@ -79,9 +83,11 @@ def judge_visit(
         # Another view is no covered lens, although nothing stands where it used to.
         others = tuple(fault for fault in quality.faults if fault != PictureFault.OCCLUSION)
         quality = replace(quality, faults=others)
-    after = update_memory(memory, LearningVisit(visit, masked, quality, scene, light), thresholds)
+    with STAGE_COSTS.measure(Stage.CHANGE):
+        learning = LearningVisit(visit, masked, quality, scene, light)
+        after = update_memory(memory, learning, thresholds)
     return VisitJudgement(
-        pictures=masked,
+        pyramids=masked,
         quality=quality,
         light=light,
         scene=scene,
@@ -89,17 +95,31 @@ def judge_visit(
         faults=(*quality.faults, *([SCENE_SHIFT] if scene and scene.moved else [])),
         readings=_readings(quality, scene),
         memories={light: after.to_bytes()} if after is not memory else {},
+        sampled_at=after.scene.sampled_at if after.scene else None,
         learned=after.history is not memory.history,
         best=seen[0] if seen else 0,
         discarded_memory=memory.discarded_reason,
     )
 
 
-def probable_light(picture: NDArray[np.generic]) -> Light:
+def masked_pyramid(picture: AnyPicture, visible: Polygon | None) -> PicturePyramid:
+    """The picture, zero outside the visible area; what is no picture has no size.
+
+    A masked one is made of BGR: at the edge, planes share their colour with what is hidden.
+    """
+    if isinstance(picture, PicturePyramid):
+        return picture if visible is None else PicturePyramid(mask_visible(picture.bgr, visible))
+    bgr = bgr_by_peak(picture)
+    if bgr is None:
+        return PicturePyramid(np.empty((0, 0, 3), np.uint8))
+    return PicturePyramid(mask_visible(bgr, visible))
+
+
+def probable_light(picture: AnyPicture) -> Light:
     """Guess DAY or INFRARED by a coarse grid of pixels: which memory to try first."""
-    if picture.ndim != 3 or picture.shape[2] < 3:  # noqa: PLR2004  a grey picture
-        return Light.INFRARED
-    thin = picture[::COLOUR_STEP, ::COLOUR_STEP, :3].astype(np.int16)
+    medium = PicturePyramid.of(picture).medium
+    step = max(1, round(max(medium.shape) / COLOUR_SAMPLES))
+    thin = medium[::step, ::step].astype(np.int16)
     if thin.size == 0:
         return Light.DAY
     colour = thin.max(axis=2) - thin.min(axis=2)
@@ -107,7 +127,7 @@ def probable_light(picture: NDArray[np.generic]) -> Light:
 
 
 def _quality(
-    visit: VisitInput, pictures: Sequence[BgrImage], rules: VisionThresholds
+    visit: VisitInput, pictures: Sequence[PicturePyramid], rules: VisionThresholds
 ) -> tuple[QualityReport, CameraMemory]:
     """The picture faults, and the memory of the light that they were taken in."""
     guess = visit.light or (probable_light(pictures[0]) if pictures else Light.DAY)
@@ -125,7 +145,7 @@ def _other(light: Light) -> Light:
 
 def _faults(
     visit: VisitInput,
-    pictures: Sequence[BgrImage],
+    pictures: Sequence[PicturePyramid],
     memory: CameraMemory,
     rules: VisionThresholds,
 ) -> QualityReport:
@@ -157,31 +177,33 @@ class _SceneDetectors:
 
 def _scene(
     visit: VisitInput,
-    pictures: Sequence[BgrImage],
+    pictures: Sequence[PicturePyramid],
     memory: SceneMemory | None,
     light: Light,
     detectors: _SceneDetectors,
 ) -> SceneResult:
     visible = visit.areas.visible
     ignore = visit.areas.ignore
-    change = compare(memory, pictures, visit.at, areas=visit.areas)
-    fire = detect_fire(
-        pictures,
-        memory,
-        light=light,
-        visible=visible,
-        options=detectors.rules.fire,
-        model=detectors.fire,
-    )
+    with STAGE_COSTS.measure(Stage.CHANGE):
+        change = compare(memory, pictures, visit.at, areas=visit.areas)
+    with STAGE_COSTS.measure(Stage.FIRE):
+        fire = detect_fire(
+            pictures,
+            memory,
+            light=light,
+            visible=visible,
+            options=detectors.rules.fire,
+            model=detectors.fire,
+        )
     fire = tuple(region for region in fire if not is_ignored(region.box, ignore))
     detections: tuple[Detection, ...] = ()
     if detectors.objects is not None and _needs_detector(visit, change, fire):
         local = visit.local.time()
-        seen = detect_with_tiles(detectors.objects, pictures[0], visit.areas.zones, local)
+        with STAGE_COSTS.measure(Stage.OBJECTS):
+            seen = detect_with_tiles(detectors.objects, pictures[0], visit.areas.zones, local)
         detections = tuple(one for one in seen if not is_ignored(one.box, ignore))
         change = explain_by_objects(change, detections)
-    height, width = pictures[0].shape[:2]
-    hits = zone_hits(detections, visit.areas.zones, visit.local.time(), (width, height))
+    hits = zone_hits(detections, visit.areas.zones, visit.local.time(), pictures[0].size_px)
     burning = tuple(
         region for region in fire if not _explained_by_person_or_vehicle(region, detections)
     )

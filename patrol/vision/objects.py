@@ -22,7 +22,8 @@ from typing import Final
 
 from patrol.domain.camera import Polygon, Zone
 from patrol.domain.observation import Box
-from patrol.ports import Detection, Detector
+from patrol.pixels import AnyPicture, PicturePyramid
+from patrol.ports import Detection, Detector, FineDetector
 from patrol.vision.geometry import (
     PixelRect,
     evenly_spaced_starts,
@@ -122,25 +123,53 @@ HEADROOM: Final = 0.12  # of the picture above a zone: feet stand in it, heads a
 BORDER_PX: Final = 2  # a box this close to a tile's inner border is cut
 SAME_IOU: Final = 0.5  # one object found twice
 CLEARLY_LARGER: Final = 1.5  # times as large
+ONE_VEHICLE: Final = frozenset({"car", "truck", "bus", "train"})  # one thing under several names
+SAME_VEHICLE_IOU: Final = 0.6
 PIECE_SHARE: Final = 0.7  # of a box lies in another of its label: a piece of it
 
 
 def detect_with_tiles(
-    detector: Detector, picture: BgrImage, zones: Sequence[Zone], local: time
+    detector: Detector, picture: AnyPicture, zones: Sequence[Zone], local: time
 ) -> tuple[Detection, ...]:
     """All objects in the picture, small ones in the zones that ask for tiles too; best first."""
-    found = list(detector.detect(picture))
-    size_px = (picture.shape[1], picture.shape[0])
-    tiles = tiles_for(zones_for_objects(zones, local), size_px, detector.input_px)
+    pyramid = PicturePyramid.of(picture)
+    size_px = pyramid.size_px
+    wanted = zones_for_objects(zones, local)
+    finely = detector if wanted and isinstance(detector, FineDetector) else None
+    look_px = detector.input_px if finely is None else finely.fine_input_px(size_px)
+    far = [zone for zone in wanted if _needs_tiles(zone, size_px, look_px)]
+    tiles = tiles_for(far, size_px, detector.input_px)
+    if not tiles and finely is not None:
+        return each_vehicle_once(finely.detect_finely(_large_enough(pyramid, look_px)))
+    found = list(detector.detect(_large_enough(pyramid, detector.input_px)))
     if not tiles:
-        return tuple(found)
+        return each_vehicle_once(found)
     for tile in tiles:
         found += [
             replace(seen, box=tile.box_in_picture(seen.box, size_px))
-            for seen in detector.detect(tile.cut(picture))
+            for seen in detector.detect(tile.cut(pyramid.bgr))
             if not _is_cut_by_border(seen.box, tile, size_px)
         ]
-    return merge_detections(found)
+    return each_vehicle_once(merge_detections(found))
+
+
+def each_vehicle_once(detections: Sequence[Detection]) -> tuple[Detection, ...]:
+    """Of boxes that are one vehicle under several names (a van: car, truck, bus), the surest."""
+    kept: list[Detection] = []
+    for seen in sorted(detections, key=lambda one: -one.score):
+        if seen.label not in ONE_VEHICLE or all(
+            other.label not in ONE_VEHICLE or iou(seen.box, other.box) < SAME_VEHICLE_IOU
+            for other in kept
+        ):
+            kept.append(seen)
+    return tuple(kept)
+
+
+def _large_enough(pyramid: PicturePyramid, input_px: tuple[int, int]) -> BgrImage:
+    """The medium picture, from which a detector's input is shrunk; the whole where it is not."""
+    medium = pyramid.medium
+    shrinks = medium.shape[1] >= input_px[0] or medium.shape[0] >= input_px[1]
+    return medium if shrinks else pyramid.bgr
 
 
 def tiles_for(

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from patrol.domain.camera import ClockPattern, ClockTemplate
 from patrol.domain.observation import Box
-from streams.model import BgrImage
+from patrol.pixels import AnyPicture, PicturePyramid
 
 WIDE, HIGH = 16, 24  # the raster
 NARROW: Final = 0.42  # of the height; what is narrower keeps its shape: a 1
@@ -128,7 +128,7 @@ class ClockReading:
 
 
 def burnt_in_skew(
-    pictures: Sequence[BgrImage], template: ClockTemplate | None, local: datetime
+    pictures: Sequence[AnyPicture], template: ClockTemplate | None, local: datetime
 ) -> float | None:
     """Seconds by which the camera's clock is ahead of ours; None where it cannot be read.
 
@@ -151,7 +151,7 @@ def burnt_in_skew(
     return _clock_difference(local, last.at, template).total_seconds()
 
 
-def read_clock(picture: BgrImage, template: ClockTemplate, near: datetime) -> ClockReading | None:
+def read_clock(picture: AnyPicture, template: ClockTemplate, near: datetime) -> ClockReading | None:
     """The clock of one picture; None where it is not read for certain.
 
     `near`: our local time, which completes what the clock does not show.
@@ -176,16 +176,17 @@ def _clock_difference(first: datetime, second: datetime, template: ClockTemplate
     return (apart + whole / 2) % whole - whole / 2
 
 
-def _binarized(picture: BgrImage, box: Box) -> Iterator[Bitmap]:
+def _binarized(picture: AnyPicture, box: Box) -> Iterator[Bitmap]:
     """The box as ink (1) and ground (0), at every level and either way round."""
-    height, width = picture.shape[:2]
+    pyramid = PicturePyramid.of(picture)
+    width, height = pyramid.size_px
     x, y, w, h = box
     rows = slice(int(y * height), max(int((y + h) * height), int(y * height) + 1))
     columns = slice(int(x * width), max(int((x + w) * width), int(x * width) + 1))
-    cut = picture[rows, columns]
-    if min(cut.shape[:2]) < 6:  # noqa: PLR2004  no digit is lower
+    cut = pyramid.coded_luma[rows, columns]
+    if min(cut.shape) < 6:  # noqa: PLR2004  no digit is lower
         return
-    grey = cv2.cvtColor(cut, cv2.COLOR_BGR2GRAY)
+    grey = pyramid.full_range_luma(cut)
     scale = HIGH_PX / grey.shape[0]
     large = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     low, high = np.percentile(large, (1, 99.5))

@@ -8,6 +8,7 @@ from enum import StrEnum, auto
 from patrol.domain.camera import PictureAreas
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.observation import Light, Observation
+from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.ports import Detection
 from patrol.vision.change import ChangeReport
 from patrol.vision.fire import FireOptions, FireRegion
@@ -40,7 +41,7 @@ class VisitInput:
 
     camera: CameraId
     round: RoundId | None
-    pictures: Sequence[BgrImage]  # oldest first; masked in place where they may be written
+    pictures: Sequence[AnyPicture]  # oldest first; masked in place where they may be written
     at: datetime  # UTC, when the last was taken
     local: datetime  # the same on the site's wall clock
     memories: Mapping[Light, bytes] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class SceneResult:
 class VisitJudgement:
     """The result of judging one visit."""
 
-    pictures: tuple[BgrImage, ...]  # zero outside the visible area
+    pyramids: tuple[PicturePyramid, ...]  # of each picture; zero outside the visible area
     quality: QualityReport
     light: Light
     scene: SceneResult | None  # None: nothing could be seen
@@ -84,9 +85,15 @@ class VisitJudgement:
     faults: tuple[str, ...]  # picture faults by name, scene_shift among them
     readings: Mapping[str, float]  # gauge → number, for the visit's row
     memories: Mapping[Light, bytes]  # only those that changed
+    sampled_at: datetime | None = None  # when the newest picture in them was learned
     learned: bool  # this visit became part of the camera's normal
     best: int  # index of the picture that shows it
     discarded_memory: str = ""  # why a stored memory of this light could not be read
+
+    @property
+    def pictures(self) -> tuple[BgrImage, ...]:
+        """The whole pictures in BGR, zero outside the visible area."""
+        return tuple(pyramid.bgr for pyramid in self.pyramids)
 
     @property
     def usable(self) -> tuple[bool, ...]:

@@ -27,6 +27,8 @@ from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.finding import AlreadyDecided, FindingNotAsShown
 from patrol.domain.health import TroubleAlreadyTaken
+from patrol.domain.household_link import HOUSEHOLD_PATH
+from patrol.domain.picture_link import PICTURE_LINK_PATH
 from patrol.domain.shift_handover import NotShiftOwner
 from patrol.files import ProcessBusy
 from patrol.web.api.app import create_api
@@ -67,6 +69,7 @@ _FAILURES: Final = (
     (PasswordChecksBusy, 503, ("正忙,请稍后再试", "busy just now, try again")),
     *SHARED_FAILURES,
 )
+_TOKEN_PATHS: Final = (HOUSEHOLD_PATH, PICTURE_LINK_PATH)
 _STATUS_LABELS: Final = {
     403: ("无权查看或操作", "not yours to see or do"),
     404: ("没有这个页面", "no such page"),
@@ -128,6 +131,12 @@ def _add_error_handlers(web_app: FastAPI, context: WebContext) -> None:
         web_app.add_exception_handler(kind, partial(_failure_response, context, status, message))
 
 
+def _loggable_path(request: Request) -> str:
+    """The path without the token of a link: who reads logs must not be able to open it."""
+    path = request.url.path
+    return next((f"{start}…" for start in _TOKEN_PATHS if path.startswith(start)), path)
+
+
 def _not_logged_in_response(context: WebContext, request: Request, _: Exception) -> Response:
     if wants_html(request) and request.method == "GET":
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
@@ -136,7 +145,7 @@ def _not_logged_in_response(context: WebContext, request: Request, _: Exception)
 
 def _stale_csrf_response(context: WebContext, request: Request, exc: Exception) -> Response:
     """403 of a kind of its own: scripts fetch a new token (`/api/session`) and try once more."""
-    log.warning("not done", path=request.url.path, status=403, reason=str(exc))
+    log.warning("not done", path=_loggable_path(request), status=403, reason=str(exc))
     message = ("页面已过期,请刷新后再试", "the page is out of date: reload it")
     return error_document(403, context.translator(request).pair(message), kind="csrf", detail="")
 
@@ -164,7 +173,7 @@ def _failure_response(
 ) -> Response:
     note = {403: log.warning, 500: log.error}.get(status, log.info)
     reason = validation_problem(exc) if isinstance(exc, ValidationException) else str(exc)
-    note("not done", path=request.url.path, status=status, reason=reason)
+    note("not done", path=_loggable_path(request), status=status, reason=reason)
     detail = reason if status in (409, 422) else ""
     answer = context.error_response(request, status, message, detail=detail)
     if isinstance(exc, PasswordChecksBusy):

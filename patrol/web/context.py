@@ -5,7 +5,7 @@ right.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Header
@@ -16,8 +16,11 @@ from starlette.responses import Response
 from patrol.app import Application
 from patrol.cases.request_keys import RequestKey
 from patrol.domain.account import Permission
+from patrol.domain.household_link import HouseholdLinkSigner
 from patrol.domain.round import PatrolPlan
 from patrol.domain.schedule import Calendar
+from patrol.households.links import household_link_signer
+from patrol.settings.addresses import phone_base_url
 from patrol.settings.site_settings import ConsoleSettings, SiteInfo
 from patrol.web.access_logger import AccessLogger
 from patrol.web.assets import InstalledAssets
@@ -25,6 +28,7 @@ from patrol.web.auth import LANGUAGE_COOKIE, CurrentUser, Forbidden, WebAuthenti
 from patrol.web.change_feed import ChangeFeed
 from patrol.web.errors import error_document
 from patrol.web.i18n import Translator
+from patrol.web.rate_limit import HouseholdLimits
 from patrol.web.rendering import PageRenderer, wants_html
 from patrol.web.thumbnails import ContactSheets, Thumbnails
 
@@ -41,12 +45,16 @@ class WebContext:
     change_feed: ChangeFeed
     thumbnails: Thumbnails
     contact_sheets: ContactSheets
+    household_links: HouseholdLinkSigner
+    household_limits: HouseholdLimits = field(default_factory=HouseholdLimits)
     assets: InstalledAssets
 
     @classmethod
     def build(cls, app: Application, console: ConsoleSettings) -> "WebContext":
         """Make the parts of one server; its threads run from `start` on."""
         assets, thumbnails = InstalledAssets(console.assets), Thumbnails(app.evidence)
+        contact_sheets = ContactSheets(thumbnails)
+        app.households.picture_caches += (thumbnails.forget, contact_sheets.forget)
         return cls(
             app=app,
             console=console,
@@ -55,7 +63,8 @@ class WebContext:
             access_logger=AccessLogger(app.store, app.clock),
             change_feed=ChangeFeed(app.store, app.clock.now),
             thumbnails=thumbnails,
-            contact_sheets=ContactSheets(thumbnails),
+            contact_sheets=contact_sheets,
+            household_links=household_link_signer(app.store, phone_base_url(app.site.settings)),
             assets=assets,
         )
 
@@ -180,8 +189,13 @@ MayViewSystem = Annotated[CurrentUser, Depends(RequirePermission(Permission.SYST
 MayViewCameras = Annotated[CurrentUser, Depends(RequirePermission(Permission.CAMERAS))]
 MayDrawAreas = Annotated[CurrentUser, Depends(RequirePermission(Permission.AREAS))]
 MayViewLive = Annotated[CurrentUser, Depends(RequirePermission(Permission.LIVE))]
+MayChangeConsent = Annotated[CurrentUser, Depends(RequirePermission(Permission.CONSENT))]
 MayChangeRegistry = Annotated[CurrentUser, Depends(RequirePermission(Permission.REGISTRY))]
 MayViewGrid = Annotated[CurrentUser, Depends(RequirePermission(Permission.GRID))]
 MayViewReports = Annotated[CurrentUser, Depends(RequirePermission(Permission.REPORTS))]
 MayAudit = Annotated[CurrentUser, Depends(RequirePermission(Permission.AUDIT))]
+MayViewHolds = Annotated[
+    CurrentUser, Depends(RequirePermission(Permission.AUDIT, Permission.SETTLE))
+]
+MayHoldEvidence = Annotated[CurrentUser, Depends(RequirePermission(Permission.SETTLE))]
 MayManageAccounts = Annotated[CurrentUser, Depends(RequirePermission(Permission.ACCOUNTS))]

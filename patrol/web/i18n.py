@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final, TypeVar
 
 from patrol.domain import labels
-from patrol.domain.case import CaseState
+from patrol.domain.case import ApprovalRequest, CaseEntry, CaseState
 from patrol.domain.finding import Finding, FindingState, category_named
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import Subject
@@ -188,6 +188,22 @@ def person_name(registry: Registry, who: str, accounts: Mapping[str, str] | None
     if person is not None:
         return person.name
     return (accounts or {}).get(who, who)
+
+
+def author_name(
+    registry: Registry,
+    entry: CaseEntry | ApprovalRequest,
+    accounts: Mapping[str, str],
+    t: Translator,
+) -> str:
+    """Whose entry it is; a name that nothing proves is shown as claimed."""
+    name = person_name(registry, entry.by, accounts)
+    if not entry.claimed:
+        return name
+    claimed = person_name(registry, entry.claimed, accounts)
+    if entry.claimed == entry.by:
+        return t(f"{name}(自称)", f"{name} (claimed)")
+    return t(f"{name}(自称 {claimed})", f"{name} (claims to be {claimed})")
 
 
 def subject_name(scope: str, subject: str, registry: Registry, t: Translator) -> str:

@@ -53,6 +53,7 @@ _ADMIN_PAGES: Final = (
     ("/suppressions", "抑制", "Suppressions", (Permission.SUPPRESSIONS,)),
     ("/system", "系统状态", "System", (Permission.SYSTEM,)),
     ("/audit", "审计", "Audit", (Permission.AUDIT,)),
+    ("/holds", "证据保全", "Holds", (Permission.AUDIT, Permission.SETTLE)),
 )
 NAVIGATION: Final = (
     # zh, en, its pages: where, zh, en, any of these permissions

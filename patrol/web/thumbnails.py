@@ -61,6 +61,11 @@ class LruCache(Generic[K, V]):
                 self._items.move_to_end(key)
             return self._items.get(key)
 
+    def clear(self) -> None:
+        """Drop every value."""
+        with self._lock:
+            self._items.clear()
+
     def put(self, key: K, value: V) -> None:
         """Cache the value, and drop the oldest above the limit."""
         with self._lock:
@@ -84,6 +89,10 @@ class Thumbnails:
             small = shrunk_jpeg(self._evidence.get(sha256), THUMB_WIDTH_PX, THUMB_QUALITY)
             self._cache.put(sha256, small)
         return small
+
+    def forget(self) -> None:
+        """Drop every thumbnail: a picture was deleted."""
+        self._cache.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +137,10 @@ class ContactSheets:
                 known = self._draw(shown)
                 self._rendered.put(shown, known)
         return known
+
+    def forget(self) -> None:
+        """Drop the sheets that were drawn: a picture was deleted."""
+        self._rendered.clear()
 
     def _draw(self, shown: Sequence[SheetThumb | None]) -> bytes:
         width, height = TILE_PX

@@ -1,10 +1,11 @@
 """Simulated grid leaders over real MQTT: `python -m simulators.people.leaders -c DIR`.
 
 They know only what docs/mqtt.md documents: topics, payloads, keys. One connection serves all
-phones of the town. Its session is persistent, and after every new connection it repeats, under
-the old keys, its replies about cases that are still open; so broker and centre may be killed at
-any time. What a leader handles is really removed from the scene through the farm's control
-channel, where there is one. Used by `patrol demo` and the end-to-end tests.
+phones of the town. Its session is persistent, and after every new connection, and whenever the
+centre says that it is online, it repeats, under the old keys, the replies that the centre has not
+acknowledged (`received_replies` of the retained case); so broker and centre may be killed at any
+time, and a broker may lose its sessions. What a leader handles is really removed from the scene
+through the farm's control channel, where there is one. Used by `patrol demo` and end-to-end tests.
 """
 
 import argparse
@@ -83,6 +84,8 @@ class ReplySimulator:
         self._options, self._now, self._monotonic_s = options, now, monotonic_s
         self._clear = clear or (lambda _case: None)
         self._prefix = f"patrol/v1/{options.site}/grid"
+        self._status = f"patrol/v1/{options.site}/centre/status"
+        self._was_connected = False
         self._keys: set[str] = set()
         self._latest: dict[str, Mapping[str, Any]] = {}
         self._planned: set[tuple[str, int, int]] = set()
@@ -130,9 +133,25 @@ class ReplySimulator:
             return
         self._keys.add(case["key"])
         self.received["case"] += 1
+        self._drop_acknowledged(topic, case.get("received_replies", ()))
         self._latest[topic] = case
         if awaits_reply(case):
             self._plan_replies(topic, case)
+
+    def _drop_acknowledged(self, topic: str, keys: Sequence[str]) -> None:
+        """Forget the replies that the centre says it has."""
+        with self._changed:
+            waiting = self._sent_replies.get(topic, [])
+            left = [payload for payload in waiting if json.loads(payload)["key"] not in keys]
+            self.received["acknowledged"] += len(waiting) - len(left)
+            if waiting:
+                self._sent_replies[topic] = left
+
+    def _repeat_unacknowledged(self) -> None:
+        for case_topic, payloads in list(self._sent_replies.items()):
+            for payload in list(payloads):
+                self._client.publish(case_topic.replace("/case/", "/reply/"), payload, qos=1)
+                self.sent["repeated"] += 1
 
     def _plan_replies(self, topic: str, case: Mapping[str, Any]) -> None:
         rung = case.get("rung") or {}
@@ -180,7 +199,8 @@ class ReplySimulator:
             self._clear(due.case)
         at = f"{self._now():%Y-%m-%dT%H:%M:%SZ}"
         payload = json.dumps({"v": 1, "at": at, "client_at": at, **body}).encode()
-        self._sent_replies[case_topic].append(payload)
+        with self._changed:
+            self._sent_replies[case_topic].append(payload)
         for _ in range(2 if due.planned.sent_twice else 1):
             self._client.publish(due.topic, payload, qos=1)
         self.sent[str(body.get("result") or body["type"])] += 1
@@ -199,15 +219,21 @@ class ReplySimulator:
         client.on_message = self._on_message
         return client
 
-    def _on_connect(self, client: Client, *_details: Any) -> None:
-        filters = (f"{self._prefix}/+/case/+", f"{self._prefix}/+/equipment/case/+")
+    def _on_connect(self, client: Client, _data: Any, flags: Any, *_details: Any) -> None:
+        if self._was_connected and not flags.session_present:
+            self.received["session_lost"] += 1
+            log.warning("the broker has lost the leaders' session: replies are sent again")
+        self._was_connected = True
+        filters = (f"{self._prefix}/+/case/+", f"{self._prefix}/+/equipment/case/+", self._status)
         client.subscribe([(name, 1) for name in filters])
-        for case_topic, payloads in list(self._sent_replies.items()):
-            for payload in list(payloads):
-                client.publish(case_topic.replace("/case/", "/reply/"), payload, qos=1)
+        self._repeat_unacknowledged()
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         try:
+            if message.topic == self._status:
+                if json.loads(message.payload)["state"] == "online":
+                    self._repeat_unacknowledged()
+                return
             self.handle_message(message.topic, bytes(message.payload))
         except (ValueError, KeyError, TypeError):
             self.received["unreadable"] += 1

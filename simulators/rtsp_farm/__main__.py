@@ -83,6 +83,8 @@ def _options(arguments: list[str] | None) -> FarmOptions:
         "--password-env", default="", metavar="NAME", type=_variable, help=f"{CAMERA_ENV_PREFIX}…"
     )
     parser.add_argument("--session-timeout", type=int, default=60, metavar="SECONDS")
+    parser.add_argument("--sources", default="", choices=["", "gb"], help="gb: over GB/T 28181")
+    parser.add_argument("--devices", type=int, default=20, help="recorders of --sources gb")
     read = parser.parse_args(arguments)
     return FarmOptions(
         count=read.count,
@@ -99,6 +101,8 @@ def _options(arguments: list[str] | None) -> FarmOptions:
         password_env=read.password_env,
         session_timeout_s=read.session_timeout,
         stream_limit=read.stream_limit,
+        sources=read.sources,
+        devices=read.devices,
         progress=_print_progress,
     )
 

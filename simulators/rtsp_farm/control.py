@@ -114,6 +114,7 @@ class FarmController:
     profile: str
     light: SceneLight
     wake_dead_port: Callable[[], None]
+    more_stats: Callable[[], Mapping[str, Any]] = dict
 
     async def handle_request(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer one request. Raises ControlError."""
@@ -177,6 +178,7 @@ class FarmController:
         used = resource.getrusage(resource.RUSAGE_SELF)
         return {
             **asdict(self.server.counts),
+            **self.more_stats(),
             "open": len(self.server.connected),
             "sessions": len(self.server.sessions),
             "playing": self.server.timer_queue.playing(),

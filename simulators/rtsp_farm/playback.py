@@ -292,21 +292,32 @@ _FAULT_SENDERS: Final = {
 }
 
 
+class TimedPlayback(Protocol):
+    """What the timer queue ticks once per frame."""
+
+    @property
+    def camera(self) -> FarmCamera:
+        """The camera whose slot it is in."""
+
+    def tick(self, frame: int) -> None:
+        """Send what is due at the farm's frame number `frame`."""
+
+
 @dataclass(slots=True)
 class TimerQueue:
     """Ticks every viewer once per frame, until cancelled."""
 
     timeline: FarmTimeline
     skipped: int = 0
-    _slots: list[dict[Playback, None]] = field(
+    _slots: list[dict[TimedPlayback, None]] = field(
         default_factory=lambda: [{} for _ in range(TICKS_PER_FRAME)]
     )
 
-    def add(self, playback: Playback) -> None:
+    def add(self, playback: TimedPlayback) -> None:
         """Tick this viewer from now on."""
         self._slots[playback.camera.slot][playback] = None
 
-    def remove(self, playback: Playback) -> None:
+    def remove(self, playback: TimedPlayback) -> None:
         """Tick it no more; unknown viewers are ignored."""
         self._slots[playback.camera.slot].pop(playback, None)
 

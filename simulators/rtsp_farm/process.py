@@ -44,6 +44,8 @@ def running_farm(
     mqtt_url: str = "",
     light: str = "morning",
     stream_limit: str = "",
+    sources: str = "",
+    devices: int = 20,
 ) -> Iterator[RunningFarm]:
     """Serve `cameras` cameras while the block runs. Raises RuntimeError when it does not start."""
     command = [
@@ -53,6 +55,8 @@ def running_farm(
     ]  # fmt: skip
     if stream_limit:
         command += ["--stream-limit", stream_limit]
+    if sources:
+        command += ["--sources", sources, "--devices", str(devices)]
     if mqtt_url:
         command += ["--mqtt-url", mqtt_url]
     process = subprocess.Popen(  # noqa: S603  our own program, our own arguments  # nosec B603

@@ -171,6 +171,7 @@ class PacketLoop:
     format: StreamFormat
     sets: tuple[bytes, ...]  # parameter sets, for the SDP
     frames: tuple[PacketFrame, ...]
+    units: tuple[bytes, ...] = ()  # the pictures in Annex B, for what is not RTSP
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,7 +209,7 @@ def packetize(loop: EncodedLoop, vendor: Vendor) -> PacketLoop:
         sent = [unit for unit in units if _is_sent(codec, unit, vendor)]
         packed = payloads(codec, sent, aggregate=vendor.aggregate)
         frames.append(packet_frame(packed, payload_type=VIDEO_TYPE, key=loop.is_key(index)))
-    return PacketLoop(loop.format, tuple(sets), tuple(frames))
+    return PacketLoop(loop.format, tuple(sets), tuple(frames), tuple(loop.units))
 
 
 def _is_sent(codec: str, unit: bytes, vendor: Vendor) -> bool:

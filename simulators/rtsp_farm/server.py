@@ -12,6 +12,7 @@ from typing import Final
 from patrol.clock import SystemClock
 from patrol.ports import Clock
 from simulators.faults import CameraFault, mixture_problem
+from simulators.gb28181.fleet import GbFleet, free_sip_port, sources_yaml
 from simulators.rtsp_farm.camera import FarmTimeline, farm_cameras, loops_needed
 from simulators.rtsp_farm.connection import RtspConnection
 from simulators.rtsp_farm.control import FarmController, serve_control
@@ -61,6 +62,8 @@ class FarmOptions:
     password_env: str = ""  # write `${NAME}` instead of the password of every tenth camera
     session_timeout_s: int = 60
     stream_limit: StreamLimit | None = None  # all cameras are channels of one recorder
+    sources: str = ""  # gb: the cameras come over GB/T 28181, behind `devices` recorders
+    devices: int = 20
     progress: ProgressCallback | None = field(default=None, compare=False)
 
 
@@ -113,16 +116,19 @@ async def serve(
         )
         control = await serve_control(options.host, options.control_port, farm.handle_request)
         try:
-            _write_files(options, town, light, port, dead.port)
-            control_port = int(control.sockets[0].getsockname()[1])
-            ready(_info(options, port, control_port, light))
-            await stop.wait()
+            async with _fleet(options, state, farm) as fleet:
+                _write_files(options, town, light, port, dead.port, fleet=fleet)
+                control_port = int(control.sockets[0].getsockname()[1])
+                ready(_info(options, port, control_port, light))
+                await stop.wait()
         finally:
             control.close()  # without waiting for its clients to hang up
 
 
 def _check_options(options: FarmOptions) -> None:
     problem = mixture_problem(options.faults)
+    if problem is None and options.sources not in {"", "gb"}:
+        problem = f"no sources {options.sources!r}, give gb"
     if problem is None and options.count < 1:
         problem = f"{options.count} cameras are no town, give 1 or more"
     if problem is not None:
@@ -214,11 +220,42 @@ def _close_all(state: ServerState) -> None:
         transport.abort()
 
 
-def _write_files(options: FarmOptions, town: Town, light: SceneLight, port: int, dead: int) -> None:
+@asynccontextmanager
+async def _fleet(
+    options: FarmOptions, state: ServerState, farm: FarmController
+) -> AsyncIterator[GbFleet | None]:
+    """The recorders that the cameras come through, while the block runs; None: they do not."""
+    if options.sources != "gb":
+        yield None
+        return
+    server = options.host, free_sip_port(options.host)
+    fleet = GbFleet(list(state.cameras.values()), state.timer_queue, server, options.devices)
+    farm.more_stats = fleet.stats
+    try:
+        await fleet.start()
+        yield fleet
+    finally:
+        await fleet.close()
+
+
+def _write_files(
+    options: FarmOptions,
+    town: Town,
+    light: SceneLight,
+    port: int,
+    dead: int,
+    *,
+    fleet: GbFleet | None,
+) -> None:
     scenes = by_name(catalogue(options.profile))
     from_env = {c.id for n, c in enumerate(town.cameras) if options.password_env and _from_env(n)}
 
+    numbers = {camera.id: number for number, camera in enumerate(town.cameras)}
+
     def url(camera: TownCamera, sub: bool) -> str:  # noqa: FBT001 as SiteAddresses asks for it
+        if fleet is not None:
+            query = "?stream=sub" if sub else ""
+            return f"gb28181://{fleet.recorder_of(numbers[camera.id])}/{camera.id}{query}"
         vendor = VENDORS[scenes[camera.clean].vendor]
         secret = credentials(camera, options.password_env if camera.id in from_env else "")
         at = dead if camera.fault is CameraFault.REFUSES_CONNECTION else port
@@ -227,6 +264,10 @@ def _write_files(options: FarmOptions, town: Town, light: SceneLight, port: int,
 
     addresses = SiteAddresses(url=url, mqtt_url=options.mqtt_url, profile=options.profile)
     write_config(options.out, town, addresses)
+    if fleet is not None:
+        names = sorted({fleet.recorder_of(number) for number in range(len(town.cameras))})
+        text = sources_yaml(names, fleet.server[1], options.host)
+        (options.out / "sources.yaml").write_text(text, encoding="utf-8")
     about = {
         "seed": options.seed,
         "count": options.count,

@@ -10,7 +10,7 @@ from enum import StrEnum, auto
 from typing import Final
 
 VENDORS: Final = 5
-PROFILES: Final = ("town", "bench", "tiny")
+PROFILES: Final = ("town", "bench", "mixed", "tiny")
 
 
 class SceneKind(StrEnum):
@@ -148,6 +148,13 @@ _FORMAT_SHARES: Final = {
 }
 _BENCH: Final[tuple[_Row, ...]] = tuple((kind, BENCH_H264, ()) for kind in (_Y, _G, _R, _C))
 
+_MIXED: Final[tuple[_Row, ...]] = (
+    (_Y, BENCH_H264, ()),
+    (_G, CLIP_1440_HEVC, ()),
+    (_R, BENCH_H264, ()),
+    (_C, CLIP_1440_HEVC, ()),
+)
+
 _TINY_H264: Final = StreamFormat(codec="h264", width=320, height=192, gop_s=1, kbit_s=200)
 _TINY_HEVC: Final = StreamFormat(codec="hevc", width=320, height=192, gop_s=1, kbit_s=200)
 _TINY: Final[tuple[_Row, ...]] = (
@@ -159,8 +166,12 @@ _TINY: Final[tuple[_Row, ...]] = (
 
 
 def catalogue(profile: str) -> tuple[Scene, ...]:
-    """All scenes of a profile: `town`, `bench` (all 1080p H.264), `tiny` (for tests)."""
-    rows = {"town": _TOWN, "bench": _BENCH, "tiny": _TINY}[profile]
+    """All scenes of a profile: `town`, `bench` (all 1080p H.264), `mixed`, `tiny` (for tests).
+
+    `mixed`: 1080p H.264 and 1440p H.265, half and half.
+    """
+    rows = {"town": _TOWN, "bench": _BENCH, "mixed": _MIXED, "tiny": _TINY}[profile]
+    shares = _FORMAT_SHARES if profile == "town" else {}
     serials = dict.fromkeys(SceneKind, 0)
     scenes = []
     for number, (kind, main, variants) in enumerate(rows):
@@ -172,7 +183,7 @@ def catalogue(profile: str) -> tuple[Scene, ...]:
                 serial=serials[kind],
                 main=main,
                 sub=_sub_of(main),
-                share=_FORMAT_SHARES.get(main, 1.0) / alike,
+                share=shares.get(main, 1.0) / alike,
                 vendor=number % VENDORS,
                 variants=variants,
             )

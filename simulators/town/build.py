@@ -19,6 +19,7 @@ from simulators.town.grids import TOWN_NAME, VILLAGES, all_grids, all_people, gr
 from simulators.town.model import Login, Town, TownCamera
 
 ID_PREFIX: Final = "62090204" + "01" + "132" + "7"  # division, industry, type IPC, network
+EVEN_PROFILES: Final = frozenset({"bench", "mixed"})  # for measuring: every camera is patrolled
 CENTRE_VILLAGE: Final = "203"
 CENTRE_WEIGHT: Final = 1.35  # 上坝村 has more cameras per group than the others
 PER_RECORDER: Final = 24  # cameras behind one NVR and its uplink
@@ -251,7 +252,7 @@ def build_town(
     *, count: int, seed: int, today: date, faults: str = "town", profile: str = "town"
 ) -> Town:
     """The whole town; the draws for people and cameras are independent of each other."""
-    mix = CameraMix(scenes=catalogue(profile), faults=faults, all_allowed=profile == "bench")
+    mix = CameraMix(scenes=catalogue(profile), faults=faults, all_allowed=profile in EVEN_PROFILES)
     return Town(
         seed=seed,
         today=today,

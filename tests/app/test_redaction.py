@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from patrol.app.bootstrap import console_base_url, make_link_signer
+from patrol.app.bootstrap import make_link_signer
 from patrol.app.detectors import FACES, PERSONS, PLATES, PictureRedactor, missing_models
 from patrol.settings import Settings
+from patrol.settings.addresses import console_base_url
 from patrol.settings.site_integrations import PictureLinkSettings
 from patrol.settings.site_settings import ConsoleSettings, MqttSettings, SiteInfo
 from patrol.vision.redaction import RedactionMode, Watermark

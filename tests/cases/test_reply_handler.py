@@ -1,5 +1,6 @@
 """What the ground says, and what becomes of the case, the ladder and the retained message."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,8 @@ from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.outbox import DeliveryState
 from patrol.domain.priority import Level
 from patrol.messaging.reply_parser import DeadLetterReason
+from patrol.messaging.topics import ReplyTopic
+from patrol.reports.documents import case_document
 from simulators import small_site
 from tests.support.case_system import CaseSystem
 
@@ -123,14 +126,46 @@ def test_the_same_key_for_two_cases_is_two_replies(
     assert case_system.reply(second.id, "acknowledge", key="k1").outcome is ReplyOutcome.MOVED
 
 
-def test_a_late_step_is_noted_and_not_told_again(
+def test_a_late_step_is_noted_and_acknowledged_without_a_new_revision(
     case_system: CaseSystem, announced_case: Any
 ) -> None:
-    case_system.reply(announced_case.id, "feedback", result="handled")
-    before = len(case_system.messages(announced_case.id))
-    assert case_system.reply(announced_case.id, "arrive").outcome is ReplyOutcome.NOTED
+    case_system.reply(announced_case.id, "feedback", result="handled", key="h")
+    *_, before = case_system.messages(announced_case.id)
+    assert case_system.reply(announced_case.id, "arrive", key="late").outcome is ReplyOutcome.NOTED
     assert case_system.case(announced_case.id).state is S.FED_BACK
-    assert len(case_system.messages(announced_case.id)) == before
+    *_, after = case_system.messages(announced_case.id)
+    told, again = json.loads(before.payload), json.loads(after.payload)
+    assert (again["received_replies"], told["received_replies"]) == (["h", "late"], ["h"])
+    assert (after.topic, again["revision"]) == (before.topic, told["revision"])
+    assert after.key != before.key  # an application drops a key that it has seen
+
+
+@pytest.mark.parametrize(
+    ("person", "by", "claimed"),
+    [
+        ("leader", "leader", "leader"),  # one of those who answer here, and nothing proves which
+        ("duty", f"somebody@{small_site.GROUP}", "duty"),  # of the town: never told of this case
+        ("stranger", f"stranger@{small_site.GROUP}", "stranger"),
+    ],
+)
+def test_a_name_in_the_payload_is_a_claim(
+    case_system: CaseSystem, announced_case: Any, person: str, by: str, claimed: str
+) -> None:
+    case_system.reply(announced_case.id, "acknowledge", person=person)
+    last = case_system.case(announced_case.id).entries[-1]
+    assert (last.by, last.claimed) == (by, claimed)
+    shown = case_document(case_system.case(announced_case.id))["events"][-1]
+    assert (shown["by"], shown["claimed"]) == (by, claimed)
+
+
+def test_the_topic_of_one_person_proves_who_it_is(
+    case_system: CaseSystem, announced_case: Any
+) -> None:
+    topic = str(ReplyTopic("shangba", small_site.GROUP, announced_case.id, "leader"))
+    forged = {"v": 1, "key": "k", "type": "acknowledge", "person": "duty"}
+    case_system.receive(topic, json.dumps(forged).encode())
+    last = case_system.case(announced_case.id).entries[-1]
+    assert (last.by, last.claimed) == ("leader", "duty")
 
 
 def test_receipts_never_make_the_centre_talk(case_system: CaseSystem, announced_case: Any) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from patrol.cli.root import GROUPS, VERBS, load_function, run
+from patrol.cli.root import load_function, run
+from patrol.cli.verbs import GROUPS, VERBS
 
 # What takes a tenth of a second or more to import.
 HEAVY = {

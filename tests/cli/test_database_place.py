@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from patrol.cli.root import VERBS
+from patrol.cli.verbs import VERBS
 from tests.cli.conftest import CAMERA, CliSite
 
 CASE, GROUP = "C20261122-0001", "620902104203001"
@@ -29,10 +29,13 @@ REFUSED = [
     ("deliveries drop", "mqtt", "1", *WHY),
     ("maintenance add", "--camera", CAMERA, "--until", "2099-01-01", "--reason", "x"),
     ("maintenance end", "1"), ("handover show",), ("handover give", "--to", "x"),
-    ("handover take",), ("handover list",), ("clock",),
+    ("handover take",), ("handover list",), ("clock",), ("retention",), ("audit verify",),
+    ("audit head",), ("hold add", "--camera", CAMERA, "--reference", "1", *WHY), ("hold list",),
+    ("hold end", "1", *WHY), ("credentials list",), ("credentials seal",), ("keys renew",),
+    ("credentials set", CAMERA),
 ]  # fmt: skip
 MAKES_ONE = {"demo", "run", "round", "db upgrade", "restore"}
-WITHOUT_ONE = {"check", "probe", "eval", "mosquitto write"}
+WITHOUT_ONE = {"check", "probe", "eval", "mosquitto write", "keys show"}
 GROUPS_WITHOUT_ONE = ("models ", "assets ", "bench ", "simulate ")
 
 

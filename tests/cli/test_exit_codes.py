@@ -13,19 +13,21 @@ from patrol.cli.output import BAD_INPUT, FAILED, exit_code, report_failure
 
 BAD_INPUT_CLASSES = {
     "AccountsProblem", "ApprovalImpossible", "BackupDamaged", "BackupRefused", "BadAccount",
-    "BadAddress", "BadInput", "BadLabels", "ConfigProblems", "IntegrationsProblem",
+    "BadAddress", "BadAnchor", "BadHold", "BadInput", "BadLabels", "BadRecipient", "BadTerms",
+    "ConfigProblems",
+    "IntegrationsProblem", "KeyProblem", "NoSuchHold", "SealBroken",
     "NoCameraSelected", "NothingToVisit", "NotRefused", "UnknownCategory", "UnknownPlan",
     "ValueNotStorable",
     "WeakPassword",
 }  # fmt: skip
 FAILED_CLASSES = {
     "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "DataElsewhere", "DatabaseKindMismatch",
-    "DatabaseNotEmpty", "DetectorUnavailable", "Failed", "FindingNotAsShown",
+    "DatabaseNotEmpty", "DetectorUnavailable", "EncryptionFailed", "Failed", "FindingNotAsShown",
     "IllegalCaseTransition",
     "IllegalRoundTransition",
     "InstallFailed", "KnownPositive", "ManifestBroken", "MetricsFailed", "ModelBroken",
     "ModelMissing", "ModelUnknown", "NoFootage", "NotConnected", "NotShiftOwner",
-    "PackageFileUnavailable", "PasswordChecksBusy", "PictureStoreFull",
+    "PackageFileUnavailable", "PasswordChecksBusy", "PictureStoreFull", "ProbeRefused",
     "ProcessBusy", "ReferenceNotAccepted",
     "RefusedUs", "RequestKeyReused", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull",
     "StoreMissing", "StreamBusy", "StoreOutdated", "StoreReadOnly", "StoreUnavailable",
@@ -43,7 +45,7 @@ CAUGHT_INSIDE = {
     "HomeNotExpanded", "MaskedSecretUnknown",
     "_UnboundedDocument",
     # a message, a picture or a memory that is logged and left out
-    "MemoryUnreadable", "PictureDamaged", "ReplyRejected",
+    "KeyDestroyed", "RateExceeded", "MemoryUnreadable", "PictureDamaged", "ReplyRejected",
     # turned into a StreamError by the visit that meets them
     "BeyondLimit", "BitstreamEnded", "PictureTooLarge", "LibavEnded", "MalformedPacket",
     "LoginDisconnected", "NotAPicture",

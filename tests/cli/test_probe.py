@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from patrol.cli.probe import ADVICE, REASON_ADVICE, advice_of
+from patrol.cli.probe import advice_of
+from patrol.cli.probe_advice import ADVICE, REASON_ADVICE
+from patrol.store import open_store
 from streams.errors import KINDS, LOGIN_REFUSED, RefusedUs, StreamBusy, StreamError
 
 CliSite = Any  # conftest's
@@ -191,8 +193,8 @@ def test_the_password_comes_from_elsewhere_than_the_command(
     (tmp_path / "pw").write_text(f"{password}\n", "utf-8")
     stdin = io.StringIO(f"{password}\n")
     monkeypatch.setattr(stdin, "isatty", lambda: way == "asked")
-    monkeypatch.setattr("patrol.cli.probe.sys.stdin", stdin)
-    monkeypatch.setattr("patrol.cli.probe.getpass", lambda _prompt: password)
+    monkeypatch.setattr("patrol.cli.camera_address.sys.stdin", stdin)
+    monkeypatch.setattr("patrol.cli.camera_address.getpass", lambda _prompt: password)
     ended = cli_site("probe", f"http://admin@{authority}/snap", *options.get(way, []))
     assert ended.code == 1
     assert base64.b64encode(f"admin:{password}".encode()).decode() in told[-1]
@@ -215,3 +217,58 @@ def test_a_password_needs_its_user_and_no_second_one(
     assert (ended.code, "rtsp://USER@HOST" in ended.err) == (2, True)
     ended = cli_site("probe", "rtsp://u@127.0.0.1:9/live", "--password-file", "/nowhere/pw")
     assert (ended.code, "/nowhere/pw" in ended.err) == (2, True)
+
+
+# -- the household's say --------------------------------------------------------------------------
+
+HOME_OF_2 = "rtsp://127.0.0.1:9/b"  # of a camera that is indoors
+HOME_OF_1 = "rtsp://127.0.0.1:9/a"
+
+
+def access_log(cli_site: CliSite) -> list[tuple[str, str, str]]:
+    with open_store(cli_site.database) as store, store.begin_read() as uow:
+        return [(e.who, e.what, e.why) for e in uow.access.entries()]
+
+
+@pytest.mark.parametrize(
+    "url", [HOME_OF_2, f"{HOME_OF_2}/", f"{HOME_OF_2}?x=1", "rtsp://someone@127.0.0.1:9/b"]
+)
+def test_a_camera_indoors_is_never_probed(cli_site: CliSite, url: str) -> None:
+    ended = cli_site("probe", url, "--reason", "the household is at hand")
+    assert (ended.code, "000002" in ended.err) == (1, True)
+    assert access_log(cli_site) == []
+
+
+def test_a_household_that_withdrew_is_never_probed(cli_site: CliSite) -> None:
+    cli_site("consent", "withdraw", "000001", "--by", "desk")
+    ended = cli_site("probe", f"{HOME_OF_1}", "--reason", "just a look")
+    assert ended.code == 1
+    assert "不可试看" in ended.err
+    assert [what for _, what, _ in access_log(cli_site)] == ["consent withdrawn"]
+
+
+def test_without_consent_yet_a_reason_is_needed_and_logged(cli_site: CliSite) -> None:
+    cli_site.spoil("cameras.csv", "yes,granted", "yes,pending")
+    refused = cli_site("probe", HOME_OF_1)
+    assert (refused.code, "--reason" in refused.err) == (1, True)
+    assert access_log(cli_site) == []
+    tried = cli_site("probe", HOME_OF_1, "--reason", "安装调试,农户在场", "--by", "fitter")
+    assert "unreachable" in tried.err  # it was tried: nothing listens there
+    assert access_log(cli_site) == [("fitter", "probe", "安装调试,农户在场")]
+
+
+def test_a_registered_camera_with_consent_is_probed_and_logged(cli_site: CliSite) -> None:
+    cli_site("probe", HOME_OF_1, "--by", "fitter")
+    assert access_log(cli_site) == [("fitter", "probe", "patrol probe")]
+
+
+def test_another_path_at_a_household_s_own_camera_is_its_camera(cli_site: CliSite) -> None:
+    cli_site.spoil("cameras.csv", "rtsp://127.0.0.1:9/b,no", "rtsp://192.0.2.8/b,no")
+    for url in ("rtsp://192.0.2.8/other", "http://192.0.2.8:8080/snap.jpg", "rtsp://192.0.2.8./b"):
+        assert cli_site("probe", url, "--reason", "x").code == 1
+    assert access_log(cli_site) == []
+
+
+def test_an_address_that_nobody_registered_is_just_probed(cli_site: CliSite) -> None:
+    assert "unreachable" in cli_site("probe", "rtsp://127.0.0.2:9/new").err
+    assert access_log(cli_site) == []

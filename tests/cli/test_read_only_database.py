@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from patrol.cli.root import VERBS
+from patrol.cli.verbs import VERBS
 from tests.support.peak_memory import ROOT
 from tests.support.store import copy_template
 

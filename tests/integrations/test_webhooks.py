@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ import pytest
 from patrol.cases.reply_handler import ReplyHandler
 from patrol.domain.ids import CaseId
 from patrol.domain.outbox import WEBHOOK_EVENT_NAMES, Delivery
+from patrol.domain.private_text import PrivateTextMask
 from patrol.integrations.delivery_worker import DeliveryWorker
 from patrol.integrations.webhooks import Webhook, WebhookQueue, WebhookSender
 from patrol.messaging import PayloadBuilder
+from patrol.reports.documents import masked_document
 from patrol.review import confirm, dismiss
 from patrol.store import Store, open_store
 from simulators import small_site
@@ -263,3 +266,16 @@ def test_dismissed_is_decided_too(quick: WebhookSetup, receiver: HttpReceiver) -
     quick.deliver_all()
     assert received_events(receiver) == ["finding.opened", "finding.decided"]
     assert json.loads(receiver.requests[1].body)["data"]["state"] == "dismissed"
+
+
+def test_what_people_typed_names_no_household() -> None:
+    document = {
+        "id": "H-0001", "note": "去 H-0001 家", "held": None, "count": 2,
+        "events": [{"what": "note", "note": "h0001", "by": "desk"}], "event": {"note": "H 0001"},
+    }  # fmt: skip
+    registry = SimpleNamespace(cameras={"1": SimpleNamespace(household_ref="H-0001")})
+    masked = masked_document(document, PrivateTextMask(registry))  # type: ignore[arg-type]  # its cameras alone
+    assert masked == {
+        "id": "H-0001", "note": "去 […] 家", "held": None, "count": 2,
+        "events": [{"what": "note", "note": "[…]", "by": "desk"}], "event": {"note": "[…]"},
+    }  # fmt: skip

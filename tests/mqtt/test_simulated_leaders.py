@@ -232,3 +232,34 @@ def test_the_operator_decides_by_the_truth(
     verdict = decide_finding(small_site.finding(**finding), truth)
     assert (verdict.confirm, verdict.category) == (bool(category), category)
     assert verdict.confirm or verdict.reason
+
+
+@pytest.mark.slow
+def test_a_broker_that_lost_everything_loses_no_reply(mosquitto: Mosquitto) -> None:
+    """Replies that only the broker had are gone with its disk; leaders send them again."""
+    centre = CentreService(BrokerAddress.parse(mosquitto.url))
+    centre.confirm_all()
+    with centre.running():
+        pass  # its session is there, the cases are published, and it goes away
+    profile = replace(OBEDIENT, sent_twice=0.0)
+    with simulator_for(centre, mosquitto.port, profile) as leaders:
+        assert until(lambda: leaders.sent["acknowledge"] == len(CATEGORIES))
+        mosquitto.kill()
+        wipe(mosquitto)
+        assert all(case.state is CaseState.DISPATCHED for case in centre.cases())
+        mosquitto.start()
+        with centre.running():
+            assert until(lambda: leaders.received["session_lost"])
+            assert until(centre.all_closed)
+            assert until(lambda: not any(leaders._sent_replies.values()))
+    assert leaders.sent["repeated"] >= len(CATEGORIES)
+    assert leaders.received["acknowledged"] >= len(CATEGORIES)
+    for case in centre.cases():  # once each, however often they were sent
+        assert [e.what for e in case.entries].count(CaseEvent.FEED_BACK) == 1
+
+
+def wipe(broker: Mosquitto) -> None:
+    """Delete its sessions and retained messages, as a new disk has none."""
+    kept = list(broker.folder.rglob("mosquitto.db*"))
+    for file in kept:
+        file.unlink()

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from patrol.domain.ids import Sha256
-from patrol.pictures import FilePictureStore, JpegEncoder, PictureDamaged, fit_width
+from patrol.pictures import FilePictureStore, JpegEncoder, PictureDamaged
+from patrol.pixels import fit_width
 from patrol.ports import PictureStoreFull
 
 

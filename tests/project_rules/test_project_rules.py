@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from patrol.cli.root import VERBS
+from patrol.cli.verbs import VERBS
 from patrol.domain import case, finding, outbox
 from patrol.domain import round as rounds
 from tests.project_rules.source_tree import ROOT, import_order, modules, relative

@@ -14,10 +14,13 @@ LONGEST_FUNCTION = 45  # formatted lines; a docstring counts
 # A module of fewer lines, and why it stands alone. (`__init__.py` may be as short as it likes.)
 SHORT_MODULES = {
     "patrol/domain/errors.py": "base classes of exceptions that end a command",
-    "patrol/allocator.py": "two calls of the C library, and why they are needed",
     "patrol/domain/backoff.py": "the one exponential back-off, used by five packages",
     "patrol/store/migrations/env.py": "Alembic's entry, where Alembic looks for it",
+    "streams/gb28181/text.py": "the charset of peers, for messages, documents and logs alike",
     "patrol/bench/brokers.py": "the brokers that two benchmarks start",
+    "patrol/bench/round_ours.py": "a program of its own, that one benchmark runs",
+    "patrol/households/qr_code.py": "QR codes of invitations and of slips",
+    "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
 }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +18,7 @@ from patrol.rounds.executor import ExecutorJob, ExecutorServices
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
 from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.progress import RecordedVisit
-from patrol.rounds.visit_judge import JudgedVisit, VisitStart, failed_visit
+from patrol.rounds.visit_judge import EvidenceMissing, JudgedVisit, VisitStart, failed_visit
 from streams.address import StreamAddress, StreamChoice
 from streams.model import (
     Codec,
@@ -87,12 +87,16 @@ class VisitRecorder:
     error: Exception | None = None
     judgings: list[CameraId] = field(default_factory=list)
 
-    def begin_judging(self, camera: CameraId) -> None:
-        self.judgings.append(camera)
+    def begin_judging(self, cameras: Sequence[CameraId]) -> Sequence[None]:
+        self.judgings += cameras
+        return [None] * len(cameras)
 
-    def record(self, judged: JudgedVisit) -> RecordedVisit:
+    def record(self, group: Sequence[JudgedVisit]) -> Sequence[RecordedVisit]:
         if self.error is not None:
             raise self.error
+        return [self._record(judged) for judged in group]
+
+    def _record(self, judged: JudgedVisit) -> RecordedVisit:
         assert judged.visit.camera not in self.written
         self.written[judged.visit.camera] = judged.visit
         return RecordedVisit(outcome=judged.visit.outcome)
@@ -136,6 +140,13 @@ class ExecutorRig:
     writer: ThreadPoolExecutor
     refused: dict[CameraId, Refusal] = field(default_factory=dict)
     judge: Callable[[Camera, VisitStart, Sample], JudgedVisit] = judge_all_normal
+    evidence: dict[CameraId, Sample | EvidenceMissing] = field(default_factory=dict)
+
+    def add_evidence(
+        self, camera: Camera, visited: JudgedVisit, fetched: Sample | EvidenceMissing
+    ) -> JudgedVisit:
+        self.evidence[camera.id] = fetched
+        return visited
 
     def deps(self) -> ExecutorServices:
         clock, gate = SystemClock(), ScriptedConsentGate(self.refused)
@@ -143,6 +154,7 @@ class ExecutorRig:
             clock=clock,
             guard=ConsentGuard(gate, self.camera_client, StreamChoice.MAIN, executor=self.writer),
             judge=self.judge,
+            add_evidence=self.add_evidence,
             fail=lambda camera, start, why: failed_visit(camera, start, why, clock.now()),
             record=self.recorder.record,
             begin_judging=self.recorder.begin_judging,

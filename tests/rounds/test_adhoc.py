@@ -17,6 +17,7 @@ from patrol.domain.ids import CameraId, LinkId, RoundId, Sha256
 from patrol.domain.observation import FindingRules
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, PatrolPlan, RoundState, StoredPicture, VisitOutcome
+from patrol.domain.sampling import SamplingPolicy
 from patrol.domain.schedule import Calendar
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.review import BlindSample
@@ -28,7 +29,7 @@ from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.scheduler import RoundScheduler
 from patrol.rounds.visit_judge import JudgedVisit
 from simulators import small_site
-from streams.address import StreamAddress, StreamChoice
+from streams.address import StreamAddress
 from streams.model import VisitOptions
 from tests.support.clock import ManualClock
 from tests.support.store import new_store
@@ -67,6 +68,7 @@ def runner_deps(rig: Any, registry: Registry) -> RunnerServices:
         refresh_cameras=lambda: None,
         client=rig.camera_client,
         judge=rig.judge,
+        add_evidence=rig.add_evidence,
         policy=RecorderPolicy(
             rules=FindingRules(),
             health=HealthNotifier(payloads=payload_builder),
@@ -78,7 +80,7 @@ def runner_deps(rig: Any, registry: Registry) -> RunnerServices:
         tree=registry.tree,
         limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01),
         options=VisitOptions(),
-        stream=StreamChoice.MAIN,
+        sampling=SamplingPolicy(),
         rng=random.Random(1),
         calendar=PLANS,
     )

@@ -1,17 +1,23 @@
 """The executor: every camera exactly once, limits kept, retries, endings, consent in mid-visit."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from patrol.domain.camera import Camera, Refusal
+from patrol.domain.observation import Observation, Subject
 from patrol.domain.round import VisitOutcome
+from patrol.domain.sampling import CameraSampling, SamplingPolicy
 from patrol.ports import PictureStoreFull
 from patrol.rounds.executor import RoundExecutor, StopReason
 from patrol.rounds.limiter import ConnectionLimits
-from patrol.rounds.progress import RoundProgress
+from patrol.rounds.progress import RecordedVisit, RoundProgress
+from patrol.rounds.visit_judge import EvidenceMissing, JudgedVisit
 from patrol.store import StoreFull
+from streams.address import StreamAddress, StreamChoice
 from streams.errors import BadAddress, RefusedUs, StreamError, Unreachable, WentSilent
 from streams.model import Sample
 
@@ -146,3 +152,69 @@ def test_progress_counts_up_to_the_plan(rig: ExecutorRig, town: list[Camera]) ->
     asyncio.run(RoundExecutor(rig.job(town), rig.deps(), on_progress=reports.append).run())
     assert (reports[0].done, reports[-1].done, reports[-1].planned) == (0, 12, 12)
     assert reports[-1].under_way == 0
+
+
+def test_the_evidence_stream_is_fetched_where_something_was_found_and_nowhere_else(
+    rig: ExecutorRig, town: list[Camera], sample: Sample
+) -> None:
+    cameras = [
+        replace(camera, sub_stream=StreamAddress.parse(f"rtsp://192.0.2.1/sub{number}"))
+        for number, camera in enumerate(town[:3])
+    ]
+    plain = rig.judge
+    found_at = {cameras[1].id, cameras[2].id}
+
+    def judge(camera: Camera, start: Any, got: Sample) -> JudgedVisit:
+        visited: JudgedVisit = plain(camera, start, got)
+        return with_finding(visited) if camera.id in found_at else visited
+
+    rig.judge = judge
+    rig.camera_client.script["/2"] = [WentSilent("the main stream is silent")]
+    policy = SamplingPolicy(
+        site=CameraSampling(stream=StreamChoice.SUB, evidence=StreamChoice.MAIN)
+    )
+    job = replace(rig.job(cameras), sampling=policy)
+    executor = RoundExecutor(job, rig.deps())
+    assert asyncio.run(executor.run()) is StopReason.COMPLETE
+    assert sorted(rig.camera_client.calls) == ["/1", "/2", "/sub0", "/sub1", "/sub2"]
+    assert set(rig.evidence) == {cameras[1].id, cameras[2].id}
+    assert isinstance(rig.evidence[cameras[1].id], Sample)
+    assert isinstance(rig.evidence[cameras[2].id], EvidenceMissing)
+    assert set(rig.recorder.written) == {camera.id for camera in cameras}
+
+
+def with_finding(visited: JudgedVisit) -> JudgedVisit:
+    seen = Observation(
+        camera=visited.visit.camera, round=visited.visit.round, at=visited.visit.started_at,
+        subject=Subject.SCENE, kind="dumping", score=0.9, value=0.9, threshold=0.5, gauge="test/1",
+    )  # fmt: skip
+    return replace(visited, observations=(seen,))
+
+
+def test_one_visit_that_cannot_be_written_takes_no_other_with_it(
+    rig: ExecutorRig, town: list[Camera]
+) -> None:
+    bad = town[4].id
+
+    def record(group: Sequence[JudgedVisit]) -> Sequence[RecordedVisit]:
+        if any(visited.visit.camera == bad for visited in group):
+            raise KeyError(bad)
+        return rig.recorder.record(group)
+
+    executor = RoundExecutor(rig.job(town), replace(rig.deps(), record=record))
+    with pytest.raises(KeyError):
+        asyncio.run(executor.run())
+    assert set(rig.recorder.written) == {camera.id for camera in town} - {bad}
+
+
+def test_visits_are_written_in_groups_each_once(rig: ExecutorRig, town: list[Camera]) -> None:
+    groups: list[int] = []
+
+    def record(group: Sequence[JudgedVisit]) -> Sequence[RecordedVisit]:
+        groups.append(len(group))
+        return rig.recorder.record(group)
+
+    executor = RoundExecutor(rig.job(town), replace(rig.deps(), record=record))
+    assert asyncio.run(executor.run()) is StopReason.COMPLETE
+    assert sum(groups) == len(town) == len(rig.recorder.written)
+    assert len(groups) < len(town)

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Priority, Refusal
+from patrol.domain.consent import ConsentTerms
 from patrol.domain.ids import CameraId, GridCode, LinkId
 from patrol.rounds.planner import PlannedRound, RoundSelection, plan_round, round_id, visit_order
 from streams.address import StreamAddress
@@ -48,7 +49,8 @@ def plan(
         day=DAY,
         now=NOW,
         finish_by=NOW,
-        withdrawn=withdrawn,
+        local=NOW,
+        terms=ConsentTerms(withdrawn=withdrawn),
         rng=random.Random(1),
         selection=selection,
     )

@@ -19,6 +19,7 @@ from patrol.domain.ids import CameraId, FindingId, LinkId, PictureId, Sha256
 from patrol.domain.observation import Observation, Subject
 from patrol.domain.priority import DueLight, Level
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome, picture_id
+from patrol.domain.sampling import SamplingPolicy
 from patrol.domain.verification import Verifier, pending_verifications
 from patrol.messaging import PayloadBuilder
 from patrol.ports import PictureStoreFull
@@ -34,7 +35,7 @@ from patrol.rounds.recheck import (
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart
 from patrol.store import Store
 from simulators import small_site
-from streams.address import StreamAddress, StreamChoice
+from streams.address import StreamAddress
 from streams.errors import Unreachable
 from streams.model import Sample, VisitOptions
 from tests.support.clock import ManualClock
@@ -135,7 +136,7 @@ class RecheckSetup:
             client=self.camera_shown.visit,
             judge=judge,
             options=VisitOptions(),
-            stream=StreamChoice.MAIN,
+            sampling=SamplingPolicy(),
             link_slots=self.shared_slots,
         )
 

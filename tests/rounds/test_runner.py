@@ -19,6 +19,7 @@ from patrol.domain.ids import GridCode
 from patrol.domain.observation import FindingRules, Observation, Subject
 from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
 from patrol.domain.round import PatrolPlan, RoundState, RoundTotals
+from patrol.domain.sampling import SamplingPolicy
 from patrol.domain.schedule import Calendar, StoppageScope
 from patrol.files import ProcessBusy, process_lock
 from patrol.messaging.payloads import PayloadBuilder
@@ -30,7 +31,6 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.scheduler import MISSED_REASON, RoundScheduler
 from patrol.store import Store
-from streams.address import StreamChoice
 from streams.model import VisitOptions
 from tests.support.clock import ManualClock
 from tests.support.rounds import is_balanced
@@ -65,12 +65,13 @@ def runner_deps(rig: Any, town: list[Camera]) -> RunnerServices:
         refresh_cameras=lambda: None,
         client=rig.camera_client,
         judge=rig.judge,
+        add_evidence=rig.add_evidence,
         policy=policy,
         payloads=make_payload_builder(town),
         tree=GridTree(grids={}),
         limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01, connections=4),
         options=VisitOptions(),
-        stream=StreamChoice.MAIN,
+        sampling=SamplingPolicy(),
         rng=random.Random(1),
     )
 

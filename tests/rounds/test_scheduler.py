@@ -17,6 +17,7 @@ from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.domain.observation import FindingRules
 from patrol.domain.registry import GridTree, Registry
 from patrol.domain.round import PatrolPlan, RoundState
+from patrol.domain.sampling import SamplingPolicy
 from patrol.domain.schedule import Calendar, Holiday, KeyPeriod, StoppageScope
 from patrol.files import ProcessBusy
 from patrol.messaging.payloads import PayloadBuilder
@@ -25,7 +26,6 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.scheduler import RoundScheduler
 from patrol.store import Store
-from streams.address import StreamChoice
 from streams.model import VisitOptions
 from tests.support.clock import ManualClock
 from tests.support.logs import captured_logs
@@ -69,6 +69,7 @@ def make_scheduler(store: Store, clock: ManualClock, camera_client: Any) -> Roun
         refresh_cameras=lambda: None,
         client=camera_client,
         judge=camera_client,
+        add_evidence=camera_client,
         policy=RecorderPolicy(
             rules=FindingRules(),
             health=HealthNotifier(payloads=payload_builder),
@@ -80,7 +81,7 @@ def make_scheduler(store: Store, clock: ManualClock, camera_client: Any) -> Roun
         tree=EMPTY.tree,
         limits=ConnectionLimits(),
         options=VisitOptions(),
-        stream=StreamChoice.MAIN,
+        sampling=SamplingPolicy(),
         rng=random.Random(1),
         calendar=CALENDAR,
     )

@@ -215,3 +215,24 @@ def test_a_recorder_that_stays_full_is_not_viewable_at_finish_by(
         (VisitOutcome.NOT_VIEWABLE, "stream_busy")
     }
     assert len(written) == len(town)
+
+
+def test_what_a_platform_agreed_to_is_never_exceeded_whatever_it_served() -> None:
+    peer = server_of(StreamAddress.parse("gb28181://town/62090204001320000001"))
+    limits = StreamLimits.of({}, {peer: 2})
+    begun = [limits.start(peer) for _ in range(2)]
+    assert not limits.has_capacity(peer)
+    for _ in range(200):
+        limits.end(peer, begun.pop(0), served=True)
+        assert limits.has_capacity(peer)
+        begun.append(limits.start(peer))
+    assert not limits.has_capacity(peer)
+
+
+def test_a_platform_that_gives_less_than_agreed_is_asked_for_less() -> None:
+    peer = server_of(StreamAddress.parse("gb28181://town/62090204001320000001"))
+    limits = StreamLimits.of({}, {peer: 4})
+    begun = [limits.start(peer) for _ in range(3)]
+    limits.turn_away(peer, 1, certain=True)
+    limits.end(peer, begun[0], served=False)
+    assert not limits.has_capacity(peer)

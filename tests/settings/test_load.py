@@ -22,7 +22,7 @@ from patrol.domain.registry import Role
 from patrol.domain.verification import Verifier
 from patrol.mqtt import BrokerAddress
 from patrol.settings import ConfigProblems, load_site
-from streams.address import StreamChoice
+from streams.address import StreamAddress, StreamChoice
 
 CONFIG = Path(__file__).parents[2] / "config"
 COMMENTED = re.compile(r"^# (?=\w+:\s)(.*(?:\n#   .*)*)", re.MULTILINE)
@@ -37,7 +37,9 @@ def test_what_the_example_offers_in_comments_can_be_taken(tmp_path: Path, writte
     """A setting that does not exist must not be offered; a file that is named need not be here."""
     town = Path(shutil.copytree(CONFIG, tmp_path / "town"))
     (secret := tmp_path / "secret").write_text("0123456789abcdef0123456789abcdef")
-    taken = re.sub(r"(?<=_file: )/[\w./]+", str(secret), written.replace("\n#", "\n"))
+    taken = re.sub(r"(?<=_file: )/[\w./-]+", str(secret), written.replace("\n#", "\n"))
+    if taken.startswith("production:"):  # which asks for the other
+        taken += "\nimpact_assessment: X-1"
     site = town / "site.yaml"
     site.write_text(f"{site.read_text('utf-8')}\n{taken}\n", "utf-8")
     assert load_site(town, {}).settings.site.id == "shangba"
@@ -76,6 +78,22 @@ def test_what_is_left_out_has_a_default(town: Town) -> None:
     assert site.settings.sampling.stream is StreamChoice.MAIN
     assert site.settings.limits.per_link == 32
     assert site.rules.by_kind["black_screen"].level is Level.NOTE
+
+
+def test_a_camera_may_have_streams_of_its_own(town: Town) -> None:
+    site_yaml = (town.directory / "site.yaml").read_text("utf-8")
+    own = f"{{stream: sub, evidence: main, cameras: {{{CAMERA_1}: {{stream: main}}}}}}"
+    town.write("site.yaml", f"{site_yaml}\nsampling: {own}\n")
+    site = load_site(town.directory, {})
+    sub = StreamAddress.parse("rtsp://192.0.2.1/sub")
+    one, other = (
+        dataclasses.replace(site.registry.cameras[CameraId(ident)], sub_stream=sub)
+        for ident in (CAMERA_1, "62090204011327000002")
+    )
+    policy = site.settings.sampling.policy
+    assert (policy.judged_stream(one), policy.evidence_stream(one)) == (StreamChoice.MAIN, None)
+    assert policy.judged_stream(other) is StreamChoice.SUB
+    assert policy.evidence_stream(other) is StreamChoice.MAIN
 
 
 def test_a_minimal_site_has_the_two_rounds_of_the_town(town: Town) -> None:
@@ -251,7 +269,9 @@ def test_ten_thousand_cameras_are_read_in_a_breath(town: Town) -> None:
 def test_a_missing_directory_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigProblems) as caught:
         load_site(tmp_path / "nowhere", {})
-    assert str(caught.value).endswith("nowhere:1: directory: does not exist, give one with -c DIR")
+    assert str(caught.value).endswith(
+        "nowhere:1: directory: does not exist, give the directory of site.yaml with -c DIR"
+    )
 
 
 def test_the_zones_in_the_readme_of_config_are_good(town: Town) -> None:

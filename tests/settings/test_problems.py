@@ -81,8 +81,8 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("cameras.csv", URL_1, "192.0.2.1/s3cret",
                "2: url: no scheme, give rtsp://host[:port]/path (file:///… for a file)"),
         spoilt("cameras.csv", URL_1, "ftp://u:s3cret@192.0.2.1/a",
-               "2: url: scheme 'ftp' is not one of http, https, rtmp, rtmps, rtsp, rtsps, rtspu,"
-               " file"),
+               "2: url: scheme 'ftp' is not one of gb28181, http, https, onvif, rtmp, rtmps, rtsp,"
+               " rtsp+http, rtsp+https, rtsp+ws, rtsp+wss, rtsps, rtspu, ticket, wvp, zlm, file"),
         spoilt("cameras.csv", URL_1, "rtsp://",
                "2: url: no host in the rtsp address; give rtsp://host[:port]/path"),
         spoilt("cameras.csv", URL_1, "rtsp://u:s3cret@192.0.2.1:99999/a",
@@ -192,8 +192,9 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "4: calender: unknown setting, did you mean 'calendar'?"),
         spoilt("site.yaml", "plans:", "office_section: {}\nplans:",
                "4: office_section: unknown setting, known: metrics, canary, webhooks, notify,"
-               " sending, links, site, database, evidence, models, objects, mqtt, plans, sampling,"
-               " limits, retention, quality, centre, console, office, calendar, health, review,"
+               " sending, links, site, database, evidence, models, objects, mqtt, plans,"
+               " production, impact_assessment, keys, backup, camera_tls, sampling, limits,"
+               " retention, quality, centre, console, office, calendar, health, review,"
                " verification"),
         spoilt("site.yaml", "plans:",
                "calendar: {holidays: [{name: a, form: 2027-02-06, until: 2027-02-08, skip: [x]}]}\n"
@@ -233,9 +234,17 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "3: mqtt.url: port 0 is no broker's, write mqtt://HOST:1883"),
         spoilt("site.yaml", '1883"}', '1883", password_file: /nowhere/pw}',
                "3: mqtt.password_file: no such file: /nowhere/pw, create it"),
+        spoilt("site.yaml", "plans:",
+               'sampling: {cameras: {"62090210001310000999": {stream: sub}}}\nplans:',
+               "4: sampling.cameras.62090210001310000999: this camera is not in cameras.csv,"
+               " correct the id or delete the entry"),
         spoilt("site.yaml", "plans:", "sampling: {stream: third, pictures: 0}\nplans:",
                "4: sampling.pictures: 0 is out of range, give at least 1",
                "4: sampling.stream: 'third' is unknown, give one of 'main' or 'sub'"),
+        spoilt("site.yaml", "plans:",
+               "sampling: {evidence: third, cameras: {12: {stream: sub}}}\nplans:",
+               "4: sampling.cameras.12: '12' is not a GB/T 28181 device code, give 20 digits",
+               "4: sampling.evidence: 'third' is unknown, give one of 'main' or 'sub'"),
         spoilt("site.yaml", "plans:", "quality:\n  blur_ratoi: 0.4\nplans:",
                "5: quality.blur_ratoi: unknown threshold, did you mean 'blur_ratio'?"),
         spoilt("site.yaml", "plans:", "limits: {connections: true}\nplans:",

@@ -1,6 +1,7 @@
 """A picture store in memory for tests; passes the contract tests of FilePictureStore."""
 
 import hashlib
+from datetime import datetime
 from threading import Lock
 
 from patrol.domain.ids import Sha256
@@ -15,8 +16,9 @@ class MemoryPictureStore:
         self._pictures: dict[Sha256, bytes] = {}
         self._lock = Lock()
 
-    def put(self, jpeg: bytes) -> Sha256:
-        """Keep the picture under its hash. Raises PictureStoreFull."""
+    def put(self, jpeg: bytes, *, until: datetime | None = None) -> Sha256:
+        """Keep the picture under its hash; encrypts nothing. Raises PictureStoreFull."""
+        del until
         sha256 = Sha256(hashlib.sha256(jpeg).hexdigest())
         with self._lock:
             if sha256 not in self._pictures:

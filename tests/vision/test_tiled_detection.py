@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from patrol.domain.camera import DailyHours, Polygon, Zone
 from patrol.ports import Detection
-from patrol.vision.objects import MAX_TILES, detect_with_tiles, merge_detections, tiles_for
+from patrol.vision.objects import (
+    MAX_TILES,
+    detect_with_tiles,
+    each_vehicle_once,
+    merge_detections,
+    tiles_for,
+)
 
 NOON = time(12)
 INPUT = (416, 416)
@@ -135,3 +141,50 @@ def test_merging(boxes: list[tuple[float, float, float, float]], left: int) -> N
 def test_a_picture_no_larger_than_the_input_needs_no_tiles() -> None:
     assert tiles_for([zone(FAR)], (416, 416), INPUT) == ()
     assert tiles_for([zone(FAR)], (1920, 1080), INPUT)
+
+
+class LongSighted(ShortSighted):
+    """The same with a larger input, which it says when it is asked for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine_runs = 0
+
+    def fine_input_px(self, size_px: tuple[int, int]) -> tuple[int, int]:
+        return (736, 416) if size_px[0] > size_px[1] else (416, 736)
+
+    def detect_finely(self, bgr: NDArray[np.uint8]) -> Sequence[Detection]:
+        self.fine_runs += 1
+        return (seen((0.5, 0.5, 0.1, 0.1)),)
+
+
+def test_where_a_zone_waits_for_objects_the_larger_input_looks_once() -> None:
+    detector = LongSighted()
+    found = detect_with_tiles(detector, yard(900, 500), [zone(ask=None)], NOON)
+    assert [one.box for one in found] == [(0.5, 0.5, 0.1, 0.1)]
+    assert (detector.fine_runs, detector.runs) == (1, 0)
+
+
+def test_without_such_a_zone_or_at_another_hour_it_does_not() -> None:
+    detector = LongSighted()
+    night = Zone(
+        name="night", polygon=WHOLE, classes=frozenset({"person"}), kind="other",
+        hours=(DailyHours(start=time(22), end=time(5)),),
+    )  # fmt: skip
+    detect_with_tiles(detector, yard(900, 500), [night], NOON)
+    detect_with_tiles(detector, yard(900, 500), [], NOON)
+    assert (detector.fine_runs, detector.runs) == (0, 2)
+
+
+def test_a_van_under_three_names_is_one_vehicle_and_a_person_before_it_stays() -> None:
+    van = (0.2, 0.2, 0.3, 0.2)
+    found = each_vehicle_once([
+        Detection(label="car", score=0.5, box=van),
+        Detection(label="truck", score=0.7, box=(0.21, 0.2, 0.3, 0.2)),
+        Detection(label="bus", score=0.4, box=van),
+        Detection(label="person", score=0.6, box=van),
+        Detection(label="car", score=0.4, box=(0.7, 0.2, 0.1, 0.1)),
+    ])  # fmt: skip
+    assert [(one.label, one.score) for one in found] == [
+        ("truck", 0.7), ("person", 0.6), ("car", 0.4),
+    ]  # fmt: skip

@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
+from patrol.households.qr_code import qr_code_rows
 from patrol.settings.site_settings import ConsoleSettings
-from patrol.web.pages.accounts import qr_code_rows
 from patrol.web.server import serve
 from patrol.web.signed_links import (
     INVITATION_VALID_FOR,
@@ -29,6 +29,7 @@ WHO_MAY = [
     ("/cameras", {"operator", "duty_lead", "maintainer", "admin"}),
     ("/cameras/{camera}", {"operator", "duty_lead", "maintainer", "admin"}),
     ("/audit", {"auditor", "admin"}),
+    ("/holds", {"duty_lead", "auditor", "admin"}),
     ("/grid", {"operator", "duty_lead", "admin"}),
     ("/reports", {"operator", "duty_lead", "auditor"}),
     ("/reports/file.csv?day=2026-01-01", {"operator", "duty_lead", "auditor"}),

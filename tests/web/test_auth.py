@@ -21,7 +21,15 @@ from patrol.web.pages import ROUTERS
 
 LogIn = Callable[[str], httpx.Client]
 Visitor = Callable[[], httpx.Client]
-PUBLIC = {"/p/{token}", "/login", "/language/{language}", "/robots.txt", "/welcome", "/api/welcome"}
+PUBLIC = {
+    "/p/{token}",
+    "/h/{token}",
+    "/login",
+    "/language/{language}",
+    "/robots.txt",
+    "/welcome",
+    "/api/welcome",
+}
 OPERATOR, SUPERVISOR, CADRE, LEADER = "operator", "duty_lead", "cadre", "leader"
 MAINTAINER, AUDITOR, ADMIN = "maintainer", "auditor", "admin"
 EVERYBODY = {OPERATOR, SUPERVISOR, CADRE, LEADER, MAINTAINER, AUDITOR, ADMIN}

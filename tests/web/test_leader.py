@@ -125,6 +125,16 @@ def test_a_repeated_reply_counts_once_and_handled_asks_for_a_recheck(
     assert f"/picture/{photos[0].picture}/full" in page
 
 
+def test_of_many_photos_under_one_key_one_file_is_left(
+    log_in: LogIn, town: Any, case: CaseId
+) -> None:
+    folder, path = town.app.evidence.root, f"/leader/api/photo/{case}/key-three-photos"
+    before = set(folder.rglob("*.jpg"))
+    sent = [log_in("leader").post(path, content=a_photo(1200 + 8 * n)) for n in range(3)]
+    assert [answer.status_code for answer in sent] == [201, 200, 200]
+    assert len(set(folder.rglob("*.jpg")) - before) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "status"),
     [

@@ -24,6 +24,7 @@ from patrol.administration.accounts import (
 )
 from patrol.domain.account import AccountRole
 from patrol.domain.ids import CameraId
+from patrol.domain.sampling import CameraSampling, SamplingPolicy
 from patrol.rounds.limiter import SharedLinkSlots
 from patrol.rounds.live_view import LiveLimits
 from patrol.web.auth import csrf_token
@@ -153,7 +154,8 @@ def test_it_shows_the_stream_that_the_site_visits(
     monkeypatch.setattr(live_view, "gate", gate)
     monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=0.2, max_viewers=2))
     for choice in StreamChoice:
-        monkeypatch.setattr(live_view, "stream", choice)
+        sampling = SamplingPolicy(site=CameraSampling(stream=choice))
+        monkeypatch.setattr(live_view, "sampling", sampling)
         log_in("operator").post(**ask(open_case.camera, f"case:{open_case.id}"))
         assert fake_camera.address == camera.stream(choice)
 

@@ -17,7 +17,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from patrol.domain.camera import PictureAreas
 from patrol.domain.observation import Box, Light
@@ -50,6 +49,7 @@ from patrol.vision.reference.scene_memory import ReferenceModel, SceneMemory, Sc
 from patrol.vision.reference.small_picture import (
     Float,
     Mask,
+    ScenePicture,
     SmallPicture,
     as_float,
     inner_visible_mask,
@@ -89,7 +89,7 @@ class ComparedPicture:
 
 def compare(
     memory: SceneMemory | None,
-    pictures: Sequence[NDArray[np.generic]],
+    pictures: Sequence[ScenePicture],
     at: datetime,
     *,
     areas: PictureAreas | None = None,
@@ -289,9 +289,7 @@ PEAK_SHARE: Final = 0.6  # of the peak: what belongs to the region
 LEAST_SIDE: Final = 0.06  # of the picture: a smaller box would be no new object's
 
 
-def most_changed_box(
-    scene: SceneMemory, picture: NDArray[np.generic], areas: PictureAreas
-) -> Box | None:
+def most_changed_box(scene: SceneMemory, picture: ScenePicture, areas: PictureAreas) -> Box | None:
     """The box, in fractions; None where the picture has another shape than the reference."""
     small = small_picture(picture)
     if scene.model is None or small.size != scene.size:

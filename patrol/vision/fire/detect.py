@@ -15,19 +15,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from patrol.domain.camera import Polygon
 from patrol.domain.observation import Light
 from patrol.inference.manifest import FIRE_LABELS
 from patrol.ports import Detection, Detector
+from patrol.vision.fire.billows import find_billows
 from patrol.vision.fire.flame import discount_known_light, find_flames, light_source_share
+from patrol.vision.fire.flicker_gate import may_flicker
 from patrol.vision.fire.smoke import find_smoke
 from patrol.vision.fire.types import DEFAULT_FIRE_OPTIONS, FireKind, FireOptions, FireRegion
 from patrol.vision.geometry import iou, share_inside
 from patrol.vision.reference.scene_memory import ReferenceModel, SceneMemory
-from patrol.vision.reference.small_picture import bgr_by_dtype
+from patrol.vision.reference.small_picture import (
+    ScenePicture,
+    bgr_by_dtype,
+    medium_bgr,
+    whole_bgr,
+)
 from streams.model import BgrImage
 
 SAME_IOU: Final = 0.2  # flames have no sharp edge
@@ -36,7 +40,7 @@ MAX_FIRE_REGIONS = 8  # of one visit; more is a sunset
 
 
 def detect_fire(
-    pictures: Sequence[NDArray[np.generic]],
+    pictures: Sequence[ScenePicture],
     memory: SceneMemory | None,
     *,
     light: Light,
@@ -53,15 +57,35 @@ def detect_fire(
     reference = memory.model if memory is not None else None
     likely: list[FireRegion] = []
     if len(pictures) > 1:
-        found = [
-            *find_flames(pictures, reference, visible, options),
-            *find_smoke(pictures, memory, visible, options),
+        flames = [
+            region
+            for region in _flames(pictures, reference, visible, options)
+            if region.score >= options.min_score
         ]
-        likely = [replace(r, score=min(r.score, 1)) for r in found if r.score >= options.min_score]
+        smoke = find_smoke(pictures, memory, visible, options)
+        smoke += find_billows([medium_bgr(picture) for picture in pictures], flames)
+        likely = [
+            replace(region, score=min(region.score, 1))
+            for region in (*flames, *smoke)
+            if region.score >= options.min_score
+        ]
     named: tuple[FireRegion, ...] = ()
     if model is not None:
-        named = detect_with_model(model, bgr_by_dtype(pictures[-1]), reference)
+        named = detect_with_model(model, whole_bgr(pictures[-1]), reference)
     return merge_regions(likely, named)[:MAX_FIRE_REGIONS]
+
+
+def _flames(
+    pictures: Sequence[ScenePicture],
+    reference: ReferenceModel | None,
+    visible: Polygon | None,
+    options: FireOptions,
+) -> list[FireRegion]:
+    """What the flame gauge finds, where the coarse test lets it look at all."""
+    medium = [medium_bgr(picture) for picture in pictures]
+    if not may_flicker(bgr_by_dtype(medium[0]), bgr_by_dtype(medium[-1]), options):
+        return []
+    return find_flames(medium, reference, visible, options)
 
 
 def detect_with_model(

@@ -20,6 +20,7 @@ from patrol.vision.reference.scene_memory import ReferenceModel, SceneMemory, Sc
 from patrol.vision.reference.small_picture import (
     Float,
     Mask,
+    ScenePicture,
     SmallPicture,
     as_float,
     as_u8,
@@ -37,7 +38,7 @@ MAX_SMOKE_SHARE = 0.45  # of the picture; beyond, it is weather
 
 
 def find_smoke(
-    pictures: Sequence[NDArray[np.generic]], memory: SceneMemory | None, visible: Polygon | None,
+    pictures: Sequence[ScenePicture], memory: SceneMemory | None, visible: Polygon | None,
     options: FireOptions,
 ) -> list[FireRegion]:  # fmt: skip
     """Veiled regions that drift; none without a ready reference or an aligned picture."""
@@ -59,9 +60,7 @@ def find_smoke(
     return _regions(as_u8(mask), drift, veils, options)
 
 
-def _aligned(
-    pictures: Sequence[NDArray[np.generic]], model: ReferenceModel
-) -> list[SmallPicture] | None:
+def _aligned(pictures: Sequence[ScenePicture], model: ReferenceModel) -> list[SmallPicture] | None:
     together = []
     for picture in (small_picture(pictures[0]), small_picture(pictures[-1])):
         if picture.size != model.picture.size:

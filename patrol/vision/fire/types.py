@@ -5,7 +5,7 @@ from enum import StrEnum, auto
 
 from patrol.domain.observation import Box
 
-FIRE_GAUGE = "fire/2"
+FIRE_GAUGE = "fire/3"
 FIRE_THRESHOLD = 0.5
 
 

@@ -6,15 +6,22 @@ fault. Called by vision/judge.py and `patrol probe`. Pure.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, time
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from patrol.domain.camera import Polygon
 from patrol.domain.observation import Light
+from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.vision.quality import exposure_checks, lens_checks, stream_checks
 from patrol.vision.quality.baseline import Baseline, QualityHistory
-from patrol.vision.quality.features import PictureFeatures, measure_picture
+from patrol.vision.quality.features import (
+    PictureFeatures,
+    largest_change,
+    measure_glitches,
+    measure_picture,
+)
 from patrol.vision.quality.image_views import MIN_SIDE_PX, bgr_by_peak, picture_view
 from patrol.vision.quality.report import (
     GaugeReading,
@@ -24,23 +31,22 @@ from patrol.vision.quality.report import (
     StreamTimings,
     make_reading,
 )
-from streams.model import BgrImage
-
-GAUGES: Final = (
-    exposure_checks.check_black_screen,
-    exposure_checks.check_solid_color,
-    exposure_checks.check_too_dark,
-    exposure_checks.check_too_bright,
-    exposure_checks.check_low_contrast,
-    exposure_checks.check_color_cast,
-    lens_checks.check_blur,
-    lens_checks.check_noise,
-    lens_checks.check_stripes,
-    lens_checks.check_artifacts,
-    lens_checks.check_occlusion,
-)
 
 F = PictureFault
+GAUGES: Final = {
+    F.BLACK_SCREEN: exposure_checks.check_black_screen,
+    F.SOLID_COLOR: exposure_checks.check_solid_color,
+    F.TOO_DARK: exposure_checks.check_too_dark,
+    F.TOO_BRIGHT: exposure_checks.check_too_bright,
+    F.LOW_CONTRAST: exposure_checks.check_low_contrast,
+    F.COLOR_CAST: exposure_checks.check_color_cast,
+    F.BLUR: lens_checks.check_blur,
+    F.NOISE: lens_checks.check_noise,
+    F.STRIPES: lens_checks.check_stripes,
+    F.ARTIFACTS: lens_checks.check_artifacts,
+    F.OCCLUSION: lens_checks.check_occlusion,
+}
+
 _LEVEL = (F.TOO_DARK, F.TOO_BRIGHT, F.LOW_CONTRAST, F.COLOR_CAST, F.BLUR, F.NOISE, F.STRIPES,
           F.ARTIFACTS, F.OCCLUSION)  # fmt: skip
 EXPLAINS: Final[Mapping[PictureFault, tuple[PictureFault, ...]]] = {
@@ -76,8 +82,13 @@ IN_EVERY_PICTURE: Final = frozenset({
 })  # fmt: skip
 
 
+# Beside a sound first picture of the same scene, only what a decoder or a cable does to a single
+# picture is measured; what must show in every picture is settled by the first.
+SAME_SCENE: Final = 12.0  # grey levels in the place that changed most; a cover changes 25 and more
+
+
 def diagnose(
-    pictures: Sequence[BgrImage],
+    pictures: Sequence[AnyPicture],
     *,
     visible: Polygon | None = None,
     history: QualityHistory | None = None,
@@ -97,12 +108,10 @@ def diagnose(
     knows better. `burnt_in_s`: by how much the burnt-in clock is ahead. Never raises for a picture.
     """
     rules = limits or QualityThresholds()
-    plain = [bgr_by_peak(picture) for picture in pictures]
-    measured = [_measured(picture, visible) for picture in plain]
+    plain = [_pyramid(picture) for picture in pictures]
+    read = _read_visit(plain, _GaugeReader(visible, history, rules, corrupt), light)
+    measured, readings, baseline, light = read.measured, read.readings, read.baseline, read.light
     there = [m for m in measured if m is not None]
-    light = light or _light(there, history)
-    baseline = _baseline_for(history, light, rules)
-    readings = [_read_gauges(m, baseline, rules, corrupt=corrupt) for m in measured]
     causes = [_causes(of_picture) for of_picture in readings]
     agreed, by_light = _agreed(causes), _by_light(history, other_history)
     of_visit = [
@@ -123,17 +132,84 @@ def diagnose(
     )
 
 
-def detect_light(pictures: Sequence[BgrImage], *, visible: Polygon | None = None) -> Light:
+@dataclass(frozen=True, slots=True)
+class _GaugeReader:
+    """Measures pictures of one camera and reads the gauges on them."""
+
+    visible: Polygon | None
+    history: QualityHistory | None
+    limits: QualityThresholds
+    corrupt: bool
+
+    def baseline(self, light: Light) -> Baseline | None:
+        return _baseline_for(self.history, light, self.limits)
+
+    def read(
+        self, features: PictureFeatures | None, baseline: Baseline | None
+    ) -> tuple[GaugeReading, ...]:
+        return _read_gauges(features, baseline, self.limits, corrupt=self.corrupt)
+
+
+class _ReadVisit(NamedTuple):
+    measured: Sequence[PictureFeatures | None]
+    readings: Sequence[tuple[GaugeReading, ...]]
+    baseline: Baseline | None
+    light: Light
+
+
+def _read_visit(
+    plain: Sequence[PicturePyramid | None], reader: _GaugeReader, light: Light | None
+) -> _ReadVisit:
+    """The first picture measured and read; the later ones whole only where it is not sound."""
+    first = _measured(plain[0], reader.visible) if plain else None
+    first_light = light or _light([first] if first is not None else [], reader.history)
+    baseline = reader.baseline(first_light)
+    first_read = reader.read(first, baseline)
+    sound = None if any(reading.over for reading in first_read) else first
+    measured = [first, *(_measured(picture, reader.visible, sound) for picture in plain[1:])]
+    measured = measured[: len(plain)]
+    light = light or _light([m for m in measured if m is not None], reader.history)
+    if light is not first_light:
+        baseline = reader.baseline(light)
+        first_read = reader.read(first, baseline)
+    settled = {reading.kind: reading for reading in first_read if reading.kind in IN_EVERY_PICTURE}
+    readings = [first_read] if plain else []
+    for features in measured[1:]:
+        shares = first is not None and features is not None and features.detail is first.detail
+        known = settled if shares else {}
+        readings.append(
+            _read_gauges(features, baseline, reader.limits, corrupt=reader.corrupt, known=known)
+        )
+    return _ReadVisit(measured, readings, baseline, light)
+
+
+def detect_light(pictures: Sequence[AnyPicture], *, visible: Polygon | None = None) -> Light:
     """DAY or INFRARED, from the pictures alone; the whole picture where `visible` is None."""
-    measured = (_measured(bgr_by_peak(picture), visible) for picture in pictures)
+    measured = (_measured(_pyramid(picture), visible) for picture in pictures)
     return _light([m for m in measured if m is not None], None)
 
 
-def _measured(picture: BgrImage | None, visible: Polygon | None) -> PictureFeatures | None:
-    if picture is None or min(picture.shape[:2]) < MIN_SIDE_PX:
+def _pyramid(picture: AnyPicture) -> PicturePyramid | None:
+    if isinstance(picture, PicturePyramid):
+        return picture
+    bgr = bgr_by_peak(picture)
+    return None if bgr is None else PicturePyramid(bgr)
+
+
+def _measured(
+    picture: PicturePyramid | None,
+    visible: Polygon | None,
+    sound: PictureFeatures | None = None,
+) -> PictureFeatures | None:
+    """All features; beside a `sound` picture of the same scene, lens and light are its."""
+    if picture is None or min(picture.size_px) < MIN_SIDE_PX:
         return None
     seen = picture_view(picture, visible)
-    return measure_picture(seen) if seen.cells.any() else None
+    if not seen.cells.any():
+        return None
+    if sound is None or largest_change(sound.luma, seen.luma) > SAME_SCENE:
+        return measure_picture(seen)
+    return measure_glitches(seen, sound)
 
 
 def _freezes_by_history(
@@ -176,13 +252,17 @@ def _read_gauges(
     limits: QualityThresholds,
     *,
     corrupt: bool,
+    known: Mapping[PictureFault, GaugeReading] = MappingProxyType({}),
 ) -> tuple[GaugeReading, ...]:
-    """Every gauge on one picture; what is too small to be one reads as a single colour."""
+    """Every gauge on one picture but the known; what is too small to be one is a single colour."""
     if features is None:
         return (
             make_reading(F.SOLID_COLOR, 0, limits.solid_range, "size/1", over=True, below=True),
         )
-    readings = tuple(gauge(features, baseline, limits) for gauge in GAUGES)
+    readings = tuple(
+        known[kind] if kind in known else gauge(features, baseline, limits)
+        for kind, gauge in GAUGES.items()
+    )
     return tuple(_concealed(r) if corrupt and r.kind is F.ARTIFACTS else r for r in readings)
 
 

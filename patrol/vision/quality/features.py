@@ -17,7 +17,7 @@ count no more than strong noise would.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -32,6 +32,7 @@ from patrol.vision.quality.image_views import (
     U8,
     Cells,
     PictureView,
+    area_means,
     cell_means,
 )
 from patrol.vision.quality.levels import LevelFeatures, measure_levels
@@ -130,6 +131,20 @@ def measure_picture(view: PictureView) -> PictureFeatures:
     )
 
 
+def measure_glitches(view: PictureView, first: PictureFeatures) -> PictureFeatures:
+    """Measure what comes and goes within seconds; light and focus are those of `first`.
+
+    For a later picture of a visit that shows the same scene.
+    """
+    return replace(
+        first,
+        artifacts=measure_artifacts(view),
+        stripes=measure_stripes(view),
+        noise=measure_noise(view),
+        luma=view.luma,
+    )
+
+
 def measure_sharpness(view: PictureView) -> SharpnessFeatures:
     """Measure sharpness on the tiles of full resolution."""
     mean, variance, gradient, bend, noise_cells = _moments(view)
@@ -208,8 +223,8 @@ def largest_change(first: U8, second: U8) -> float:
     band = first.shape[0] // CLOCK_BAND
     apart = first[band : first.shape[0] - band].astype(np.float32)
     apart -= second[band : second.shape[0] - band]
-    places = cv2.resize(apart, PLACES, interpolation=cv2.INTER_AREA)
-    return float(np.abs(places).max())
+    columns, rows = PLACES
+    return float(np.abs(area_means(apart, rows, columns)).max())
 
 
 def percentile(cells: NDArray[np.floating], percent: float) -> float:

@@ -1,6 +1,7 @@
 """The views of one picture that all quality gauges share, cut once.
 
-The picture is read twice: once for its luma, once, thinly, for its colours. `luma` is a small copy
+The picture is read twice: once for its luma, once, thinly, for its colours; of a decoder's planes
+(patrol/pixels.py) only what is read is converted. `luma` is a small copy
 (400 to 800 px on its longer side, made by exact halvings, so that noise averages out the same way
 at every size), `mini…` half of that, for what needs levels and colours alone; `sheet` is luma at
 full resolution, one tile from each of 6 × 8 cells, because blur, noise and blocks live in single
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.camera import Polygon
-from patrol.pixels import half_size
+from patrol.pixels import AnyPicture, PicturePyramid, half_size
 from patrol.vision.mask import exact_visible_mask
 from streams.model import BgrImage
 
@@ -68,28 +69,29 @@ class PictureView:
     whole: bool  # no visible area was set
 
 
-def picture_view(bgr: BgrImage, visible: Polygon | None) -> PictureView:
-    """Cut `bgr` (at least MIN_SIDE_PX on either side, three channels) into its shared views."""
-    height, width = bgr.shape[:2]
-    full = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), np.uint8)
-    luma = halved(full)
+def picture_view(picture: AnyPicture, visible: Polygon | None) -> PictureView:
+    """Cut a picture of at least MIN_SIDE_PX on either side into its shared views."""
+    pyramid = PicturePyramid.of(picture)
+    width, height = pyramid.size_px
+    coded = pyramid.coded_luma
+    luma = pyramid.full_range_luma(halved(coded))
     mini = half_size(luma)
     mini_px = (mini.shape[1], mini.shape[0])
-    mini_bgr = np.asarray(cv2.resize(bgr, mini_px), np.uint8)
-    _, cr, cb = cv2.split(cv2.cvtColor(mini_bgr, cv2.COLOR_BGR2YCrCb))
+    cr, cb = pyramid.chroma_samples(mini_px)
+    mini_bgr = np.asarray(cv2.cvtColor(cv2.merge([mini, cr, cb]), cv2.COLOR_YCrCb2BGR), np.uint8)
     seen = exact_visible_mask(visible, (luma.shape[1], luma.shape[0]))
     share = cell_means(seen) / np.float32(255)
     tile_px = (_tile(TILE_W_PX, width // CELL_COLUMNS), _tile(TILE_H_PX, height // CELL_ROWS))
-    sheet = _sheet(full, tile_px)
+    sheet = pyramid.full_range_luma(_sheet(coded, tile_px))
     unmasked_span = _unmasked_span(share)
-    barred = _cut(full, unmasked_span)  # of no size where the mask leaves no such part
+    barred = _cut(coded, unmasked_span)  # of no size where the mask leaves no such part
     return PictureView(
         size_px=(width, height),
         luma=luma,
         seen=seen,
         mini_bgr=mini_bgr,
-        mini_cr=np.asarray(cr, np.uint8),
-        mini_cb=np.asarray(cb, np.uint8),
+        mini_cr=cr,
+        mini_cb=cb,
         mini_luma=mini,
         mini_smooth=np.asarray(cv2.medianBlur(mini, 3), np.uint8),
         mini_seen=exact_visible_mask(visible, mini_px),
@@ -99,8 +101,8 @@ def picture_view(bgr: BgrImage, visible: Polygon | None) -> PictureView:
         tile_px=tile_px,
         cells=share >= CELL_SEEN,
         cells_seen=share,
-        rows=_bands(barred.T),
-        columns=_bands(barred),
+        rows=_bands(barred.T, pyramid),
+        columns=_bands(barred, pyramid),
         barred=_cut(luma, unmasked_span),
         whole=visible is None,
     )
@@ -149,10 +151,14 @@ def halved(luma: U8, until_px: int = SMALL_FROM_PX) -> U8:
 
 
 def cell_means(plane: U8 | F32) -> F32:
-    """Mean of each cell; one product with averaging weights on either side."""
-    rows, columns = _weights(plane.shape[0], CELL_ROWS), _weights(plane.shape[1], CELL_COLUMNS)
-    means: F32 = rows @ plane.astype(np.float32) @ columns.T
-    return means
+    """Mean of each cell."""
+    return area_means(plane.astype(np.float32), CELL_ROWS, CELL_COLUMNS)
+
+
+def area_means(plane: F32, rows: int, columns: int) -> F32:
+    """Means over so many equal areas; one product with averaging weights on either side."""
+    along, across = _weights(plane.shape[0], rows), _weights(plane.shape[1], columns)
+    return np.asarray(along @ plane @ across.T, np.float32)
 
 
 @lru_cache(maxsize=64)
@@ -217,11 +223,13 @@ def _cut(image: U8, span: Span) -> U8:
     return image[top : min(bottom, height), left : min(right, width)]
 
 
-def _bands(full: U8) -> F32:
+def _bands(coded: U8, pyramid: PicturePyramid) -> F32:
     """Mean luma along BANDS thin horizontal bands."""
-    across = len(full)
+    across = len(coded)
     width = max(1, min(BAND_PX, across // BANDS))
     starts = [(2 * band + 1) * across // (2 * BANDS) - width // 2 for band in range(BANDS)]
-    strips = np.stack([full[max(0, start) :][:width] for start in starts]).astype(np.float32)
-    bands: F32 = np.matmul(np.full(strips.shape[1], 1 / width, np.float32), strips)
+    strips = np.stack([coded[max(0, start) :][:width] for start in starts])
+    luma = pyramid.full_range_luma(strips) if strips.size else strips
+    weights = np.full(strips.shape[1], 1 / width, np.float32)
+    bands: F32 = np.matmul(weights, luma.astype(np.float32))
     return bands

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
+from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.vision.quality.baseline import QualityHistory
 from patrol.vision.quality.exposure_checks import is_colourless, is_grey
 from patrol.vision.quality.features import PictureFeatures, largest_change, percentile
+from patrol.vision.quality.image_views import U8
 from patrol.vision.quality.report import (
     GaugeReading,
     PictureFault,
@@ -24,7 +26,7 @@ from patrol.vision.quality.report import (
     StreamTimings,
     make_reading,
 )
-from streams.model import BgrImage, Freshness
+from streams.model import Freshness
 
 PROVEN = {Freshness.REPEATED_BITS: "bits/1", Freshness.MEDIA_CLOCK_STOOD_STILL: "media_clock/1"}
 UNPROVEN = frozenset({Freshness.SINGLE.value, Freshness.STILL.value})
@@ -46,7 +48,7 @@ STRUCTURE_LEFT = 0.4  # of the usual contrast, in the middle cell: less is fog, 
 
 
 def check_freeze(
-    pictures: Sequence[BgrImage], freshness: str, limits: QualityThresholds
+    pictures: Sequence[AnyPicture], freshness: str, limits: QualityThresholds
 ) -> GaugeReading | None:
     """Time advances and the picture does not. A quiet yard is no freeze: a live sensor has noise.
 
@@ -57,9 +59,9 @@ def check_freeze(
         if freshness == proof:
             return _freeze_reading(0.0, gauge, limits, over=True)
     changes = [
-        changed_share(first, second)
-        for first, second in pairwise(pictures)
-        if first.shape == second.shape
+        changed_share(*_comparable(first, second))
+        for first, second in pairwise(PicturePyramid.of(picture) for picture in pictures)
+        if first.size_px == second.size_px
     ]
     if not changes or freshness == Freshness.STILL:
         return None
@@ -107,7 +109,13 @@ def check_recorded_freeze(
     )
 
 
-def changed_share(first: BgrImage, second: BgrImage) -> float:
+def _comparable(first: PicturePyramid, second: PicturePyramid) -> tuple[U8, U8]:
+    if (first.planes is None) != (second.planes is None):
+        return first.bgr, second.bgr
+    return first.samples, second.samples
+
+
+def changed_share(first: U8, second: U8) -> float:
     """The share of values that differ at all, away from where a clock is burnt in.
 
     That is the top and the bottom of the picture, and one line of text anywhere else. A live
@@ -126,7 +134,7 @@ def changed_share(first: BgrImage, second: BgrImage) -> float:
     return float((running[-1] - text) / max(1, rows.size))
 
 
-def _differing(first: BgrImage, second: BgrImage) -> NDArray[np.float64]:
+def _differing(first: U8, second: U8) -> NDArray[np.float64]:
     """Of each row, the share of its values that differ."""
     differences = cv2.absdiff(first, second).reshape(len(first), -1)
     counts = np.count_nonzero(differences, axis=1)

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from patrol.domain.camera import Polygon, area_hash
 from patrol.domain.observation import Light
@@ -29,6 +28,7 @@ from patrol.vision.reference.scene_memory import (
 from patrol.vision.reference.small_picture import (
     Float,
     Mask,
+    ScenePicture,
     SmallPicture,
     as_float,
     inner_visible_mask,
@@ -56,7 +56,7 @@ DEFAULT_LEARNING_POLICY = LearningPolicy()
 
 def learn_sample(
     memory: SceneMemory | None,
-    picture: NDArray[np.generic],
+    picture: ScenePicture,
     at: datetime,
     *,
     visible: Polygon | None = None,
@@ -98,7 +98,7 @@ def wants_sample(
 
 
 def accept_as_reference(
-    picture: NDArray[np.generic],
+    picture: ScenePicture,
     at: datetime,
     *,
     visible: Polygon | None = None,

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.camera import Polygon
+from patrol.pixels import PicturePyramid
 from streams.model import BgrImage
 
 SMALL_PIXELS = 320 * 180
@@ -27,6 +28,7 @@ NORMAL_WINDOW = 15  # px; light that varies more slowly than this is taken out
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+ScenePicture = NDArray[np.generic] | PicturePyramid
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +104,10 @@ def small_picture_size(width: int, height: int) -> tuple[int, int]:
     return max(16, round(tall * aspect)), max(16, round(tall))
 
 
-def small_picture(picture: NDArray[np.generic]) -> SmallPicture:
+def small_picture(picture: ScenePicture) -> SmallPicture:
     """Bring a picture to working size. Raises ValueError when it is none."""
+    if isinstance(picture, PicturePyramid):
+        return _of_pyramid(picture)
     bgr = bgr_by_dtype(picture)
     height, width = bgr.shape[:2]
     size = small_picture_size(width, height)
@@ -112,6 +116,24 @@ def small_picture(picture: NDArray[np.generic]) -> SmallPicture:
     if height >= PLENTY * size[1]:
         bgr = bgr[::2]  # half of the rows average the noise away as well, at half the cost
     return SmallPicture(as_u8(cv2.resize(bgr, size, interpolation=how)))
+
+
+def medium_bgr(picture: ScenePicture) -> NDArray[np.generic]:
+    """A pyramid's picture of medium size; any other picture as it is."""
+    return picture.medium if isinstance(picture, PicturePyramid) else picture
+
+
+def whole_bgr(picture: ScenePicture) -> BgrImage:
+    """The whole picture as 8-bit BGR. Raises ValueError when it is none."""
+    return picture.bgr if isinstance(picture, PicturePyramid) else bgr_by_dtype(picture)
+
+
+def _of_pyramid(pyramid: PicturePyramid) -> SmallPicture:
+    size = small_picture_size(*pyramid.size_px)
+    height, width = pyramid.medium.shape[:2]
+    if width >= size[0] and height >= size[1]:
+        return SmallPicture(pyramid.shrunk(size))
+    return SmallPicture(as_u8(cv2.resize(pyramid.medium, size, interpolation=cv2.INTER_LINEAR)))
 
 
 def inner_visible_mask(

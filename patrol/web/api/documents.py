@@ -19,9 +19,41 @@ class CaseEvent(Document):
 
     at: str
     by: str
+    claimed: str | None = None  # a name that only the payload says
     what: str
     note: str
     state: str
+
+
+class HoldOrder(Document):
+    """An order under which nothing of a case or a camera is deleted."""
+
+    number: int
+    scope: str
+    subject: str
+    reference: str
+    reason: str
+    since: str
+    set_by: str
+    in_force: bool
+    ended_at: str | None
+    ended_by: str | None
+    ended_why: str | None
+
+
+class SetHold(BaseModel):
+    """What to hold, by which order and why."""
+
+    scope: Literal["case", "camera"]
+    subject: str = Field(max_length=64)
+    reference: str = Field(max_length=120)
+    reason: str = Field(max_length=500)
+
+
+class EndHold(BaseModel):
+    """Why the hold ends."""
+
+    reason: str = Field(max_length=500)
 
 
 class Held(Document):
@@ -67,6 +99,12 @@ class Message(Document):
     device_received: str | None
     opened: str | None
     acknowledged: str | None
+
+
+class ConfirmedCase(Case):
+    """A case just opened, and what of its note is masked before it goes to phones."""
+
+    warnings: list[str] = Field(default_factory=list)
 
 
 class CaseAndMessages(Case):
@@ -156,6 +194,31 @@ class Camera(Document):
     health: Health
 
 
+class CameraConsent(Document):
+    """What stands for a camera beside the registry's consent."""
+
+    camera: str
+    withdrawn: bool
+    withdrawn_at: str | None
+    paused_until: str | None
+    hours: str | None
+
+
+class ConsentChange(BaseModel):
+    """A change of a consent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["withdraw", "restore", "pause", "resume", "hours"]
+    until: str = Field(
+        default="", max_length=25, description="Of a pause: 2026-11-22T18:00 or 2026-11-22."
+    )
+    hours: str = Field(
+        default="", max_length=80, description="08:00-12:00,14:00-18:00; empty: at any hour."
+    )
+    why: str = Field(default="", max_length=200)
+
+
 class Report(Document):
     """A round's, a day's or a month's figures and ledger, as `patrol report --format json`."""
 
@@ -170,6 +233,7 @@ class Report(Document):
     rows: list[dict[str, Any]]
     grids: list[dict[str, Any]]
     cameras: list[dict[str, Any]]
+    anchor: dict[str, dict[str, Any]]  # of a day: number and hash of each log's last line
 
 
 class Confirm(Document):

@@ -8,16 +8,24 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import HTTPBearer
 
+from patrol.administration.legal_holds import end_hold, hold_document, set_hold
 from patrol.app import Application
+from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, hash_api_secret
+from patrol.domain.consent import TermsAction, TermsChange, parse_hours, parse_until
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
+from patrol.domain.labels import bilingual
+from patrol.domain.legal_hold import HoldScope
+from patrol.domain.private_text import PrivateTextMask
 from patrol.domain.round import ADHOC
 from patrol.domain.timestamps import parse_day, parse_month
+from patrol.households.documents import terms_document
 from patrol.reports.documents import (
     JsonObject,
     camera_document,
     case_document,
     finding_document,
+    masked_document,
     message_document,
     round_document,
 )
@@ -116,7 +124,7 @@ def findings(
             of_round = uow.findings.of_round(RoundId(round_id))
             total, found = len(of_round), of_round[offset : offset + limit]
     answer.headers[TOTAL_HEADER] = str(total)
-    return [finding_document(one) for one in found]
+    return [_masked(app, finding_document(one)) for one in found]
 
 
 @router.get("/findings/{finding_id}", response_model=documents.Finding,
@@ -124,10 +132,12 @@ def findings(
 def one_finding(app: App, finding_id: str) -> JsonObject:
     """One finding."""
     with app.store.begin_read() as uow, translate_errors(f"finding {finding_id}"):
-        return finding_document(uow.findings.get(FindingId(finding_id)))
+        return _masked(app, finding_document(uow.findings.get(FindingId(finding_id))))
 
 
-@router.post("/findings/{finding_id}/confirm", response_model=documents.Case, status_code=201)
+@router.post("/findings/{finding_id}/confirm", response_model=documents.ConfirmedCase,
+    response_model_exclude_unset=True,
+             status_code=201)  # fmt: skip
 def confirm(
     app: App,
     finding_id: str,
@@ -144,7 +154,11 @@ def confirm(
             note=form.note,
             phoned=form.phoned,
         )
-    return case_document(case)
+    masked = app.payloads.masked_parts(f"{form.note}\n{form.phoned}")
+    if not masked:
+        return _masked(app, case_document(case))
+    warning = f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}"
+    return {**_masked(app, case_document(case)), "warnings": [warning]}
 
 
 @router.post("/findings/{finding_id}/dismiss", response_model=documents.Finding)
@@ -156,7 +170,8 @@ def dismiss(
 ) -> JsonObject:
     """Dismiss the finding. 409 when it was decided before."""
     with translate_errors(f"finding {finding_id}"):
-        return finding_document(app.dismiss(finding_id, by=_decided_by(key), reason=form.reason))
+        decided = app.dismiss(finding_id, by=_decided_by(key), reason=form.reason)
+    return _masked(app, finding_document(decided))
 
 
 @router.get("/cases", response_model=list[documents.Case],
@@ -172,7 +187,7 @@ def cases(
     with app.store.begin_read() as uow:
         answer.headers[TOTAL_HEADER] = str(uow.cases.count(open_only=only_open))
         found = uow.cases.list(open_only=only_open, limit=limit, offset=offset)
-    return [case_document(one) for one in found]
+    return [_masked(app, case_document(one)) for one in found]
 
 
 @router.get("/cases/{case_id}", response_model=documents.CaseAndMessages,
@@ -182,7 +197,7 @@ def one_case(app: App, case_id: str) -> JsonObject:
     with app.store.begin_read() as uow, translate_errors(f"case {case_id}"):
         found = uow.cases.get(CaseId(case_id))
         messages = [message_document(message) for message in uow.outbox.of_case(found.id)]
-    return {**case_document(found), "messages": messages}
+    return {**_masked(app, case_document(found)), "messages": messages}
 
 
 @router.get("/cameras", response_model=list[documents.Camera],
@@ -203,11 +218,50 @@ def cameras(app: App, grid: str | None = None) -> list[JsonObject]:
             dependencies=[Depends(RequireScope("cameras:read"))])  # fmt: skip
 def one_camera(app: App, camera_id: str) -> JsonObject:
     """One camera and its health."""
-    camera = app.registry.cameras.get(CameraId(camera_id))
-    if camera is None:
-        raise ResourceNotFound(f"camera {camera_id}")
+    camera = app.registry.cameras[_registered_camera(app, camera_id)]
     with app.store.begin_read() as uow:
         return camera_document(camera, uow.health.get(camera.id))
+
+
+@router.get("/cameras/{camera_id}/consent", response_model=documents.CameraConsent,
+            dependencies=[Depends(RequireScope("cameras:read"))])  # fmt: skip
+def consent(app: App, camera_id: str) -> JsonObject:
+    """What the household said beside the registry: withdrawal, pause, hours."""
+    camera = _registered_camera(app, camera_id)
+    with app.store.begin_read() as uow:
+        terms = uow.consents.of_camera(camera, app.clock.now())
+    return {"camera": camera, **terms_document(terms)}
+
+
+@router.post("/cameras/{camera_id}/consent", response_model=documents.CameraConsent)
+def change_consent(
+    app: App,
+    camera_id: str,
+    form: documents.ConsentChange,
+    key: Annotated[ApiKey, Depends(RequireScope("consents:change"))],
+) -> JsonObject:
+    """Withdraw, restore, pause, resume or set hours; in force within a second.
+
+    A withdrawal deletes the pictures, references and photos of the camera.
+    """
+    camera = _registered_camera(app, camera_id)
+    action = TermsAction(form.action)
+    with translate_errors():
+        zone = app.site.settings.site.tz
+        change = TermsChange(
+            action=action,
+            until=parse_until(form.until, zone) if form.until else None,
+            hours=parse_hours(form.hours),
+            why=form.why.strip(),
+        )
+        terms = app.households.change_consent(camera, change, by=_decided_by(key), channel="api")
+    return {"camera": camera, **terms_document(terms)}
+
+
+def _registered_camera(app: Application, camera_id: str) -> CameraId:
+    if CameraId(camera_id) not in app.registry.cameras:
+        raise ResourceNotFound(f"camera {camera_id}")
+    return CameraId(camera_id)
 
 
 @router.get("/reports/{kind}/{period}", response_model=documents.Report,
@@ -228,6 +282,55 @@ def report(app: App, kind: Literal["round", "day", "month"], period: str) -> dic
             return report_document(load_report(uow, heading, settings.calendar.all_plans, wanted))
         except KeyError:
             raise ResourceNotFound(f"round {period}") from None
+
+
+@router.get("/holds", response_model=list[documents.HoldOrder],
+            dependencies=[Depends(RequireScope("holds:read"))])  # fmt: skip
+def holds(app: App, every: Annotated[bool, Query(alias="all")] = False) -> list[JsonObject]:  # noqa: FBT002  a query's switch
+    """Legal holds in force, the newest first; with `all` those that were ended, too."""
+    with app.store.begin_read() as uow:
+        return [hold_document(one) for one in uow.holds.all(ended=every)]
+
+
+@router.post("/holds", response_model=documents.HoldOrder, status_code=201)
+def add_hold(
+    app: App,
+    form: documents.SetHold,
+    key: Annotated[ApiKey, Depends(RequireScope("holds:write"))],
+) -> JsonObject:
+    """Hold a case or a camera: nothing of it is deleted until a person ends it."""
+    with translate_errors(), app.store.begin() as uow:
+        hold = set_hold(
+            uow,
+            scope=HoldScope(form.scope),
+            subject=form.subject,
+            reference=form.reference,
+            reason=form.reason,
+            by=_decided_by(key),
+            now=app.clock.now(),
+            cameras=app.registry.cameras.keys(),
+        )
+        uow.commit()
+    return hold_document(hold)
+
+
+@router.post("/holds/{number}/end", response_model=documents.HoldOrder)
+def finish_hold(
+    app: App,
+    number: int,
+    form: documents.EndHold,
+    key: Annotated[ApiKey, Depends(RequireScope("holds:write"))],
+) -> JsonObject:
+    """End a hold; 404 when none of this number is in force."""
+    with translate_errors(f"hold {number}"), app.store.begin() as uow:
+        hold = end_hold(uow, number, by=_decided_by(key), why=form.reason, now=app.clock.now())
+        uow.commit()
+    return hold_document(hold)
+
+
+def _masked(app: Application, document: JsonObject) -> JsonObject:
+    """What people typed names no household to a program."""
+    return masked_document(document, PrivateTextMask(app.payloads.registry))
 
 
 def _period(kind: str, text: str) -> ReportPeriod:

@@ -2,8 +2,8 @@
 
 A page's module bears the first word of its URL: /system is in system.py, /cameras/… in cameras.py.
 Elsewhere are `/` (today), the buttons of cases (case_actions, extension), /cameras/…/live
-(live_view), the links /p/… to pictures (pictures), /keys and /sessions (accounts), and what /login
-leads to.
+(live_view), the links /p/… to pictures (pictures), slips /households/… (consents), the household's
+own page /h/… (household), /keys and /sessions (accounts), and what /login leads to.
 """
 
 from typing import Final
@@ -16,8 +16,11 @@ from patrol.web.pages import (
     cameras,
     case_actions,
     cases,
+    consents,
     extension,
     grid,
+    holds,
+    household,
     leader,
     live_view,
     login,
@@ -47,6 +50,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         leader,
         cameras,
         live_view,
+        consents,
+        household,
         grid,
         reports,
         shift,
@@ -54,6 +59,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         troubles,
         accounts,
         audit,
+        holds,
         suppressions,
         system,
     )

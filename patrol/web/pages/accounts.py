@@ -8,7 +8,6 @@ import secrets
 from datetime import datetime
 from typing import Any, Final
 
-import cv2
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -28,6 +27,7 @@ from patrol.administration.accounts import (
 )
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.labels import API_SCOPES, DUTIES
+from patrol.households.qr_code import qr_code_rows
 from patrol.web.auth import BadLogin
 from patrol.web.context import AnyUser, ContextDep, MayManageAccounts
 from patrol.web.errors import NO_STORE, InvalidRequest, ResourceNotFound, translate_errors
@@ -265,9 +265,3 @@ def change_own_password(
         )  # fmt: skip
     context.auth.clear_cache()
     return Response(status_code=204)
-
-
-def qr_code_rows(text: str) -> list[str]:
-    """The rows of a QR code, `#` for a dark module and `.` for a light one."""
-    code = cv2.QRCodeEncoder.create().encode(text)
-    return ["".join("#" if module == 0 else "." for module in row) for row in code]

@@ -5,8 +5,8 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.ids import CameraId
-from patrol.domain.labels import ACCESS_ACTIONS
 from patrol.web.context import (
     ContextDep,
     MayAudit,

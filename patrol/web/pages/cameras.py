@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from patrol.administration.camera_table import CameraChange, ImportPlan
 from patrol.administration.registry_files import ChangedMeanwhile, RegistryEditRefused
 from patrol.domain import labels
+from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.account import Permission
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.finding import CATEGORY_BY_ID
@@ -223,6 +224,7 @@ def camera_page(context: ContextDep, user: MayViewCameras, ident: str) -> Respon
     found = registered_camera(context, ident)
     with context.app.store.begin_read() as uow:
         health, withdrawn = uow.health.all(), uow.consents.withdrawn()
+        terms = uow.consents.of_camera(found.id, user.now)
         visits = uow.rounds.latest_visits(found.id, limit=VISITS_SHOWN)
         health_changes = uow.health.history(found.id, limit=HEALTH_CHANGES_SHOWN)
         references = camera_references(uow, found)
@@ -237,9 +239,7 @@ def camera_page(context: ContextDep, user: MayViewCameras, ident: str) -> Respon
         user,
         camera=found,
         line=_camera_row(found, registry, health, t),
-        accesses=[
-            (one, t.pair(labels.label_of(labels.ACCESS_ACTIONS, one.what))) for one in accesses
-        ],
+        accesses=[(one, t.pair(labels.label_of(ACCESS_ACTIONS, one.what))) for one in accesses],
         visits=[_visit_row(visit, t) for visit in visits],
         health_changes=[
             (
@@ -252,6 +252,7 @@ def camera_page(context: ContextDep, user: MayViewCameras, ident: str) -> Respon
         ],
         refusal=_refusal_label(found, day, t),
         withdrawn=found.id in withdrawn,
+        terms=terms,
         left=(found.consent.until - day).days if found.consent.until else None,
         references=reference_rows(references, t),
         sample=_newest_picture(user, visits) if may_see_pictures(user, found, withdrawn) else None,

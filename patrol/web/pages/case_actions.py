@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.cases import actions
 from patrol.cases.request_keys import remember_request
+from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.account import Permission, may_see_case
 from patrol.domain.approval import SUSPENDABLE_STATES
 from patrol.domain.case import (
@@ -30,8 +31,15 @@ from patrol.domain.ids import CaseId, GridCode
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser, Forbidden
-from patrol.web.context import ContextDep, IdempotencyKey, MayActOnCases, WebContext, request_key
-from patrol.web.errors import ResourceNotFound, translate_errors
+from patrol.web.context import (
+    AnyUser,
+    ContextDep,
+    IdempotencyKey,
+    MayActOnCases,
+    WebContext,
+    request_key,
+)
+from patrol.web.errors import NO_STORE, ResourceNotFound, translate_errors
 
 LONGEST_H: Final = 30 * 24
 router = APIRouter()
@@ -323,4 +331,26 @@ def act_on_case(
             )
             uow.commit()
     context.app.wake_relays()
-    return JSONResponse({"state": changed.state.value})
+    warning = masked_note_warning(context, user, form.note)
+    more = {"warning": warning} if warning else {}
+    return JSONResponse({"state": changed.state.value, **more})
+
+
+class NoteForm(BaseModel):
+    """A note as it is typed."""
+
+    text: str = Field(max_length=2000)
+
+
+@router.post("/api/notes/check")
+def check_note(context: ContextDep, user: AnyUser, form: NoteForm) -> Response:
+    """What of a note would be masked before it goes to phones; asked while it is typed."""
+    masked = context.app.payloads.masked_parts(form.text)
+    warning = masked_note_warning(context, user, form.text)
+    return JSONResponse({"masked": masked, "warning": warning}, headers=NO_STORE)
+
+
+def masked_note_warning(context: WebContext, user: CurrentUser, note: str) -> str:
+    """The sentence that names what of the note is masked; empty where nothing is."""
+    masked = dict.fromkeys(context.app.payloads.masked_parts(note))
+    return f"{user.t.pair(NOTE_MASKED)}: {'; '.join(masked)}" if masked else ""

@@ -18,6 +18,7 @@ from patrol.domain.approval import span_texts
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, GridCode, PersonId, PictureId
+from patrol.domain.legal_hold import HoldScope
 from patrol.domain.outbox import DeliveryState, OutboxMessage
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
@@ -27,6 +28,7 @@ from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewCases, WebContext
 from patrol.web.i18n import (
     Translator,
+    author_name,
     camera_name,
     case_state_label,
     category_label,
@@ -82,7 +84,10 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         photos = uow.case_photos.of_case(ident)
         stored = {one: uow.pictures.get(one) for one in (case.before, case.after) if one}
         names = {account.name: account.shown_as for account in uow.accounts.all()}
+        holds = uow.holds.of(HoldScope.CASE, case.id)
+        holds = [*holds, *(uow.holds.of(HoldScope.CAMERA, case.camera) if case.camera else ())]
     viewed_for = f"case:{case.id}"
+    shown = context.app.payloads.scrub if user.is_outside_centre else str
     return {
         "case": case,
         "card": case_card(case, user, registry),
@@ -91,7 +96,11 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         "spot": map_spot(case, registry),
         "limits": _limits(case, user),
         "ladder": _ladder(case, registry),
-        "timeline": _timeline(case, messages, names, registry, t),
+        "note": shown(case.note),
+        "timeline": [
+            {**line, "note": shown(line["note"])}
+            for line in _timeline(case, messages, names, registry, t)
+        ],
         "before": _picture_of(user, case.before, stored, viewed_for),
         "after": _picture_of(user, case.after, stored, viewed_for),
         "photos": [
@@ -100,6 +109,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
             for photo in photos
         ],
         "request": _pending_request(case, user, names, registry),
+        "holds": holds,
         "grids": sorted((g.name, g.code) for g in registry.tree.grids.values()),
         "extension_hours": default_extension_hours(case),
     }  # fmt: skip
@@ -114,7 +124,7 @@ def _pending_request(
         return None
     return {
         "kind": t.pair(labels.APPROVAL_KINDS[request.kind]),
-        "by": person_name(registry, request.by, names),
+        "by": author_name(registry, request, names, t),
         "at": request.at,
         "why": request.why,
         "span": t.pair(span_texts(request, case.policy.office)) if request.span_s else "",
@@ -189,7 +199,7 @@ def _timeline(
     lines = [
         {
             "at": entry.at,
-            "who": person_name(registry, entry.by, names),
+            "who": author_name(registry, entry, names, t),
             "what": t.pair(labels.CASE_EVENTS[entry.what]),
             "kind": entry.what.value,
             "note": entry.note,

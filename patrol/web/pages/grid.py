@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.domain.account import Account, Permission
 from patrol.domain.case import Case
+from patrol.domain.consent import visit_refusal
 from patrol.domain.ids import PersonId
 from patrol.domain.labels import CAMERA_CONDITIONS, ROLES
 from patrol.domain.registry import Grid, GridLevel, Person, Registry
@@ -102,6 +103,8 @@ def last_replies(cases: Sequence[Case]) -> dict[str, datetime]:
     by_person: dict[str, datetime] = {}
     for case in cases:
         for entry in case.entries:
+            if entry.claimed not in ("", entry.by):
+                continue  # says nothing of whether that person can be reached
             if entry.at > by_person.get(entry.by, entry.at - REACHABLE_WITHIN):
                 by_person[entry.by] = entry.at
     return by_person
@@ -114,16 +117,16 @@ def _map_states(t: Translator) -> list[tuple[str, str]]:
 
 def _map_cameras(context: WebContext, user: CurrentUser) -> list[dict[str, Any]]:
     registry, t = context.app.registry, user.t
-    day = user.now.astimezone(context.site.tz).date()
+    local = user.now.astimezone(context.site.tz)
     with context.app.store.begin_read() as uow:
-        known, withdrawn = uow.health.all(), uow.consents.withdrawn()
+        known, terms = uow.health.all(), uow.consents.terms(user.now)
     labels = dict(_map_states(t))
     found = []
     for camera in registry.cameras.values():
         if camera.longitude is None or camera.latitude is None:
             continue
         state, since, why = known.get(camera.id, ("unknown", None, ""))
-        if camera.id in withdrawn or camera.refusal_on(day) is not None:
+        if visit_refusal(camera, local, terms) is not None:
             state, since, why = "refused", None, ""
         kinds = " ".join(kind_label(kind, t) for kind in why.split())
         found.append(

@@ -109,7 +109,8 @@ def send_reply(context: ContextDep, user: MayAnswerOnSite, form: ReplyForm) -> R
     if form.type == "feedback":
         body["result"] = form.result
     topic = str(ReplyTopic(context.site.id, grid, case.id))
-    return _handled_response(context.app.handle_reply(topic, _reply_payload(user, form.key, body)))
+    payload = _reply_payload(user, form.key, body)
+    return _handled_response(context.app.handle_reply(topic, payload, sender=_person(user)))
 
 
 @router.post("/leader/api/report")
@@ -127,7 +128,8 @@ def send_ground_report(
         "client_at": form.client_at,
     }
     topic = str(ReportTopic(context.site.id, grid))
-    return _handled_response(context.app.handle_reply(topic, _reply_payload(user, form.key, body)))
+    payload = _reply_payload(user, form.key, body)
+    return _handled_response(context.app.handle_reply(topic, payload, sender=_person(user)))
 
 
 @router.post("/leader/api/photo/{case_id}/{key}")
@@ -175,9 +177,13 @@ def service_worker(_context: ContextDep, _user: MayAnswerOnSite) -> Response:
     return FileResponse(STATIC / "worker.js", media_type="text/javascript", headers=headers)
 
 
+def _person(user: CurrentUser) -> str:
+    """The person whom the session proves."""
+    return user.account.person or user.account.name
+
+
 def _reply_payload(user: CurrentUser, key: str, body: dict[str, Any]) -> bytes:
-    person = user.account.person or user.account.name
-    message = {"v": 1, "key": key, "at": user.now.isoformat(), "person": person, **body}
+    message = {"v": 1, "key": key, "at": user.now.isoformat(), "person": _person(user), **body}
     if not message.get("client_at"):
         message.pop("client_at", None)
     return json.dumps(message, ensure_ascii=False).encode()
@@ -213,14 +219,17 @@ def _case_document(
         "escalated": case.rung > 0,
         "picture": user.picture_url(case.before, "full", viewed_for) if case.before else "",
         "photos": photos,
-        "history": _case_history(case, user),
+        "history": _case_history(context, case, user),
     }
 
 
-def _case_history(case: Case, user: CurrentUser) -> Sequence[tuple[str, str, str]]:
+def _case_history(
+    context: WebContext, case: Case, user: CurrentUser
+) -> Sequence[tuple[str, str, str]]:
     """(when, what, note) of the last entries, the newest first."""
+    scrub = context.app.payloads.scrub
     return [
-        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), one.note)
+        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), scrub(one.note))
         for one in reversed(case.entries[-6:])
     ]
 
@@ -249,28 +258,29 @@ def _store_photo(
         raise InvalidRequest(user.t("照片像素太多", "the photo has too many pixels")) from exc
     except (ValueError, cv2.error) as exc:
         raise InvalidRequest(user.t("不是照片", "not a picture")) from exc
-    sha256 = context.app.evidence.put(jpeg)
-    stored = StoredPicture(
-        sha256=sha256,
-        camera=case.camera or CameraId(""),
-        taken_at=user.now,
-        width_px=width,
-        height_px=height,
-        bytes=len(jpeg),
-        purpose=FIELD_PHOTO_PURPOSE,
-        delete_after=user.now + timedelta(days=context.app.site.settings.retention.evidence_days),
-    )
-    photo = CasePhoto(
-        key=MessageKey(f"{case.id}/{key}"[:128]),
-        case=case.id,
-        sha256=sha256,
-        by=user.account.person or user.account.name,
-        at=user.now,
-        picture=stored.id,
-    )
+    photo_key = MessageKey(f"{case.id}/{key}"[:128])
+    by, retention = user.account.person or user.account.name, context.app.site.settings.retention
+    due_at = user.now + timedelta(days=retention.evidence_days)
     with context.app.store.begin() as uow:
-        is_new = uow.case_photos.add(photo)
-        if is_new:
-            uow.pictures.add(stored)
+        if any(known.key == photo_key for known in uow.case_photos.of_case(case.id)):
+            return False  # a repeat, or another photo under the same key: no file of it is left
+        stored = StoredPicture(
+            sha256=context.app.evidence.put(
+                jpeg, until=due_at
+            ),  # durable before its row is committed
+            camera=case.camera or CameraId(""),
+            taken_at=user.now,
+            width_px=width,
+            height_px=height,
+            bytes=len(jpeg),
+            purpose=FIELD_PHOTO_PURPOSE,
+            delete_after=due_at,
+        )
+        photo = CasePhoto(
+            key=photo_key, case=case.id, sha256=stored.sha256, by=by, at=user.now,
+            picture=stored.id,
+        )  # fmt: skip
+        uow.case_photos.add(photo)
+        uow.pictures.add(stored)
         uow.commit()
-    return is_new
+    return True

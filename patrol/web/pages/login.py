@@ -52,7 +52,7 @@ def log_in(  # nosec B107
     next: Annotated[str, Form()] = "/",  # noqa: A002  the form's name
 ) -> Response:
     """Check name and password, start a session, set its cookie."""
-    _refuse_cross_site(request)
+    refuse_cross_site(request)
     origin = request.client.host if request.client else "?"
     device = request.headers.get("user-agent", "")
     try:
@@ -87,7 +87,7 @@ def accept_invitation(
     context: ContextDep, request: Request, form: AcceptInvitationForm
 ) -> Response:
     """Set the invited account's first password, which ends the invitation, and log in."""
-    _refuse_cross_site(request)
+    refuse_cross_site(request)
     origin = request.client.host if request.client else "?"
     device = request.headers.get("user-agent", "")
     t = context.translator(request)
@@ -196,11 +196,11 @@ def _login_form(
     )
 
 
-def _refuse_cross_site(request: Request) -> None:
-    """Refuse a login form of another site (browsers send its origin). Raises Forbidden."""
+def refuse_cross_site(request: Request) -> None:
+    """Refuse a form of another site (browsers send its origin). Raises Forbidden."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin", "")
     host = request.headers.get("host", "")
     ours = not origin or origin == "null" or origin.partition("://")[2] == host
     if site not in ("same-origin", "none") or not ours:
-        raise Forbidden(f"a login from {origin or site}")
+        raise Forbidden(f"a form from {origin or site}")

@@ -44,6 +44,7 @@ from patrol.web.i18n import (
     level_label,
 )
 from patrol.web.pages.cameras import refusal_text
+from patrol.web.pages.case_actions import masked_note_warning
 
 BATCH_SIZE: Final = 3  # one on the screen, two behind it
 MAX_BATCH: Final = 10
@@ -145,7 +146,9 @@ def decide(
     except KnownPositive as exc:
         message = _known_positive_text(exc, user.t)
     outcome = {"case": case.id if case else None, "count": case.count if case else 0}
-    return JSONResponse({**outcome, "words": message})
+    warning = masked_note_warning(context, user, f"{form.note}\n{form.phoned}")
+    more = {"warning": warning} if warning else {}
+    return JSONResponse({**outcome, "words": message, **more})
 
 
 def _apply_decision(

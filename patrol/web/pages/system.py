@@ -215,4 +215,4 @@ def disk_usage(app: Application) -> Sequence[DiskSpace]:
 
 def store_problems(app: Application) -> list[str]:
     """Problems that the store's consistency check finds; takes seconds. Raises StoreUnavailable."""
-    return [str(problem) for problem in find_problems(app.site.settings.database)]
+    return [str(problem) for problem in find_problems(app.store)]

@@ -34,11 +34,11 @@ from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewToday, WebContext
 from patrol.web.i18n import (
     Translator,
+    author_name,
     case_state_label,
     category_label,
     grid_name,
     level_label,
-    person_name,
     plan_label,
     round_reason,
     subject_name,
@@ -365,7 +365,7 @@ def _notices(
             "at": user.t.time(entry.at),
             "case": case.id,
             "what": user.t.pair(labels.CASE_EVENTS[entry.what]),
-            "who": person_name(registry, entry.by, names),
+            "who": author_name(registry, entry, names, user.t),
             "about": f"{grid_name(registry, case.grid)} {category_label(case.category, user.t)}",
         }
         for _, (entry, case) in newest

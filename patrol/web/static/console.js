@@ -178,6 +178,13 @@ onAttempt(({ entry, state }) => {
   if (state === "done" && entry.tries > 0) toast(texts.delivered.replace("{what}", entry.what), "good")
 })
 
+// ---- a note that names a household or a full camera number is masked on phones: said at entry
+document.addEventListener("change", async ({ target }) => {
+  if (!target.matches("textarea[name=note], input[name=note], input[name=phoned]") || !target.value) return
+  const checked = await send("/api/notes/check", { text: target.value.slice(0, 2000) }).catch(() => ({}))
+  if (checked.warning) toast(checked.warning, "bad")
+})
+
 // ---- pictures that are gone say so
 document.addEventListener(
   "error",

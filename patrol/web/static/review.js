@@ -183,6 +183,7 @@ onAttempt(({ entry, state, reply }) => {
   if (state === "later") return
   if (state === "refused") toast(`${entry.what}: ${sentence(reply)}`, "bad")
   if (state === "done" && reply.words) toast(reply.words)
+  if (state === "done" && reply.warning) toast(reply.warning, "bad")
   if (state === "done" && reply.case) {
     toast(phrase(reply.count > 1 ? "Merged" : "Sent", { case: reply.case }), "good")
   }

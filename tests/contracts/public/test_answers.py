@@ -27,7 +27,10 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
         ["models", "list"], ["assets", "list"], ["db", "check"], ["db", "upgrade"],
         ["probe", "rtsp://127.0.0.1:9/nobody"], ["dismiss", "F000537", "--reason", "shadow", *BY],
         ["unsure", "F000042", *BY], ["phoned", "C20261130-0007", "--note", "已电话", *BY],
+        ["consent", "resume", CAMERA, *BY], ["consent", "hours", CAMERA, "08:00-18:00", *BY],
+        ["household", CAMERA, *BY], ["consent", "hours", CAMERA, "any", *BY],
         ["consent", "withdraw", CAMERA, *BY], ["consent", "restore", CAMERA, *BY],
+        ["db", "sweep"],
         ["key", "add", "second", "--scope", "cases:read", *BY],
         ["user", "add", "anna", "--duty", "operator", "--password-stdin", *BY],
         [
@@ -40,7 +43,10 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
         ["handover", "take", "--by", "another"],
         ["report", "--day", "2026-11-30", "--out", "day.json"],
         ["mosquitto", "write", "--out", "broker"], ["backup", "--out", "all.tar"],
-        ["restore", "all.tar", "--check"],
+        ["restore", "all.tar", "--check"], ["retention"], ["audit", "head"], ["audit", "verify"],
+        ["hold", "add", "--camera", CAMERA, "--reference", "12", "--why", "x", *BY],
+        ["hold", "list", "--all"], ["hold", "end", "1", "--why", "y", *BY],
+        ["keys", "show"], ["keys", "renew"], ["credentials", "seal", *BY], ["credentials", "list"],
     ),
     (
         ["confirm", "F000044", "--level", "I", "--phoned", "0937", *BY],
@@ -66,7 +72,10 @@ NOT_RUN = {
     "assets install": "downloads", "models install": "downloads",
     "bench alerts": "minutes", "bench capture": "minutes", "bench console": "minutes",
     "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
-    "demo": "minutes", "eval": "minutes",
+    "consent pause": "ends on a day of this year; answers as `consent resume`",
+    "credentials set": "asks for a password", "demo": "minutes", "eval": "minutes",
+    "onvif probe": "needs a device", "onvif scan": "asks the network",
+    "ticket devices": "needs a service",
 }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from patrol.domain.ids import CameraId
 from patrol.domain.observation import Observation, Subject
 from patrol.domain.registry import GridTree, Registry
 from patrol.domain.round import Round, StoredPicture, Visit, VisitOutcome
+from patrol.domain.sampling import SamplingPolicy
 from patrol.domain.schedule import Calendar
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import PictureStore
@@ -37,7 +38,6 @@ from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.scheduler import RoundScheduler
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart, failed_visit
 from patrol.store import Store, UnitOfWork
-from streams.address import StreamChoice
 from streams.errors import Unreachable, WentSilent
 from streams.model import VisitOptions
 from tests.long.year.town import FAULTS, SCENES, WEIGHTS, TownTruth
@@ -238,7 +238,8 @@ class FastRoundRunner(RoundRunner):
         for first in range(0, len(visited), VISITS_TOGETHER):
             with self._batched_store.hold():
                 for camera in visited[first : first + VISITS_TOGETHER]:
-                    tally.add(executor_deps.record(self._visit(camera, started, executor_deps)))
+                    judged = self._visit(camera, started, executor_deps)
+                    tally.add(executor_deps.record([judged])[0])
         if breaks_off:
             return self._end(started, StopReason.STOPPED, "killed")
         return self._end(started, StopReason.COMPLETE, "")
@@ -279,12 +280,13 @@ class RoundSetup:
             refresh_cameras=lambda: None,
             client=cast("Any", None),
             judge=cast("Any", None),
+            add_evidence=cast("Any", None),
             policy=self.policy,
             payloads=self.payloads,
             tree=self.tree,
             limits=ConnectionLimits(),
             options=VisitOptions(),
-            stream=StreamChoice.MAIN,
+            sampling=SamplingPolicy(),
             rng=self.rng,
             calendar=self.calendar,
         )

@@ -24,6 +24,7 @@ from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.domain.case import Case
 from patrol.domain.outbox import OutboxMessage
 from patrol.messaging import OutboxRelay, PayloadBuilder
+from patrol.messaging.payloads import NO_REPLIES, ReceivedReplies
 from patrol.pictures import sweep_pictures
 from patrol.review import expire_undecided
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
@@ -60,9 +61,11 @@ class ObservedPayloadBuilder(PayloadBuilder):
     on_case: Callable[[Case], None]
 
     @override
-    def case_messages(self, case: Case, now: datetime) -> Sequence[OutboxMessage]:
+    def case_messages(
+        self, case: Case, now: datetime, received: ReceivedReplies = NO_REPLIES
+    ) -> Sequence[OutboxMessage]:
         self.on_case(case)
-        return PayloadBuilder.case_messages(self, case, now)
+        return PayloadBuilder.case_messages(self, case, now, received)
 
 
 class YearSimulation:

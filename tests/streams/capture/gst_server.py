@@ -13,7 +13,7 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402  after require_version
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402  after require_version
 
 VIDEO = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=15/1"
 X264 = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=8 bitrate=300"
@@ -56,10 +56,22 @@ def login(server: GstRtspServer.RTSPServer, scheme: str, user: str, password: st
     server.set_auth(auth)
 
 
+def encrypt(server: GstRtspServer.RTSPServer, certificate: str) -> None:
+    """Speak TLS, and nothing else."""
+    auth = server.get_auth()
+    if auth is None:
+        auth, everybody = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
+        everybody.set_string("media.factory.role", "viewer")
+        auth.set_default_token(everybody)
+    auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(certificate))
+    server.set_auth(auth)
+
+
 def main() -> None:
     """Serve until killed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--auth", choices=["basic", "digest"])
+    parser.add_argument("--tls", default="", metavar="PEM")
     parser.add_argument("--udp-only", action="store_true")
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--file", default="")
@@ -74,7 +86,7 @@ def main() -> None:
         factory.set_shared(not arguments.udp_only)  # a shared one refuses while it is put away
         if arguments.udp_only:
             factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
-        if arguments.auth:
+        if arguments.auth or arguments.tls:
             factory.add_role_from_structure(
                 Gst.Structure.from_string(
                     "viewer,media.factory.access=true,media.factory.construct=true"
@@ -83,6 +95,8 @@ def main() -> None:
         server.get_mount_points().add_factory(path, factory)
     if arguments.auth:
         login(server, arguments.auth, "viewer", "s3cret:word")
+    if arguments.tls:
+        encrypt(server, arguments.tls)
     server.attach(None)
     sys.stdout.write(f"{server.get_bound_port()}\n")
     sys.stdout.flush()

@@ -27,10 +27,11 @@ def flame(picture: Picture, seed: int, x: int = 200, y: int = 120, size: int = 4
     made = picture.copy()
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     heat = np.zeros((HEIGHT, WIDTH), np.float32)
-    for _ in range(16):
-        cx, cy = x + rng.uniform(-0.5, 0.5) * size, y + rng.uniform(-0.9, 0.5) * size
-        reach = size * rng.uniform(0.07, 0.22)
-        away = ((columns - cx) / reach) ** 2 + ((rows - cy) / (1.6 * reach)) ** 2
+    for _ in range(22):
+        high = rng.uniform(0, 1) ** 1.5  # dense at the foot, single tongues above
+        cx, cy = x + rng.uniform(-0.5, 0.5) * size * (1 - high / 2), y + (0.5 - 1.4 * high) * size
+        reach = size * rng.uniform(0.06, 0.2) * (1 - high / 2)
+        away = ((columns - cx) / reach) ** 2 + ((rows - cy) / (2.2 * reach)) ** 2
         heat = np.maximum(heat, np.exp(-away))
     hot = heat > 0.3
     made[hot, 2] = np.clip(150 + 160 * heat[hot], 0, 255)

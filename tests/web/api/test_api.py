@@ -133,6 +133,7 @@ READS = {
     "/reports/day/2026-11-22": "reports:read",
     "/reports/month/2026-11": "reports:read",
     f"/reports/round/{ROUND}": "reports:read",
+    "/holds": "holds:read",
 }
 
 
@@ -317,3 +318,19 @@ def test_lists_say_how_many_there_are_and_lead_to_every_page(
         ]
         assert [one["id"] for page in pages for one in page.json()] == ids
         assert {page.headers["x-total-count"] for page in pages} == {str(total)}
+
+
+def test_holds_are_set_and_ended_by_their_scope(app: Application, client: Client) -> None:
+    writes, reads = key(app, "holds:write"), key(app, "holds:read")
+    form = {"scope": "camera", "subject": small_site.CAMERA, "reference": "12", "reason": "x"}
+    assert client.post("/holds", json=form, headers=reads).status_code == 403
+    made = client.post("/holds", json=form, headers=writes)
+    assert (made.status_code, made.json()["set_by"].startswith("api:")) == (201, True)
+    assert client.get("/holds", headers=reads).json() == [made.json()]
+    end = f"/holds/{made.json()['number']}/end"
+    assert client.post(end, json={"reason": " "}, headers=writes).status_code == 422
+    assert client.post(end, json={"reason": "y"}, headers=writes).status_code == 200
+    assert client.post(end, json={"reason": "y"}, headers=writes).status_code == 404
+    assert client.get("/holds", headers=reads).json() == []
+    (ended,) = client.get("/holds?all=true", headers=reads).json()
+    assert (ended["in_force"], ended["ended_why"]) == (False, "y")

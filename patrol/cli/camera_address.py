@@ -1,0 +1,58 @@
+"""A camera's address on the command line: read as in cameras.csv, its password from elsewhere.
+
+A password in a command is read by every user of the machine: it is asked for, or comes from a file
+or stdin.
+"""
+
+import os
+import sys
+from dataclasses import replace
+from getpass import getpass
+from pathlib import Path
+from typing import Final
+
+from patrol.cli.output import bad_input, print_err
+from patrol.settings.config_file import (
+    CAMERA_ENV_PREFIX,
+    BadEnvReference,
+    check_references,
+    expand_env,
+)
+from streams.address import StreamAddress
+from streams.errors import BadAddress
+
+PROMPT: Final = "口令 password: "
+SHOWN_IN_COMMAND: Final = (
+    "注意:命令行里的口令本机所有用户可见;写成 rtsp://用户@主机/路径,程序会询问"
+    " (everybody on this machine sees a password in a command: write rtsp://USER@HOST/PATH and be"
+    " asked, or --password-file)"
+)
+
+
+def address_of(url: str) -> StreamAddress:
+    """The address as cameras.csv reads it, its `${NAME}` filled in. Raises BadAddress."""
+    try:
+        check_references(url, os.environ, CAMERA_ENV_PREFIX)
+        return StreamAddress.parse(expand_env(url, os.environ, CAMERA_ENV_PREFIX))
+    except BadEnvReference as exc:
+        raise BadAddress(str(exc)) from None
+
+
+def with_password(
+    url: str, address: StreamAddress, file: Path | None, *, from_stdin: bool
+) -> StreamAddress:
+    """The address with the password of a file, of stdin, or asked for; written as it is there."""
+    if file is None and not from_stdin:
+        if address.password and "${" not in url:
+            print_err(SHOWN_IN_COMMAND)
+        wanted = bool(address.user) and not address.password and sys.stdin.isatty()
+        return replace(address, password=getpass(PROMPT)) if wanted else address
+    if not address.user or address.password:
+        bad_input("the address names no user, or a password already: give rtsp://USER@HOST/PATH")
+    if file is None:
+        return replace(address, password=sys.stdin.readline().rstrip("\r\n"))
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        bad_input(f"--password-file: {file}: cannot be read ({type(exc).__name__})")
+    return replace(address, password=lines[0] if lines else "")

@@ -1,0 +1,173 @@
+"""The site's key and the pictures' keys: `patrol keys show` and `patrol keys renew`.
+
+And passwords of streams in the store: `patrol credentials list|seal|set`.
+"""
+
+import os
+import sys
+from getpass import getpass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from patrol.administration.camera_table import CAMERAS_FILE, seal_cameras_file
+from patrol.administration.sealed_streams import put_credentials
+from patrol.cli.options import AsJson, By, CameraArgument, config_directory, operator
+from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.site import camera_named, site_of, store_of
+from patrol.clock import SystemClock
+from patrol.encryption import SiteKey
+from patrol.picture_keys import plain_count, renew_keys
+from patrol.pictures import FilePictureStore
+from patrol.settings import Site
+from patrol.settings.site_keys import day_keys, key_path, make_site_key, read_site_key
+from patrol.store import Store
+from patrol.store.credentials import StreamCredential
+from streams.address import StreamAddress, StreamChoice
+
+PROMPT: Final = "口令 password: "
+
+
+def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """站点密钥、各日密钥、未加密照片。 Where the key lies, day keys, plain pictures."""
+    site = site_of(context)
+    site_key = read_site_key(site.settings, os.environ)
+    path = key_path(site.settings, os.environ)
+    document: dict[str, Any] = {"file": str(path), "fingerprint": None, "days": []}
+    if site_key is not None:
+        keys = day_keys(site.settings, site_key)
+        document["fingerprint"] = site_key.fingerprint
+        document["days"] = [day.isoformat() for day in keys.days()]
+    pictures = FilePictureStore(site.settings.evidence, only_read=True)
+    document["plain_pictures"] = plain_count(pictures)
+    if as_json:
+        print_json(document)
+        return
+    console().print(
+        f"{path}: {document['fingerprint'] or '尚无 none yet'}"
+        f" · 日密钥 day keys {len(document['days'])}"
+        f" · 未加密照片 plain pictures {document['plain_pictures']}",
+        soft_wrap=True,
+    )
+
+
+def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """加密旧照片,销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over."""
+    site = site_of(context)
+    with store_of(site) as store:
+        site_key = _unlocked(site, store)
+        pictures = FilePictureStore(site.settings.evidence, keys=day_keys(site.settings, site_key))
+        done = renew_keys(store, pictures, SystemClock().now())
+    document = {
+        "encrypted": done.encrypted,
+        "renewed": done.renewed,
+        "dropped": done.dropped,
+        "failed": done.failed,
+        "destroyed": [day.isoformat() for day in done.destroyed],
+    }
+    if as_json:
+        print_json(document)
+        return
+    console().print(
+        f"加密 encrypted {done.encrypted} · 换发 renewed {done.renewed}"
+        f" · 随密钥销毁 dropped {done.dropped} · 未成 failed {done.failed}"
+        f" · 销毁日密钥 keys destroyed {len(done.destroyed)}"
+    )
+
+
+def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """哪些口令已封存,哪些仍为明文。 Which are sealed, which stand in the file."""
+    site = site_of(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        sealed = uow.credentials.places()
+    cameras = site.registry.cameras.values()
+    plain = [
+        camera.id
+        for camera in cameras
+        if any(
+            a and a.password and not a.is_sealed for a in (camera.main_stream, camera.sub_stream)
+        )
+    ]
+    if as_json:
+        rows = [{"camera": c, "stream": s, "host": h, "port": p} for c, s, h, p in sealed]
+        print_json({"sealed": rows, "not_sealed": plain})
+        return
+    for camera, stream, host, port in sealed:
+        console().print(f"{camera}  {stream}  {host}:{port}", markup=False)
+    console().print(f"已封存 sealed {len(sealed)} · 未封存 not sealed {len(plain)}")
+
+
+def seal(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> None:
+    """把点位表中的口令移入库内封存。 Move passwords of cameras.csv into the store."""
+    site, folder = site_of(context), config_directory(context)
+    with store_of(site) as store:
+        _unlocked(site, store)
+        now = SystemClock().now()
+        count = seal_cameras_file(folder / CAMERAS_FILE, store, by=operator(by), now=now)
+    if as_json:
+        print_json({"sealed": count, "file": str(folder / CAMERAS_FILE)})
+    else:
+        console().print(f"已封存 sealed {count} · {folder / CAMERAS_FILE}", soft_wrap=True)
+
+
+def set_credential(
+    context: typer.Context,
+    camera: CameraArgument,
+    *,
+    stream: Annotated[
+        StreamChoice, typer.Option("--stream", help="主或子码流。 Main or sub stream.")
+    ] = StreamChoice.MAIN,
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
+    ] = None,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """为一路码流封存口令。 Seal one stream's password: asked for, or from a file."""
+    site = site_of(context)
+    found = camera_named(site, camera)
+    with store_of(site) as store:
+        address = found.main_stream if stream is StreamChoice.MAIN else found.sub_stream
+        if address is None or not address.is_sealed:
+            bad_input(
+                f"camera {found.id}: write its {stream} address as rtsp://USER:${{SEALED}}@HOST/PATH"
+                " in cameras.csv first"
+            )
+        credential = _credential(found.id, stream, address, _password(password_file))
+        _unlocked(site, store)
+        put_credentials(store, [credential], by=operator(by), now=SystemClock().now())
+    os.utime(config_directory(context) / CAMERAS_FILE)  # a running service reads it again
+    if as_json:
+        print_json({"camera": found.id, "stream": str(stream), "host": address.host})
+    else:
+        console().print(f"{found.id} {stream} {address.authority}: 已封存 sealed", markup=False)
+
+
+def _credential(
+    camera: Any, stream: StreamChoice, address: StreamAddress, password: str
+) -> StreamCredential:
+    return StreamCredential(
+        camera=camera, stream=stream, host=address.host, port=address.port, password=password
+    )
+
+
+def _password(file: Path | None) -> str:
+    if file is None:
+        text = getpass(PROMPT) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    else:
+        try:
+            text = next(iter(file.read_text("utf-8").splitlines()), "")
+        except (OSError, UnicodeDecodeError) as exc:
+            bad_input(f"--password-file: {file}: cannot be read ({type(exc).__name__})")
+    if not text:
+        bad_input("the password is empty; give it at the prompt, on stdin, or --password-file")
+    return text
+
+
+def _unlocked(site: Site, store: Store) -> SiteKey:
+    """The site's key, made at its first use, and the store that knows it."""
+    site_key = make_site_key(site.settings, os.environ)
+    store.adopt_key(site_key)
+    return site_key

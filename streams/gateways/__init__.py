@@ -1,0 +1,1 @@
+"""Media gateways (ZLMediaKit, WVP-GB28181-pro) by their live URLs."""

@@ -1,0 +1,146 @@
+"""The peers of a GB/T 28181 platform: what was agreed with each, what is known of it now. Pure."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final
+
+from streams.gb28181.catalog import CatalogAssembler
+from streams.gb28181.manscdp import Alarm
+from streams.gb28181.registration_client import RegistrationClient
+from streams.gb28181.sdp import TCP_PASSIVE
+from streams.gb28181.text import GB18030
+from streams.gb28181.transactions import Flow
+
+MISSED_KEEPALIVES: Final = 3
+MAX_REMEMBERED_ALARMS: Final = 2000
+MAX_WRONG_PASSWORDS: Final = 5  # in WRONG_WITHIN_S: then they are not even compared
+WRONG_WITHIN_S: Final = 60.0
+MAX_REASONS: Final = 2000  # of refusals that are counted one by one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerConfig:
+    """One peer, as agreed with it."""
+
+    name: str
+    id: str  # its 20-digit code
+    registers_here: bool = True
+    register_there: bool = False
+    address: tuple[str, int] | None = None  # where it is, when it does not register here
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()  # empty: any
+    user: str = ""
+    password: str = field(default="", repr=False)
+    without_password: bool = False
+    sip_transport: str = "udp"
+    media: str = TCP_PASSIVE
+    version_2022: bool = False
+    sessions: int = 4
+    regions: tuple[str, ...] = ()
+    media_host: str = ""  # our address in offers, where it is not the one that leads to the peer
+    extra_sdp: tuple[str, ...] = ()
+    sub_stream_sdp: tuple[str, ...] = ()
+    offer_names_channel: bool = True
+    date_header: bool = True
+    subscribe_catalog: bool = False
+    alarms: bool = False
+    expires_s: int = 3600
+    keepalive_s: float = 60.0
+    answer_s: float = 8.0
+    media_s: float = 5.0
+    catalog_s: float = 8.0
+
+    def allows(self, host: str) -> bool:
+        """Whether messages of this peer may come from there."""
+        if not self.networks:
+            return True
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+        return any(address in network for network in self.networks)
+
+
+@dataclass(slots=True, eq=False)
+class CatalogSubscription:
+    """Our subscription to a peer's catalogue (§9.11; Annex N of 2022)."""
+
+    call_id: str
+    from_tag: str
+    event_id: str
+    to_tag: str = ""
+    cseq: int = 0
+    due_s: float = 0.0  # of the next SUBSCRIBE
+    established: bool = False
+    refused: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """What is known of a peer now."""
+
+    config: PeerConfig
+    flow: Flow | None = None
+    registered_until_s: float | None = None
+    last_seen_s: float = 0.0
+    online: bool = False
+    charset: str = GB18030
+    faulty: tuple[str, ...] = ()
+    sn: int = 0
+    assemblers: dict[int, CatalogAssembler] = field(default_factory=dict)
+    client: RegistrationClient | None = None
+    subscription: CatalogSubscription | None = None
+    open_sessions: int = 0
+    wrong_passwords: list[float] = field(default_factory=list)
+    alarms: OrderedDict[tuple[str, ...], None] = field(default_factory=OrderedDict)
+
+    def next_sn(self) -> int:
+        """The number of the next command to it."""
+        self.sn = self.sn % 999_999 + 1
+        return self.sn
+
+    def is_reachable(self, now_s: float) -> bool:
+        """Whether it may be asked for something now."""
+        if self.flow is None:
+            return False
+        if self.config.registers_here:
+            return self.registered_until_s is not None and now_s < self.registered_until_s
+        return self.client is None or self.client.is_registered
+
+    def is_barred(self, now_s: float) -> bool:
+        """Whether it gave too many wrong passwords of late."""
+        self.wrong_passwords = [at for at in self.wrong_passwords if now_s - at < WRONG_WITHIN_S]
+        return len(self.wrong_passwords) >= MAX_WRONG_PASSWORDS
+
+    def is_new_alarm(self, alarm: Alarm) -> bool:
+        """Whether an alarm is told for the first time."""
+        key = (alarm.device, alarm.at, alarm.method, alarm.kind)
+        if key in self.alarms:
+            return False
+        self.alarms[key] = None
+        if len(self.alarms) > MAX_REMEMBERED_ALARMS:
+            self.alarms.popitem(last=False)
+        return True
+
+
+@dataclass(slots=True)
+class Refusals:
+    """What was refused or ignored, by reason and origin: one line each, and then a number."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def count(self, reason: str, origin: str) -> bool:
+        """Count it; True the first time, when it is worth a line."""
+        key = (reason, origin)
+        if key not in self.counts and len(self.counts) >= MAX_REASONS:
+            key = (reason, "others")
+        self.counts[key] += 1
+        return self.counts[key] == 1
+
+    def by_reason(self) -> Mapping[str, int]:
+        """How often each reason was given."""
+        total: Counter[str] = Counter()
+        for (reason, _), number in self.counts.items():
+            total[reason] += number
+        return total

@@ -1,0 +1,135 @@
+"""Registration with a platform above (GB/T 28181 §9.1), as a state machine. Pure.
+
+REGISTER, its challenge, the answer; refreshed before it expires; tried again after a minute or
+later when it failed; a 302 is followed, and left again for the first server when that one fails.
+Signs of life in between; three without an answer, and it registers anew.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum, auto
+from typing import Final
+
+from streams.gb28181.sip_message import SipMessage, read_address
+from streams.rtsp.digest_auth import DigestAuthenticator
+
+RETRY_S: Final = 60.0  # not earlier, by the standard
+REFRESH_AT: Final = 0.7  # of the time that was granted
+MAX_MISSED: Final = 3
+SHORTEST_S: Final = 60
+_HOST_PORT: Final = re.compile(r"([0-9.]{7,15}|\[[0-9A-Fa-f:]+\])(?::(\d{1,5}))?")
+_UNAUTHORIZED: Final = frozenset({401, 407})
+_REDIRECTS: Final = frozenset({301, 302})
+_OK: Final = 200
+
+
+class RegistrationState(StrEnum):
+    """Where a registration stands."""
+
+    WAITING = auto()  # until `due_s`
+    REGISTERING = auto()
+    REGISTERED = auto()
+
+
+@dataclass(slots=True, eq=False)
+class RegistrationClient:
+    """Our registration with one peer; `next_request` says what to send, and when."""
+
+    home: tuple[str, int]
+    expires_s: int
+    keepalive_s: float
+    login: Callable[[], DigestAuthenticator]
+    state: RegistrationState = RegistrationState.WAITING
+    target: tuple[str, int] = ("", 0)  # where REGISTER goes: home, or where a 302 led
+    due_s: float = 0.0
+    keepalive_due_s: float = 0.0
+    missed: int = 0
+    problem: str = ""  # why it is not registered, for a person
+    granted_s: int = 0
+    _auth: DigestAuthenticator | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.target = self.target if self.target[0] else self.home
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the peer knows us now; a refresh under way does not change that."""
+        return bool(self.granted_s)
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether a REGISTER is to be sent."""
+        return self.state is not RegistrationState.REGISTERING and now_s >= self.due_s
+
+    def authorization(self, uri: str) -> str | None:
+        """The Authorization of the REGISTER that is sent now; None before a challenge."""
+        self.state = RegistrationState.REGISTERING
+        return self._auth.authorization("REGISTER", uri) if self._auth is not None else None
+
+    def on_response(self, response: SipMessage, now_s: float) -> bool:
+        """Take the answer to REGISTER; True where it is to be sent again at once."""
+        if response.status in _UNAUTHORIZED:
+            return self._on_challenge(response, now_s)
+        if response.status in _REDIRECTS:
+            return self._on_redirect(response, now_s)
+        if response.status != _OK:
+            self._fail(f"{response.status} {response.reason[:60]}", now_s)
+            return False
+        granted = response.expires
+        self.granted_s = max(SHORTEST_S, self.expires_s if granted is None else granted)
+        self.state, self.problem, self.missed = RegistrationState.REGISTERED, "", 0
+        self.due_s = now_s + REFRESH_AT * self.granted_s
+        self.keepalive_due_s = now_s + self.keepalive_s
+        if self._auth is not None:
+            self._auth.confirm()
+        return False
+
+    def on_timeout(self, now_s: float) -> None:
+        """REGISTER was not answered."""
+        self._fail("no answer", now_s)
+
+    def on_lost(self, now_s: float) -> None:
+        """The connection that it went over is gone: register again at once."""
+        self.granted_s, self.state, self.due_s = 0, RegistrationState.WAITING, now_s
+
+    def keep_alive_due(self, now_s: float) -> bool:
+        """Whether a sign of life is to be sent; counts it as missed until it is answered."""
+        if not self.is_registered or now_s < self.keepalive_due_s:
+            return False
+        self.keepalive_due_s = now_s + self.keepalive_s
+        return True
+
+    def on_keep_alive(self, *, answered: bool, now_s: float) -> None:
+        """A sign of life was answered, or was not."""
+        self.missed = 0 if answered else self.missed + 1
+        if self.missed >= MAX_MISSED:
+            self.missed = 0
+            self.problem = f"{MAX_MISSED} signs of life without an answer"
+            self.on_lost(now_s)
+
+    def _on_challenge(self, response: SipMessage, now_s: float) -> bool:
+        self._auth = self._auth or self.login()
+        values = response.all("www-authenticate") + response.all("proxy-authenticate")
+        if self._auth.accept_challenges(values):
+            return True
+        reason = self._auth.refusal_text()
+        self._auth = None
+        self._fail(f"{response.status}: {reason}", now_s)
+        return False
+
+    def _on_redirect(self, response: SipMessage, now_s: float) -> bool:
+        found = _HOST_PORT.fullmatch(read_address(response.get("contact")).host)
+        if found is None or self.target != self.home:  # one redirection, not a chase
+            self._fail("redirected to nowhere", now_s)
+            return False
+        self.target = found[1].strip("[]"), int(found[2] or 5060)
+        self._auth = None
+        return True
+
+    def _fail(self, problem: str, now_s: float) -> None:
+        self.problem, self.granted_s = problem, 0
+        self.state = RegistrationState.WAITING
+        self.due_s = now_s + RETRY_S
+        if self.target != self.home:
+            self.target, self.due_s = self.home, now_s
+        self._auth = None

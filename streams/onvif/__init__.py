@@ -1,0 +1,1 @@
+"""ONVIF devices: SOAP messages, WS-Discovery, and visits by profile."""
