@@ -25,6 +25,7 @@ import numpy as np
 import xlsxwriter
 
 from patrol.domain.picture_link import read_token
+from patrol.encryption.recipients import BadRecipient
 from patrol.messaging import topics
 from patrol.messaging.reply_parser import parse_message
 from patrol.mqtt.access_proxy import read_packet
@@ -70,6 +71,19 @@ models:
     input: {{size: [416, 416]}}
     min_score: 0.3
 """.encode()
+SOURCES: Final = b"""
+vendors:
+  telecom:
+    profile: ezviz
+    secrets: {app_key: k, app_secret: s}
+    allow: [10.8.0.0/16]
+    sessions: 6
+gateways:
+  hall: {kind: wvp, url: "http://10.0.0.5:18080/", user: u, password: p, media: zlm-1,
+    owns_streams: true}
+  zlm-1: {kind: zlm, url: "https://zlm.example:8443", secret: s, protocols: [flv, rtsp],
+    rewrite_host: "[fd00::1]"}
+"""
 OUTLINES: Final = json.dumps(
     {
         "type": "FeatureCollection",
@@ -329,6 +343,7 @@ def site_entrances(folder: Path) -> Iterator[Entrance]:
     """Each file of a site, as a table, workbook, YAML or GeoJSON, beside good other ones."""
     others: Mapping[str, tuple[bytes, ...]] = {
         "zones.yaml": (ZONES,), "models.yaml": (MODELS,), "grids.geojson": (OUTLINES,),
+        "sources.yaml": (SOURCES,),
     }  # fmt: skip
     for name in CONFIG_FILES:
         home = folder / name.replace(".", "-")
@@ -400,6 +415,6 @@ def backup_entrances(folder: Path) -> Iterator[Entrance]:
         ("backup manifest", manifest, _archive),
     ):
         yield Entrance(
-            name=name, samples=(sample,), refusals=(BackupDamaged,), share=0.5,
+            name=name, samples=(sample,), refusals=(BackupDamaged, BadRecipient), share=0.5,
             feed=lambda data, make=make: read(make(data)),  # type: ignore[misc]  # bound now
         )  # fmt: skip

@@ -14,13 +14,13 @@ import av
 import numpy as np
 import pytest
 
-from patrol.store.engine import POOL_SIZE
+from patrol.store.engine import POOL_OVERFLOW, POOL_SIZE
 from tests.support.peak_memory import ROOT
 
 WARM_ROUNDS: Final = 3  # references are learned, caches filled, connections of the pool opened
 GROWTH: Final = 1.10
 CLOSING: Final = 4  # sockets of the moment: a publisher that leaves, a camera's end
-POOL_FILES: Final = 2 * POOL_SIZE + 1  # a connection's database and journal, and their index
+POOL_FILES: Final = 2 * (POOL_SIZE + POOL_OVERFLOW) + 1  # database and journal; their index
 SITE: Final = """
 site: {{id: shangba, name: 上坝镇, latitude: 39.6, longitude: 98.75}}
 database: sqlite:///{folder}/patrol.db
