@@ -15,7 +15,6 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -47,6 +46,8 @@ from streams.rtsp.rtp import read_rtp, read_sender_report
 from streams.rtsp.sdp import read_description
 from streams.rtsp.session import RtspSession
 from streams.url_secrets import hide_credentials, hide_login_parameters
+from tests.long.fuzz.device_entrances import device_entrances
+from tests.long.fuzz.entrance import Entrance
 
 CONFIG: Final = Path(__file__).parents[3] / "config"
 NOON: Final = datetime(2026, 11, 22, 4, tzinfo=UTC)
@@ -124,18 +125,6 @@ RTP: Final = bytes.fromhex("80600001000003e800001234")
 REPORT: Final = bytes.fromhex("80c8000600001234e0000000800000000000ffff0000000a00000400")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entrance:
-    """One way in: good samples, what reads them, and by which errors it may refuse."""
-
-    name: str
-    samples: tuple[bytes, ...]
-    feed: Callable[[bytes], object]
-    refusals: tuple[type[Exception], ...] = ()
-    covers: tuple[str, ...] = ()  # file:function
-    share: float = 1.0  # of the inputs that are asked for: costly ones get fewer
-
-
 @contextmanager
 def all_entrances() -> Iterator[tuple[Entrance, ...]]:
     """Every entrance; the files that some of them need live for the block."""
@@ -143,7 +132,7 @@ def all_entrances() -> Iterator[tuple[Entrance, ...]]:
         folder = Path(scratch)
         yield (
             *picture_entrances(), *rtsp_entrances(), *text_entrances(), *mqtt_entrances(),
-            *site_entrances(folder), *backup_entrances(folder),
+            *site_entrances(folder), *backup_entrances(folder), *device_entrances(),
         )  # fmt: skip
 
 

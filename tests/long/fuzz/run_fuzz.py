@@ -19,7 +19,8 @@ from random import Random
 from types import FrameType
 from typing import Any, Final
 
-from tests.long.fuzz.entrances import Entrance, all_entrances
+from tests.long.fuzz.entrance import Entrance
+from tests.long.fuzz.entrances import all_entrances
 from tests.long.fuzz.mutations import mutated
 
 ADDED_MEMORY_BYTES: Final = 512 << 20  # address space beyond what the imports and samples took
