@@ -19,14 +19,20 @@ from rich.console import Console
 
 from patrol.administration.accounts import add_account
 from patrol.app import Application, build
+from patrol.app.finding_service import FindingService
 from patrol.app.service import run_service
+from patrol.app.town_service import TownService
 from patrol.cases import actions
 from patrol.clock import SystemClock
 from patrol.domain.account import AccountRole
+from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.errors import BadInput
-from patrol.domain.finding import Finding
+from patrol.domain.finding import FilingSource, Finding
+from patrol.domain.hand_off import HandOffEvent
 from patrol.domain.observation import Subject
+from patrol.domain.priority import Level
+from patrol.domain.registry import GridLevel
 from patrol.domain.verification import Verifier
 from patrol.files import process_lock
 from patrol.mqtt.embedded_broker import EmbeddedBroker
@@ -38,7 +44,9 @@ from patrol.reports.terminal import (
     render_round,
     save_svg,
 )
+from patrol.review.own_findings import FilingForm, FilingTarget
 from patrol.settings import Site, load_site
+from patrol.settings.site_town import BroadcastSection, HandOffSection, SpeakerSection
 from patrol.store import check
 from patrol.web.server import serve
 from simulators.faults import mixture_problem
@@ -55,6 +63,7 @@ DEMO_DIR: Final = Path("var/demo")
 SPEED: Final = 900.0  # the leaders' hours pass in seconds; the patrol's own clocks stay real
 ALWAYS_ANSWERS: Final = ReplyProfile(never=0.0)  # escalation takes hours: too long for a demo
 OPERATOR: Final = "值班员"
+SUPERVISOR: Final = "值班长"
 EVERYBODY: Final = "simulated-people"  # their account at the broker
 POLL_S: Final = 0.3
 CASES_WITHIN_S: Final = 180.0
@@ -105,18 +114,42 @@ class _SimulatedStaff:
         """One round, the operator's decisions, and the cases to their end."""
         with progress_display(err, self.app.site.settings.site.tz) as show:
             summary = self.app.run_round("morning", on_progress=show, stop=stop)
+        self._answer_a_call()
         with err.status("值班员审核、网格长处置中 … operator and leaders at work"):
             self._until_closed(stop)
         return summary
+
+    def _answer_a_call(self) -> None:
+        """A caller reports a fire: own finding, case, loudspeaker, police; all of them answer."""
+        town, grids = TownService(self.app), self.app.registry.tree.grids.values()
+        group = min(grid.code for grid in grids if grid.level is GridLevel.GROUP)
+        call = FilingForm(
+            category="open_flame", source=FilingSource.PHONE, grid=group, level=Level.URGENT,
+            text="村民来电:打麦场边冒烟", place="打麦场",
+        )  # fmt: skip
+        filed = FindingService(self.app).file(
+            call, by=OPERATOR, target=FilingTarget.CASE, phoned="网格长接的,马上去"
+        )
+        if filed.case is None:
+            return
+        asked = town.ask_broadcast(filed.case.id, by=OPERATOR, template="warn")
+        town.decide_broadcast(asked.id, BroadcastEvent.APPROVE, by=SUPERVISOR)
+        town.played(asked.id, BroadcastEvent.PLAYED, speaker=asked.speaker)
+        given = town.hand_off(filed.case.id, "police", by=OPERATOR, why="请派出所到场警戒")
+        town.answer(given.id, HandOffEvent.ANSWER, by="department:police", text="已到场警戒")
 
     def outcome(self, leaders: ReplySimulator) -> dict[str, Any]:
         """The results, counted in the store."""
         with self.app.store.begin_read() as uow:
             found = demo_outcome(uow)
+            handed = [one for one in uow.hand_offs.list() if one.answered_at]
+            played = [one for one in uow.broadcasts.list() if one.played_at]
         problems = check(self.app.site.settings.database)
         return {
             **found,
             "leaders_said": dict(leaders.sent),
+            "hand_offs_answered": len(handed),
+            "broadcasts_played": len(played),
             "store_problems": [str(problem) for problem in problems],
         }
 
@@ -246,11 +279,22 @@ def _embedded_town(
 
 
 def _verified_by_operator(site: Site, port: int) -> Site:
-    """The site with a person who verifies handled cases, and the console at this port."""
+    """The site with a person who verifies handled cases, the console at this port, and the town.
+
+    The town: a police station that cases are handed to on paper, and a loudspeaker.
+    """
     console = site.settings.console.model_copy(update={"port": port})
-    changed = site.settings.model_copy(
-        update={"verification": Verifier.OPERATOR, "console": console}
-    )
+    grids = site.registry.tree.grids.values()
+    town = next(grid.code for grid in grids if grid.level is GridLevel.TOWN)
+    changes = {
+        "verification": Verifier.OPERATOR,
+        "console": console,
+        "hand_off": {"police": HandOffSection(title="派出所", channel="print")},
+        "broadcast": BroadcastSection(
+            speakers={"town": SpeakerSection(title="全镇大喇叭", grid=town, driver="mqtt")}
+        ),
+    }
+    changed = site.settings.model_copy(update=changes)
     return replace(site, settings=changed)
 
 

@@ -63,6 +63,7 @@ log = structlog.get_logger(__name__)
 CONNECT_WITHIN_S: Final = 2.0  # a command does not wait longer for a broker; the outbox does
 MAX_OPEN_CASES: Final = 10_000  # open at a time: far more than a town can have
 SEND_TIMEOUT_S: Final = 3.0  # for the messages of a round that just ended
+TakeReply = Callable[["Application", str, bytes], bool]  # topic, payload → whether it was taken
 
 
 class UnknownPlan(BadInput):
@@ -94,6 +95,7 @@ class Application:
     detectors: Detectors = field(default_factory=Detectors)
     follow_accounts: Callable[[Registry], None] = lambda _registry: None  # of an embedded broker
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
+    outside_replies: Sequence[TakeReply] = ()  # of departments and loudspeakers
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
     households: HouseholdData = field(init=False)  # their pictures and their consent
     _relays: list[OutboxRelay] = field(default_factory=list)
@@ -160,18 +162,15 @@ class Application:
         """The lock of a round that runs on this site, across processes. Raises ProcessBusy."""
         return process_lock(self.site.settings.evidence / ".round.lock")
 
-    def start_round(self, plan: str, *, by: str) -> Round:
-        """Begin a round and run it in a thread of its own; it has begun when this returns.
-
-        Raises UnknownPlan, RoundsPaused, NothingToVisit, and ProcessBusy when a round is under way.
-        """
-        finish_by = self.clock.now() + self._max_duration(plan)
+    def start_round(self, plan: str, *, by: str, adhoc: AdhocSelection | None = None) -> Round:
+        """Begin a round in a thread of its own, and return it. Raises as `run_round`."""
+        finish_by, name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
         with ExitStack() as lock:
             lock.enter_context(self.round_lock())
             begun = self.round_runner.begin_round(
-                plan, finish_by, at_any_hour=True, may_be_empty=False
+                name, finish_by, at_any_hour=True, may_be_empty=False, adhoc=adhoc
             )
-            log.info("a round by hand", plan=plan, by=by, round=begun.id)
+            log.info("a round by hand", plan=name, by=by, round=begun.id)
             work = (begun, lock.pop_all())
             threading.Thread(target=self._run_locked, args=work, name="round", daemon=True).start()
         return begun
@@ -335,7 +334,8 @@ class Application:
         """What handles a message from the broker: a reply, or the canary's."""
 
         def on_message(topic: str, payload: bytes) -> None:
-            if canary is None or not canary.handle_reply(topic, payload, self.clock.now()):
+            taken = any(take(self, topic, payload) for take in self.outside_replies)
+            if not (taken or (canary and canary.handle_reply(topic, payload, self.clock.now()))):
                 self.handle_reply(topic, payload)
 
         return on_message

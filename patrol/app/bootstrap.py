@@ -29,6 +29,7 @@ from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
 from patrol.app.sources import Sources, agreed_streams, open_sources
 from patrol.app.store_opening import StartupWait, adopt_site_key, open_site_store
+from patrol.app.town_service import handle_town_reply
 from patrol.cases.save_and_send import SendGate, queued_message_count
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
@@ -65,6 +66,7 @@ from streams.tls import CAMERA_TLS
 
 log = structlog.get_logger(__name__)
 
+OUTSIDE_REPLIES: Final = (handle_town_reply,)
 KEY_BYTES: Final = 32
 
 
@@ -81,7 +83,7 @@ def build(
     """The application of a site, open for the block. Raises StoreUnavailable, KeyProblem.
 
     `clock`: the machine's, watched for steps. `create_store`: make or upgrade the database.
-    `startup_wait`: for an unreachable database, `config_dir`: to follow changed files; None: not.
+    `startup_wait`: for an unreachable database. `config_dir`: whose files' changes are followed.
     """
     with ExitStack() as stack:
         _prepare_process(site.settings)
@@ -113,6 +115,7 @@ def build(
             area_editor=AreaEditor(editing),
             camera_table=CameraTable(editing),
             live_view=_live_view(services, guarded_visit),
+            outside_replies=OUTSIDE_REPLIES,
         )
 
 

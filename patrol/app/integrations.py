@@ -1,6 +1,6 @@
 """Make the webhooks and notification channels that a site's settings name, with their secrets."""
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 
 from patrol.administration.registry_files import RegistryWatcher
@@ -16,6 +16,7 @@ from patrol.integrations.webhooks import Webhook, WebhookQueue
 from patrol.operations.metrics import Meters
 from patrol.ports import Clock
 from patrol.settings import Settings
+from patrol.settings.site_town import HandOffSection, SpeakerSection
 from patrol.store import StoreObserver
 
 
@@ -55,9 +56,24 @@ def load_integrations(settings: Settings) -> Integrations:
             for name, channel in section.notify.items()
             for number, address in enumerate(read_addresses(channel.url_file), start=1)
         ]
+        hooks += _outside_hooks(settings)
     except OSError as exc:
         raise IntegrationsProblem(f"{exc.filename}: {exc.strerror}") from exc
     return Integrations(hooks=hooks, channels=channels)
+
+
+def _outside_hooks(settings: Settings) -> Iterator[Webhook]:
+    """Receivers of handed-off cases and broadcasts: signed like webhooks, sent no events."""
+    departments = settings.hand_off.items()
+    speakers = settings.broadcast.speakers.items()
+    sections: list[tuple[str, HandOffSection | SpeakerSection]] = [
+        *((f"handoff-{name}", one) for name, one in departments if one.channel == "webhook"),
+        *((f"speaker-{name}", one) for name, one in speakers if one.driver == "webhook"),
+    ]
+    for name, one in sections:
+        if one.secret_file is not None:
+            secret = one.secret_file.read_text("utf-8").strip().encode()
+            yield Webhook(name=name, url=one.url, secret=secret, events=frozenset())
 
 
 def store_observers(

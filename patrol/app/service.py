@@ -18,10 +18,13 @@ import structlog
 from patrol.app.anchors import publish_anchor
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
+from patrol.app.finding_service import new_review_alarms
+from patrol.app.human_patrol_service import new_human_patrol_worker
 from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
 from patrol.app.reply_session import SERVICE_LOCK
 from patrol.app.scheduler import JobScheduler, ScheduledJob
 from patrol.app.side_services import ShowProgress, SideServices
+from patrol.app.town_service import daily_overdue_list
 from patrol.app.watchdog import wait_until_stopped
 from patrol.domain.errors import Failed
 from patrol.files import process_lock
@@ -37,6 +40,8 @@ log = structlog.get_logger(__name__)
 ROUND_EVERY_S = 2.0
 ESCALATE_EVERY_S = 1.0
 REGISTRY_EVERY_S = 1.0
+ALARM_EVERY_S = 5.0
+PATROL_EVERY_S = 5.0
 RECHECK_EVERY_S = 1.0
 WITHDRAWAL_EVERY_S = 1.0
 # Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
@@ -44,6 +49,7 @@ WITHDRAWAL_EVERY_S = 1.0
 RELAY_WITHIN_S = 120.0
 ESCALATE_WITHIN_S = 60.0
 REGISTRY_WITHIN_S = 60.0
+ALARM_WITHIN_S = 120.0
 RECHECK_WITHIN_S = 300.0
 ANCHOR_EVERY_S = 60.0
 ANCHOR_WITHIN_S = 600.0
@@ -181,6 +187,7 @@ def _jobs(
     with_rounds: bool,
 ) -> list[ScheduledJob]:
     escalate = side_services.escalation_job(app.new_escalator())
+    alarms, patrols = new_review_alarms(app), new_human_patrol_worker(app)
 
     def every(
         every_s: float,
@@ -194,6 +201,8 @@ def _jobs(
 
     jobs = [
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
+        every(ALARM_EVERY_S, "alarms", lambda: alarms.run_due(app.clock.now()), ALARM_WITHIN_S),
+        every(PATROL_EVERY_S, "patrols", lambda: patrols.run_due(app.clock.now()), ALARM_WITHIN_S),
         every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
         every(ANCHOR_EVERY_S, "anchors", lambda: publish_anchor(app), ANCHOR_WITHIN_S),
         every(
@@ -202,12 +211,7 @@ def _jobs(
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),
-        ScheduledJob(
-            name="upkeep",
-            run=_retry_while_store_away("upkeep", lambda: daily_upkeep(app)),
-            daily_at=SWEEP_AT,
-            may_run=side_services.may_write_history,
-        ),
+        *_daily_jobs(app, side_services),
     ]
     if with_rounds:
         beat = side_services.heartbeats.expect("rounds", ROUND_WITHIN_S)
@@ -216,6 +220,24 @@ def _jobs(
         rounds = every(ROUND_EVERY_S, "rounds", round_scheduler.run_due, ROUND_WITHIN_S, None)
         jobs.append(rounds)
     return jobs
+
+
+def _daily_jobs(app: Application, side_services: SideServices) -> list[ScheduledJob]:
+    """Upkeep by night; the overdue lists in the morning, where the site wants them."""
+    daily: list[tuple[str, time | None, Callable[[], object]]] = [
+        ("upkeep", SWEEP_AT, lambda: daily_upkeep(app)),
+        ("overdue", app.site.settings.supervision.overdue_at, daily_overdue_list(app)),
+    ]
+    return [
+        ScheduledJob(
+            name=name,
+            run=_retry_while_store_away(name, work),
+            daily_at=at,
+            may_run=side_services.may_write_history,
+        )
+        for name, at, work in daily
+        if at is not None
+    ]
 
 
 def _retry_while_store_away(name: str, work: Callable[[], object]) -> Callable[[], None]:

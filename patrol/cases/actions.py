@@ -17,14 +17,8 @@ from datetime import datetime
 
 from patrol.cases.save_and_send import save_case
 from patrol.domain import approval
-from patrol.domain.case import (
-    ApprovalKind,
-    ApprovalRequest,
-    Case,
-    CaseEvent,
-    CaseState,
-    IllegalCaseTransition,
-)
+from patrol.domain.case import Case, CaseEvent, CaseState, IllegalCaseTransition
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.escalation import policy_for
 from patrol.domain.ids import CaseId, GridCode, PictureId
 from patrol.domain.registry import Registry

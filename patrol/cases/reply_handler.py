@@ -27,14 +27,13 @@ from patrol.domain.approval import DEFAULT_EXTENSION, resume_case
 from patrol.domain.case import (
     CASE_EFFECTS,
     AnnounceEffect,
-    ApprovalKind,
-    ApprovalRequest,
     Case,
     CaseEvent,
     CaseState,
     IllegalCaseTransition,
 )
 from patrol.domain.case_opening import case_id, case_sequence, open_from_report
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.escalation import announced_grids, escalate_now
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId, MessageKey

@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 
 from patrol.domain import send_policy
-from patrol.domain.case import Case
+from patrol.domain.case import Case, CaseEvent
 from patrol.domain.escalation import announced_grids, current_rung
 from patrol.domain.ids import CaseId
 from patrol.domain.observation import Subject
@@ -150,6 +150,35 @@ def merge_into_case(
     """
     merged = send_gate.merge_repeat(case, by=by, now=now, note=note)
     return save_case(uow, case, merged, payloads, now)
+
+
+def void_unsent_case(uow: UnitOfWork, case: Case, *, by: str, now: datetime, note: str) -> bool:
+    """Void a case that nobody was told of, and drop its messages; False: it was sent.
+
+    No message goes out: the leaders never had the case. One person may do it, because nothing on
+    the ground is taken back.
+    """
+    opening = (CaseEvent.DISPATCH, CaseEvent.HOLD, CaseEvent.RELEASE)
+    if any(entry.what not in opening for entry in case.entries):
+        return False
+    if not uow.outbox.withdraw_unsent(case.id, case.dispatched_at, now):
+        return False
+    uow.cases.put(case.apply_event(CaseEvent.VOID, at=now, by=by, note=note))
+    return True
+
+
+def unmerge_unsent(
+    uow: UnitOfWork, case: Case, *, since: datetime, by: str, now: datetime, note: str
+) -> bool:
+    """Count one finding less in an open case; False: its repeat was sent.
+
+    `since`: when it was merged. Raises IllegalCaseTransition: the case has ended.
+    """
+    less = case.apply_event(CaseEvent.UNMERGE, at=now, by=by, note=note)
+    if not uow.outbox.withdraw_unsent(case.id, since, now):
+        return False
+    uow.cases.put(replace(less, count=max(1, case.count - 1)))
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

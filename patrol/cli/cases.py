@@ -25,7 +25,8 @@ from patrol.domain.approval import (
     describe_request,
     preview_extension,
 )
-from patrol.domain.case import ApprovalKind, Case, CaseEntry
+from patrol.domain.case import Case, CaseEntry
+from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId
 from patrol.domain.labels import (

@@ -16,13 +16,8 @@ from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json, warn_masked
 from patrol.cli.site import RELAY_WITHIN_S, app_of
 from patrol.domain.approval import MAX_EXTENSION
-from patrol.domain.case import (
-    ApprovalKind,
-    ApprovalRequest,
-    Case,
-    CaseEvent,
-    IllegalCaseTransition,
-)
+from patrol.domain.case import Case, CaseEvent, IllegalCaseTransition
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.store import UnitOfWork

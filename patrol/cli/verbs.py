@@ -7,6 +7,8 @@ imports nothing heavy.
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from patrol.cli.town_verbs import TOWN_GROUPS, TOWN_VERBS
+
 
 class Verb(NamedTuple):
     """Where a verb's function is, and the line that lists show."""
@@ -341,6 +343,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "models:show_assets",
         "清单里的脚本及其状态。 What the manifest names, and the state of each.",
     ),
+    **{path: Verb(*row) for path, row in TOWN_VERBS.items()},
 }
 GROUPS: Final[Mapping[str, str]] = {
     "db": "数据库。 The database.",
@@ -363,4 +366,5 @@ GROUPS: Final[Mapping[str, str]] = {
     "assets": "地图与图表脚本。 Scripts of map and charts.",
     "onvif": "ONVIF 设备。 ONVIF devices.",
     "ticket": "票据平台。 Ticket services.",
+    **TOWN_GROUPS,
 }

@@ -44,10 +44,17 @@ class Permission(StrEnum):
     TODAY = auto()  # numbers of the day, no pictures
     ROUND = auto()  # the pictures of a round
     START_ROUND = auto()
+    PATROL = auto()  # work human patrols: their pictures, and what is said of each camera
     REVIEW = auto()  # judge findings
+    FILE_FINDING = auto()  # file what the own eyes saw, or a caller reported
     CASES = auto()  # read cases within the own scope
     MOVE_CASES = auto()  # an operator's own moves: verify, reassign
     SETTLE = auto()  # end a case without a reply, or reopen it
+    SUPERVISE = auto()  # urge (催办) and put under supervision (督办), with reason and clock
+    TAG_CASES = auto()  # free tags (四网融合 and the like) on cases and grids
+    HAND_OFF = auto()  # give a case to another department (警格联动)
+    BROADCAST = auto()  # ask for a broadcast (大喇叭)
+    MEETINGS = auto()  # packs for meetings, of the own scope
     GROUND = auto()  # reply for a grid: the phone page
     SHIFT = auto()  # sign the hand-over, read what is stopped
     STOP = auto()  # enter what is not patrolled for a while
@@ -67,14 +74,15 @@ class Permission(StrEnum):
 
 _ROLE, _MAY = AccountRole, Permission
 _OPERATOR_PERMISSIONS: Final = frozenset(
-    {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.REVIEW, _MAY.CASES, _MAY.MOVE_CASES,
+    {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.PATROL, _MAY.REVIEW, _MAY.FILE_FINDING,
+     _MAY.CASES, _MAY.MOVE_CASES, _MAY.TAG_CASES, _MAY.HAND_OFF, _MAY.BROADCAST, _MAY.MEETINGS,
      _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE, _MAY.CONSENT}
 )  # fmt: skip
 PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
     _ROLE.OPERATOR: _OPERATOR_PERMISSIONS,
     _ROLE.SHIFT_SUPERVISOR: _OPERATOR_PERMISSIONS
-    | {_MAY.SETTLE, _MAY.AREAS, _MAY.STOP, _MAY.SUPPRESSIONS, _MAY.SYSTEM},
-    _ROLE.VILLAGE_CADRE: frozenset({_MAY.CASES, _MAY.GROUND}),
+    | {_MAY.SETTLE, _MAY.SUPERVISE, _MAY.AREAS, _MAY.STOP, _MAY.SUPPRESSIONS, _MAY.SYSTEM},
+    _ROLE.VILLAGE_CADRE: frozenset({_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS}),
     _ROLE.GRID_LEADER: frozenset({_MAY.GROUND}),
     _ROLE.MAINTAINER: frozenset(
         {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM}
@@ -139,8 +147,9 @@ class Account:
 def may_see_case(account: Account, case: Case, tree: GridTree) -> bool:
     """Whether the case lies within the account's scope.
 
-    A leader sees cases announced to the own grid; a cadre those of the village and its groups; a
-    maintainer camera faults only. Leaders and cadres see a fault only if it was announced to them.
+    A leader sees cases announced to the own grid; a cadre those of the centre's grids (综治中心),
+    without a centre those of the village and its groups; a maintainer camera faults only. Leaders
+    and cadres see a fault only if it was announced to them.
     """
     if account.duty is AccountRole.MAINTAINER:
         return case.subject is Subject.EQUIPMENT
@@ -150,7 +159,10 @@ def may_see_case(account: Account, case: Case, tree: GridTree) -> bool:
         return True
     if account.duty is AccountRole.GRID_LEADER or case.subject is Subject.EQUIPMENT:
         return False
-    return is_within_grid(tree, case.grid, account.grid)
+    own = account.grid
+    return own is not None and any(
+        is_within_grid(tree, case.grid, grid) for grid in tree.scope_of(own)
+    )
 
 
 def reply_grid_of(account: Account, case: Case) -> GridCode | None:
@@ -216,7 +228,8 @@ class CasePhoto:
 API_KEY_PREFIX: Final = "patrol_"
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
-    "holds:read", "holds:write", "consents:change",
+    "findings:file", "rounds:work", "cases:move", "meetings:read", "holds:read", "holds:write",
+    "consents:change",
 )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent, CaseState
+from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.errors import BadInput
 from patrol.domain.labels import APPROVAL_KINDS
 from patrol.domain.office_hours import OfficeHours

@@ -15,7 +15,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
-from patrol.domain.case_timers import CasePolicy, SendHold, Suspension, recheck_wait
+from patrol.domain.case_timers import (
+    ApprovalRequest,
+    CasePolicy,
+    SendHold,
+    Supervision,
+    Suspension,
+    recheck_wait,
+)
 from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PictureId
 from patrol.domain.observation import Box, Subject
@@ -56,6 +63,7 @@ class CaseEvent(StrEnum):
     SUPERVISE = auto()
     EXTEND = auto()
     MERGE = auto()  # another finding of the same camera and category was counted here
+    UNMERGE = auto()  # … and is not any more: the decision was undone
     VERIFY = auto()
     NOT_VERIFIED = auto()
     LOOKED = auto()  # rechecked through the camera: before and after wait for a person
@@ -71,6 +79,12 @@ class CaseEvent(StrEnum):
     HOLD = auto()  # its message waits (domain/send_policy.py)
     RELEASE = auto()  # ... and waits no longer
     PHONE = auto()  # a person was telephoned; an urgent case is phoned before it is sent
+    URGE = auto()  # 催办: the one whose move it is is told again, with the reason
+    HAND_OFF = auto()  # given to another department (domain/hand_off.py); the ground goes on
+    HAND_OFF_ANSWER = auto()
+    BROADCAST = auto()  # asked for, approved, sent to a loudspeaker (domain/broadcast.py)
+    BROADCAST_PLAYED = auto()  # the device said so
+    TAG = auto()  # a free tag was put on, or taken off
 
 
 S, E = CaseState, CaseEvent
@@ -102,9 +116,15 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
         for s in OPEN_STATES
         for e in (
             E.RECEIVED, E.OPENED, E.PROGRESS, E.NEED_HELP, E.CANNOT_REACH, E.ESCALATE,
-            E.SUPERVISE, E.EXTEND, E.MERGE, E.ASK, E.GRANT, E.REFUSE, E.SUSPEND, E.RESUME,
-            E.HOLD, E.RELEASE, E.PHONE,
+            E.SUPERVISE, E.EXTEND, E.MERGE, E.UNMERGE, E.ASK, E.GRANT, E.REFUSE, E.SUSPEND,
+            E.RESUME, E.HOLD, E.RELEASE, E.PHONE, E.URGE, E.HAND_OFF, E.BROADCAST,
         )
+    },
+    # … and in any state: an answer may come late, and a tag sorts ended cases, too.
+    **{
+        (s, e): s
+        for s in (*OPEN_STATES, *ENDED_STATES)
+        for e in (E.HAND_OFF_ANSWER, E.BROADCAST_PLAYED, E.TAG)
     },
     **{(S.FED_BACK, e): S.FED_BACK for e in (E.LOOKED, E.LOOK_FAILED)},
     # Late steps: the case is already further on. Two rungs may both answer; both are noted.
@@ -166,11 +186,13 @@ class CaseEffect:
 
 _START, _STOP = EscalationEffect.START, EscalationEffect.STOP
 _DONE, _ALWAYS, _ON_MOVE = RecheckEffect.DONE, AnnounceEffect.ALWAYS, AnnounceEffect.ON_MOVE
+_NOTED_EVENTS = (  # they change nothing beside the history
+    E.RECEIVED, E.OPENED, E.UNMERGE, E.ASK, E.PHONE, E.HAND_OFF, E.HAND_OFF_ANSWER, E.BROADCAST,
+    E.BROADCAST_PLAYED, E.TAG,
+)  # fmt: skip
 # A move into an ended state clears timers, request, suspension and hold in any case.
 CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
     E.DISPATCH: CaseEffect(escalation=_START),  # revision 0 is announced when the case is added
-    E.RECEIVED: CaseEffect(),
-    E.OPENED: CaseEffect(),
     E.ACKNOWLEDGE: CaseEffect(escalation=_STOP, announce=_ON_MOVE),
     E.ARRIVE: CaseEffect(escalation=_STOP, announce=_ON_MOVE),
     E.PROGRESS: CaseEffect(escalation=_STOP),
@@ -191,7 +213,6 @@ CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
     E.CLOSE: CaseEffect(announce=_ALWAYS),
     E.REOPEN: CaseEffect(escalation=_START, announce=_ALWAYS),
     E.VOID: CaseEffect(announce=_ALWAYS),
-    E.ASK: CaseEffect(),
     E.GRANT: CaseEffect(announce=_ALWAYS, clears_request=True),
     E.REFUSE: CaseEffect(clears_request=True),
     E.SUSPEND: CaseEffect(suspension=SuspensionEffect.BEGIN, announce=_ALWAYS),
@@ -202,7 +223,8 @@ CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
         announce=AnnounceEffect.IF_HELD_REPEAT,
         clears_hold=True,
     ),
-    E.PHONE: CaseEffect(),
+    E.URGE: CaseEffect(announce=_ALWAYS),
+    **dict.fromkeys(_NOTED_EVENTS, CaseEffect()),
 }
 
 
@@ -211,8 +233,7 @@ class IllegalCaseTransition(Failed):
 
     def __init__(self, case: "Case", event: CaseEvent) -> None:
         super().__init__(f"case {case.id} is {case.state}: {event} is not possible")
-        self.case = case
-        self.event = event
+        self.case, self.event = case, event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,26 +246,6 @@ class CaseEntry:
     note: str = ""
     state: CaseState = CaseState.DISPATCHED  # after it
     claimed: str = ""  # who it is said to be, where only the payload says so
-
-
-class ApprovalKind(StrEnum):
-    """What one person may request and another has to approve."""
-
-    EXTENSION = auto()
-    SUSPENSION = auto()
-    VOID = auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalRequest:
-    """A request that waits for the shift supervisor (domain/approval.py)."""
-
-    kind: ApprovalKind
-    by: str
-    at: datetime
-    why: str
-    span_s: float = 0.0  # of an extension, in counted time
-    claimed: str = ""  # as of a CaseEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +279,8 @@ class Case:
     request: ApprovalRequest | None = None
     suspension: Suspension | None = None
     hold: SendHold | None = None
+    supervision: Supervision | None = None
+    tags: tuple[str, ...] = ()  # free, sorted
     entries: tuple[CaseEntry, ...] = ()
 
     def apply_event(self, event: CaseEvent, *, at: datetime, by: str, note: str = "") -> "Case":
@@ -296,8 +299,7 @@ class Case:
         """The new case with DISPATCH at `dispatched_at` as its first entry, escalation running."""
         at = self.dispatched_at
         entry = CaseEntry(at=at, by=by, what=E.DISPATCH, note=note, state=self.state)
-        moved = replace(self, entries=(entry,))
-        return _with_effect(self, moved, CASE_EFFECTS[E.DISPATCH], at)
+        return _with_effect(self, replace(self, entries=(entry,)), CASE_EFFECTS[E.DISPATCH], at)
 
     @property
     def is_open(self) -> bool:
@@ -317,8 +319,8 @@ class Case:
     @property
     def last_sent_at(self) -> datetime:
         """When it was last sent to the ground: at its dispatch, or as a rework."""
-        again = [entry.at for entry in self.entries if entry.what in RESTARTING_EVENTS]
-        return again[-1] if again else self.dispatched_at
+        again = (e.at for e in reversed(self.entries) if e.what in RESTARTING_EVENTS)
+        return next(again, self.dispatched_at)
 
     def answer_due_at(self, limit: timedelta) -> datetime:
         """When `limit`, counted from its last sending to the ground, runs out."""
@@ -438,12 +440,11 @@ def _is_announced_again(before: Case, moved: Case, effect: AnnounceEffect) -> bo
         return moved.state is not before.state
     if effect is AnnounceEffect.UNLESS_HELD:
         return moved.hold is None
-    if effect is AnnounceEffect.IF_HELD_REPEAT:
-        hold = before.hold
-        return hold is not None and not hold.first and before.revision == hold.revision
+    if effect is AnnounceEffect.IF_HELD_REPEAT and (hold := before.hold) is not None:
+        return not hold.first and before.revision == hold.revision
     return effect is AnnounceEffect.ALWAYS
 
 
 def _without_pending_work(case: Case) -> Case:
-    done = replace(case, ladder_due_at=None, recheck_due_at=None, request=None, suspension=None)
-    return replace(done, hold=None)
+    done = replace(case, ladder_due_at=None, recheck_due_at=None, request=None, hold=None)
+    return replace(done, suspension=None)

@@ -48,12 +48,12 @@ def open_from_finding(
     case = Case(
         id=ident,
         finding=finding.id,
-        camera=finding.camera,
+        camera=finding.camera or None,
         grid=finding.grid,
         subject=subject,
         category=category,
         level=level,
-        place=camera.place if camera else "",
+        place=camera.place if camera else _place_without_camera(finding, registry),
         found_at=finding.found_at,
         dispatched_at=now,
         policy=policy_for(level, route(registry, finding.grid, subject), now, registry.office),
@@ -64,6 +64,12 @@ def open_from_finding(
         before=finding.picture,
     )
     return case.dispatched(by=by, note=f"finding {finding.id}: {text}".rstrip(": "))
+
+
+def _place_without_camera(finding: Finding, registry: Registry) -> str:
+    """Where a person said it is, else the grid's name; a camera that was removed has no place."""
+    grid = registry.tree.grids.get(finding.grid)
+    return finding.place or (grid.name if grid and not finding.camera else "")
 
 
 def open_from_report(

@@ -6,6 +6,7 @@ approval.py and send_policy.py. "Counted time": office hours where a policy has 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum, auto
 from typing import Final
 
 from patrol.domain.backoff import backoff
@@ -76,3 +77,33 @@ def recheck_wait(failed: int) -> timedelta | None:
     if failed >= MAX_RECHECKS:
         return None
     return backoff(failed, RECHECK_AFTER, LONGEST_RECHECK_WAIT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervision:
+    """A case under supervision (督办): by whom, why, and until when it must be dealt with."""
+
+    by: str
+    at: datetime
+    why: str
+    due_at: datetime
+
+
+class ApprovalKind(StrEnum):
+    """What one person may request and another has to approve."""
+
+    EXTENSION = auto()
+    SUSPENSION = auto()
+    VOID = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequest:
+    """A request that waits for the shift supervisor (domain/approval.py)."""
+
+    kind: ApprovalKind
+    by: str
+    at: datetime
+    why: str
+    span_s: float = 0.0  # of an extension, in counted time
+    claimed: str = ""  # as of a CaseEntry

@@ -108,11 +108,24 @@ REAL_STATES: Final = (FindingState.CONFIRMED, FindingState.MERGED)  # a person f
 
 
 class Origin(StrEnum):
-    """Origin of a finding: hidden until it is decided, or the blind sample would not be blind."""
+    """Origin of a finding; sample and probe are hidden until decided: they must be blind."""
 
     MACHINE = auto()
     SAMPLE = auto()  # drawn blindly from what the machine found normal
     PROBE = auto()  # a known positive (review/blind_sample.py); in no statistics
+    OPERATOR = auto()  # a person saw it (review/own_findings.py): what the machine missed
+
+
+class FilingSource(StrEnum):
+    """Where a person saw what was filed as an own finding (人工发现)."""
+
+    WALL = auto()  # a tile of a round's wall
+    ROUND = auto()  # a camera's page within a round
+    LIVE = auto()  # a live view
+    CAMERA = auto()  # the camera's page in the registry
+    PHONE = auto()  # a telephone call: there may be no picture and no camera
+    PATROL = auto()  # a checkpoint of a human patrol
+    ROTATION = auto()  # the rotation of a wall
 
 
 class Decision(StrEnum):
@@ -123,6 +136,7 @@ class Decision(StrEnum):
     UNSURE = auto()
     MERGE = auto()
     AGE = auto()
+    UNDO = auto()  # a dismissal, confirmation or merge is taken back (review/undo.py)
 
 
 _S, _D = FindingState, Decision
@@ -136,6 +150,7 @@ FINDING_TRANSITIONS: Mapping[tuple[FindingState, Decision], FindingState] = {
     (_S.UNSURE, _D.DISMISS): _S.DISMISSED,
     (_S.UNSURE, _D.MERGE): _S.MERGED,
     (_S.UNSURE, _D.AGE): _S.AGED,
+    **{(s, _D.UNDO): _S.CANDIDATE for s in (_S.CONFIRMED, _S.DISMISSED, _S.MERGED)},
 }
 
 
@@ -181,6 +196,10 @@ class FindingNotAsShown(Failed):
         self.finding = finding
 
 
+class IllegalUndo(Failed):
+    """The decision cannot be taken back any more; the text says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRecheck:
     """What a fresh visit showed after an "unsure"; without a picture the visit failed."""
@@ -188,6 +207,16 @@ class FindingRecheck:
     at: datetime  # UTC
     why: str  # text, Chinese first
     picture: PictureId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingEntry:
+    """One entry of a finding's history: filed, undone; appended, never changed."""
+
+    at: datetime  # UTC
+    by: str
+    what: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +234,7 @@ class Finding:
     """One finding; immutable, `decide` gives the next state."""
 
     id: FindingId
-    camera: CameraId
+    camera: CameraId  # empty: of a telephone call that named no camera
     grid: GridCode
     round: RoundId | None
     subject: Subject
@@ -227,6 +256,10 @@ class Finding:
     case: CaseId | None = None
     origin: Origin = Origin.MACHINE
     recheck: FindingRecheck | None = None  # after an "unsure"
+    filed_by: str = ""  # of an own finding: the account that filed it …
+    filed_from: str = ""  # … where it was seen (FilingSource) …
+    place: str = ""  # … and where that is, if no camera tells
+    undone_count: int = 0  # how often a decision was taken back
 
     def decide(self, decision: Decision, *, by: str, now: datetime, reason: str = "") -> "Finding":
         """The finding after `decision`, moved by the table. Raises AlreadyDecided."""
@@ -234,6 +267,15 @@ class Finding:
         if target is None:
             raise AlreadyDecided(self)
         return replace(self, state=target, decided_by=by, decided_at=now, reason=reason)
+
+    def undone(self) -> "Finding":
+        """The finding as before its decision: it waits again. Raises IllegalUndo."""
+        target = FINDING_TRANSITIONS.get((self.state, Decision.UNDO))
+        if target is None:
+            raise IllegalUndo(f"finding {self.id} is {self.state}: nothing to undo")
+        times = self.undone_count + 1
+        waiting = replace(self, state=target, undone_count=times, case=None, reason="")
+        return replace(waiting, decided_by="", decided_at=None)
 
     @property
     def revision(self) -> str:

@@ -13,9 +13,11 @@ from typing import Final
 
 from patrol.domain.account import AccountRole
 from patrol.domain.camera import ConsentState, Priority, Refusal
-from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
+from patrol.domain.case import CaseEvent, CaseState
+from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import CATEGORY_BY_ID, DismissReason
 from patrol.domain.health import CameraCondition, TroubleKind
+from patrol.domain.object_labels import OBJECT_CLASSES
 from patrol.domain.observation import Light, Observation, Subject
 from patrol.domain.outage import OutageGroup
 from patrol.domain.outbox import DeliveryState
@@ -166,33 +168,6 @@ TOWN_WIDE_CAUSES: Final[Labels] = {  # vision.change's Cause
     "dusk": ("天色已暗", "dusk"),
     "unknown": ("画面普遍变化", "pictures changed as a whole"),
 }
-# The classes of the object detector: COCO's 80, named in English as its annotations name them.
-OBJECT_CLASSES: Final[Labels] = {
-    name: (zh, name)
-    for name, zh in {
-        "person": "人", "bicycle": "自行车", "car": "汽车", "motorcycle": "摩托车",
-        "airplane": "飞机", "bus": "客车", "train": "火车", "truck": "货车", "boat": "船",
-        "traffic light": "红绿灯", "fire hydrant": "消火栓", "stop sign": "停车标志",
-        "parking meter": "停车计费器", "bench": "长椅", "bird": "鸟", "cat": "猫", "dog": "狗",
-        "horse": "马", "sheep": "羊", "cow": "牛", "elephant": "大象", "bear": "熊",
-        "zebra": "斑马", "giraffe": "长颈鹿", "backpack": "背包", "umbrella": "雨伞",
-        "handbag": "手提包", "tie": "领带", "suitcase": "行李箱", "frisbee": "飞盘",
-        "skis": "滑雪板（双板）", "snowboard": "滑雪板（单板）", "sports ball": "球",
-        "kite": "风筝", "baseball bat": "棒球棒", "baseball glove": "棒球手套",
-        "skateboard": "滑板", "surfboard": "冲浪板", "tennis racket": "网球拍",
-        "bottle": "瓶子", "wine glass": "酒杯", "cup": "杯子", "fork": "叉子", "knife": "刀",
-        "spoon": "勺子", "bowl": "碗", "banana": "香蕉", "apple": "苹果", "sandwich": "三明治",
-        "orange": "橙子", "broccoli": "西兰花", "carrot": "胡萝卜", "hot dog": "热狗",
-        "pizza": "比萨", "donut": "甜甜圈", "cake": "蛋糕", "chair": "椅子", "couch": "沙发",
-        "potted plant": "盆栽", "bed": "床", "dining table": "餐桌", "toilet": "坐便器",
-        "tv": "电视", "laptop": "笔记本电脑", "mouse": "鼠标", "remote": "遥控器",
-        "keyboard": "键盘", "cell phone": "手机", "microwave": "微波炉", "oven": "烤箱",
-        "toaster": "烤面包机", "sink": "水槽", "refrigerator": "冰箱", "book": "书",
-        "clock": "时钟", "vase": "花瓶", "scissors": "剪刀", "teddy bear": "毛绒玩具",
-        "hair drier": "吹风机", "toothbrush": "牙刷",
-    }.items()
-}  # fmt: skip
-
 # Findings, cases and their messages.
 DISMISS_REASONS: Final[Labels] = {
     DismissReason.SHADOW: ("光影变化", "shadow or light"),
@@ -233,6 +208,7 @@ CASE_EVENTS: Final[Labels] = {
     CaseEvent.SUPERVISE: ("督办", "supervised"),
     CaseEvent.EXTEND: ("申请延期", "asks for more time"),
     CaseEvent.MERGE: ("并案", "merged"),
+    CaseEvent.UNMERGE: ("撤销并案", "merge undone"),
     CaseEvent.VERIFY: ("核查通过", "verified"),
     CaseEvent.NOT_VERIFIED: ("核查未通过", "not verified"),
     CaseEvent.LOOKED: ("已复看,待人工核查", "rechecked, awaits verification"),
@@ -248,6 +224,12 @@ CASE_EVENTS: Final[Labels] = {
     CaseEvent.HOLD: ("暂缓发送", "held"),
     CaseEvent.RELEASE: ("放行", "released"),
     CaseEvent.PHONE: ("电话通知", "phoned"),
+    CaseEvent.URGE: ("催办", "urged"),
+    CaseEvent.HAND_OFF: ("移交(警格联动)", "handed off"),
+    CaseEvent.HAND_OFF_ANSWER: ("移交回复", "hand-off answered"),
+    CaseEvent.BROADCAST: ("大喇叭播报", "broadcast"),
+    CaseEvent.BROADCAST_PLAYED: ("已播报", "broadcast played"),
+    CaseEvent.TAG: ("标签", "tagged"),
 }
 APPROVAL_KINDS: Final[Labels] = {
     ApprovalKind.EXTENSION: ("延期", "more time"),
@@ -306,6 +288,10 @@ API_SCOPES: Final[Labels] = {
     "cameras:read": ("读取点位（不含地址与农户）",
                      "Cameras and their health, without addresses and households."),
     "reports:read": ("读取报表", "Reports with all figures."),
+    "findings:file": ("上报人工发现", "File own findings."),
+    "cases:move": ("督办、移交、标签", "Supervise, hand off and tag cases."),
+    "meetings:read": ("读取会议材料", "Meeting packs."),
+    "rounds:work": ("签到、移交与人工巡查", "Sign on to rounds, work human patrols."),
     "holds:read": ("读取保全", "Legal holds."),
     "holds:write": ("设定与解除保全", "Set and end legal holds."),
     "consents:change": ("变更农户同意：撤回、暂停、时段",

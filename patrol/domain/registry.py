@@ -56,10 +56,35 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Centre:
+    """A centre (综治中心) of the town or of some villages; it owns grids with all below them."""
+
+    id: str
+    name: str
+    grids: tuple[GridCode, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GridTree:
     """All grids by code. Built only from rows that were checked: no cycle, no unknown parent."""
 
     grids: Mapping[GridCode, Grid]
+    centres: tuple[Centre, ...] = ()
+
+    def centre_of(self, code: GridCode) -> Centre | None:
+        """The centre that owns the grid: the one of its nearest owned grid on the way up."""
+        if code not in self.grids:
+            return None
+        for grid in self.path_up(code):
+            owner = next((one for one in self.centres if grid.code in one.grids), None)
+            if owner is not None:
+                return owner
+        return None
+
+    def scope_of(self, code: GridCode) -> tuple[GridCode, ...]:
+        """The grids whose lists and reports a cadre of `code` has: the centre's, else the own."""
+        centre = self.centre_of(code)
+        return centre.grids if centre is not None and code in centre.grids else (code,)
 
     def path_up(self, code: GridCode) -> Iterator[Grid]:
         """The grid itself, then its parents, up to the town."""

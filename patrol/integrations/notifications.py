@@ -13,7 +13,7 @@ placeholder it is a fixed group or mailbox.
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from patrol.domain.ids import CaseId
 from patrol.domain.outbox import Delivery, DeliveryState, OutboxMessage
 from patrol.domain.registry import Registry
 from patrol.integrations.delivery_worker import SendOutcome, SendResult
+from patrol.review.alarms import ReviewAlarm
 from patrol.store import Store, UnitOfWork
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-UNREACHED, ALARM = "unheard", "alarm"
+UNREACHED, ALARM, UNREVIEWED, REMINDER = "unheard", "alarm", "unreviewed", "reminder"
 NOTIFICATION_LIFETIME: Final = timedelta(hours=24)
 _PLACEHOLDERS: Final = ("phone", "person")
 _UNRECEIVED_STATES: Final = (
@@ -139,6 +140,25 @@ class UnreachedNotifier:
             phone=person.phone if person else "",
             case=case.id,
         )
+
+
+def queue_review_alarm(
+    targets: Sequence[NotificationTarget],
+) -> Callable[[UnitOfWork, ReviewAlarm, datetime], int]:
+    """The queue of review alarms (review/alarms.py) on these channels."""
+
+    def queue(uow: UnitOfWork, alarm: ReviewAlarm, now: datetime) -> int:
+        notification = Notification(
+            key=alarm.key,
+            event=UNREVIEWED,
+            title=alarm.title,
+            body=alarm.body,
+            person=alarm.recipient.person,
+            phone=alarm.recipient.phone,
+        )
+        return queue_notification(uow, notification, targets, now)
+
+    return queue
 
 
 class ChannelUnusable(Exception):

@@ -141,7 +141,8 @@ def _finding_events(change: FindingChanged) -> Iterator[_WebhookEvent]:
     if change.before is None:
         yield _WebhookEvent("finding.opened", f"{finding.id}-opened", finding_document(finding))
     elif change.before.state is not finding.state:
-        key = f"{finding.id}-{finding.state}"
+        times = f"-{finding.undone_count}" if finding.undone_count else ""
+        key = f"{finding.id}-{finding.state}{times}"
         yield _WebhookEvent("finding.decided", key, finding_document(finding))
 
 

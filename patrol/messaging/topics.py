@@ -148,6 +148,57 @@ def status_topic(site: str) -> str:
     return f"{prefix(site)}/centre/status"
 
 
+def overdue_topic(site: str, grid: str) -> str:
+    """Centre → village cadre or town duty, retained: the overdue list of the grid (超时清单)."""
+    return f"{prefix(site)}/grid/{_topic_level(grid)}/overdue"
+
+
+def hand_off_topic(site: str, recipient: str, ident: str) -> str:
+    """Centre → another department, retained while it is open: one handed-off case."""
+    return f"{prefix(site)}/handoff/{_topic_level(recipient)}/event/{_topic_level(ident)}"
+
+
+def speaker_topic(site: str, speaker: str) -> str:
+    """Centre → a loudspeaker's driver: text to be spoken."""
+    return f"{prefix(site)}/speaker/{_topic_level(speaker)}/play"
+
+
+class HandOffReplyTopic(NamedTuple):
+    """Another department → centre: receipt or answer of a handed-off case."""
+
+    site: str
+    recipient: str
+    ident: str
+
+    @override
+    def __str__(self) -> str:
+        name, ident = _topic_level(self.recipient), _topic_level(self.ident)
+        return f"{prefix(self.site)}/handoff/{name}/reply/{ident}"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The parts of such a topic."""
+        match = _HAND_OFF_REPLY.fullmatch(text)
+        return cls(match[1], match[2], match[3]) if match else None
+
+
+class SpeakerReplyTopic(NamedTuple):
+    """A loudspeaker's driver → centre: it has the text, has played it, or could not."""
+
+    site: str
+    speaker: str
+
+    @override
+    def __str__(self) -> str:
+        return f"{prefix(self.site)}/speaker/{_topic_level(self.speaker)}/reply"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The parts of such a topic."""
+        match = _SPEAKER_REPLY.fullmatch(text)
+        return cls(match[1], match[2]) if match else None
+
+
 def audit_topic(site: str) -> str:
     """Centre → those who prove the logs later, retained: each day's heads of the chained logs."""
     return f"{prefix(site)}/centre/audit"
@@ -161,6 +212,7 @@ def canary_topics(site: str) -> tuple[str, str]:
 def inbox_filters(site: str) -> tuple[str, ...]:
     """What the centre subscribes to."""
     grid = f"{prefix(site)}/grid/+"
+    others = f"{prefix(site)}/handoff/+/reply/+", f"{prefix(site)}/speaker/+/reply"
     return (
         f"{grid}/reply/+",
         f"{grid}/equipment/reply/+",
@@ -168,6 +220,7 @@ def inbox_filters(site: str) -> tuple[str, ...]:
         f"{grid}/person/+/reply/+",
         f"{grid}/equipment/person/+/reply/+",
         f"{grid}/person/+/report",
+        *others,
     )
 
 
@@ -177,8 +230,9 @@ def recipient_rights(
     """(what a recipient of such cases in a grid reads, where that person answers), as filters."""
     part = "equipment/" if subject is Subject.EQUIPMENT else ""
     topics = f"{prefix(site)}/grid/{_topic_level(grid)}/{part}"
+    lists = (overdue_topic(site, grid),) if subject is Subject.SCENE else ()
     own = f"{topics}{_person_level(person)}reply/+"
-    return (f"{topics}case/+",), (f"{topics}reply/+", own)
+    return (f"{topics}case/+", *lists), (f"{topics}reply/+", own)
 
 
 def case_filter(site: str, grid: str = "+") -> str:
@@ -202,3 +256,9 @@ _CASE: Final = re.compile(rf"{_HEAD}/case/({_LEVEL})", re.ASCII)
 _REPLY: Final = re.compile(rf"{_HEAD}/{_OWN}reply/({_LEVEL})", re.ASCII)
 _EQUIPMENT_REPLY: Final = re.compile(rf"{_HEAD}/equipment/{_OWN}reply/({_LEVEL})", re.ASCII)
 _REPORT: Final = re.compile(rf"{_HEAD}/{_OWN}report", re.ASCII)
+_HAND_OFF_REPLY: Final = re.compile(
+    rf"patrol/v{VERSION}/({_LEVEL})/handoff/({_LEVEL})/reply/({_LEVEL})", re.ASCII
+)
+_SPEAKER_REPLY: Final = re.compile(
+    rf"patrol/v{VERSION}/({_LEVEL})/speaker/({_LEVEL})/reply", re.ASCII
+)

@@ -5,21 +5,28 @@ and only the web pages show it, to a person, with an entry in the access log.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from patrol.domain.broadcast import Broadcast
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry
 from patrol.domain.case_timers import SendHold
 from patrol.domain.finding import Finding
+from patrol.domain.hand_off import HandOff
+from patrol.domain.human_patrol import CameraCheck, HumanPatrol, count_checks
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.round import Round, RoundTotals
+from patrol.domain.round_duty import RoundDutyEntry
+from patrol.domain.supervision import OverdueCase
 from patrol.domain.timestamps import rfc3339_or_none
 
 JsonObject = dict[str, Any]
 Mask = Callable[[str], str]
-TYPED_FIELDS: Final = frozenset({"note", "place", "reason", "why"})  # free text of people
+TYPED_FIELDS: Final = frozenset(
+    {"answer", "note", "place", "reason", "text", "why"}
+)  # free text of people
 CASE_TOPIC_GRID: Final = re.compile(r"/grid/([^/]+)/case/")
 
 
@@ -40,9 +47,78 @@ def case_document(case: Case) -> JsonObject:
         "rung": case.rung,
         "count": case.count,
         "note": case.note,
+        "tags": list(case.tags),
+        "supervision": _supervision_document(case),
         "held": _hold_document(case.hold),
         "suspended_since": rfc3339_or_none(case.suspension.since) if case.suspension else None,
         "events": [entry_document(entry) for entry in case.entries],
+    }
+
+
+def _supervision_document(case: Case) -> JsonObject | None:
+    clock = case.supervision
+    if clock is None:
+        return None
+    return {
+        "by": clock.by,
+        "at": rfc3339_or_none(clock.at),
+        "why": clock.why,
+        "due": rfc3339_or_none(clock.due_at),
+    }
+
+
+def overdue_document(line: OverdueCase, now: datetime) -> JsonObject:
+    """One line of the overdue list."""
+    case = line.case
+    return {
+        "case": case.id,
+        "grid": case.grid,
+        "level": str(case.level),
+        "category": case.category,
+        "state": str(case.state),
+        "step": str(line.step),
+        "since": rfc3339_or_none(line.since),
+        "overdue_min": int((now - line.since).total_seconds() // 60),
+        "person": line.person or None,
+        "supervised": case.supervision is not None,
+        "tags": list(case.tags),
+    }
+
+
+def hand_off_document(one: HandOff) -> JsonObject:
+    """One hand-off with its receipt and answer."""
+    return {
+        "id": one.id,
+        "case": one.case,
+        "recipient": one.recipient,
+        "channel": str(one.channel),
+        "state": str(one.state),
+        "by": one.by,
+        "at": rfc3339_or_none(one.at),
+        "due": rfc3339_or_none(one.due_at),
+        "why": one.why,
+        "received_at": rfc3339_or_none(one.received_at),
+        "received_by": one.received_by or None,
+        "answered_at": rfc3339_or_none(one.answered_at),
+        "answered_by": one.answered_by or None,
+        "answer": one.answer,
+    }
+
+
+def broadcast_document(one: Broadcast) -> JsonObject:
+    """One broadcast with who approved it and when it was played."""
+    return {
+        "id": one.id,
+        "case": one.case,
+        "speaker": one.speaker,
+        "text": one.text,
+        "state": str(one.state),
+        "by": one.by,
+        "at": rfc3339_or_none(one.at),
+        "approved_by": one.approved_by or None,
+        "approved_at": rfc3339_or_none(one.approved_at),
+        "played_at": rfc3339_or_none(one.played_at),
+        "problem": one.problem,
     }
 
 
@@ -119,8 +195,75 @@ def finding_document(finding: Finding) -> JsonObject:
         "decided_by": finding.decided_by or None,
         "decided_at": rfc3339_or_none(finding.decided_at),
         "reason": finding.reason or None,
+        "filed_by": finding.filed_by or None,
+        "filed_from": finding.filed_from or None,
+        "place": finding.place or None,
         "again": finding.recheck
         and {"at": rfc3339_or_none(finding.recheck.at), "why": finding.recheck.why},
+    }
+
+
+def round_duty_document(entry: RoundDutyEntry) -> JsonObject:
+    """One signature on a round."""
+    return {
+        "round": entry.round,
+        "at": rfc3339_or_none(entry.at),
+        "what": str(entry.what),
+        "who": entry.who,
+        "to": entry.to or None,
+        "note": entry.note,
+        "owner": entry.owner,
+    }
+
+
+def human_patrol_document(
+    patrol: HumanPatrol, checks: Sequence[CameraCheck] | None = None
+) -> JsonObject:
+    """A human patrol; with `checks`, its counts and what was said of each camera."""
+    document: JsonObject = {
+        "id": patrol.id,
+        "plan": patrol.plan,
+        "title": patrol.title,
+        "day": patrol.day.isoformat(),
+        "state": str(patrol.state),
+        "open_from": rfc3339_or_none(patrol.open_from),
+        "planned_at": rfc3339_or_none(patrol.planned_at),
+        "finish_by": rfc3339_or_none(patrol.finish_by),
+        "reminded_at": rfc3339_or_none(patrol.reminded_at),
+        "assigned": list(patrol.assigned),
+        "started_at": rfc3339_or_none(patrol.started_at),
+        "started_by": patrol.started_by or None,
+        "finished_at": rfc3339_or_none(patrol.finished_at),
+        "start_remark": patrol.start_remark,
+        "end_remark": patrol.end_remark,
+        "refused": patrol.refused,
+        "checklist": [
+            {"text": text, "checked": number in patrol.checked_items}
+            for number, text in enumerate(patrol.checklist)
+        ],
+    }
+    if checks is not None:
+        counts = count_checks(checks)
+        document |= {
+            "planned": counts.planned,
+            "done": counts.done,
+            "not_viewable": counts.not_viewable,
+            "missed": counts.missed,
+            "pending": counts.pending,
+            "cameras": [_check_document(patrol, check) for check in checks],
+        }
+    return document
+
+
+def _check_document(patrol: HumanPatrol, check: CameraCheck) -> JsonObject:
+    return {
+        "camera": check.camera,
+        "checkpoint": patrol.stops[check.checkpoint].title,
+        "outcome": str(check.outcome),
+        "by": check.by or None,
+        "at": rfc3339_or_none(check.at),
+        "picture_at": rfc3339_or_none(check.picture_at),
+        "finding": check.finding,
     }
 
 

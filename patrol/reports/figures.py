@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding, FindingState, Origin
+from patrol.domain.human_patrol import HumanPatrolState, count_checks
 from patrol.domain.ids import CameraId, CaseId
 from patrol.domain.ranking import MACHINE_ACTORS
 from patrol.domain.round import VisitOutcome
-from patrol.domain.statistics import decided_share
+from patrol.domain.statistics import DecidedShare, decided_share, wilson_interval
 from patrol.reports.ledger import OFFLINE, ledger_totals
 from patrol.reports.queries import ReportMaterial, first_entry
 
@@ -116,7 +117,30 @@ def coverage_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
                note=f"{unvisited};{TARGETS}"),
         Figure(id="qualified", zh="图像合格率", en="qualified-picture rate", part=intact,
                whole=len(pictured), note="只计取到画面的路次"),
+        *_human_patrol_figures(material),
         *_unseen_figures(material, {visit.camera for visit in visits}, now),
+    ]  # fmt: skip
+
+
+def _human_patrol_figures(material: ReportMaterial) -> list[Figure]:
+    """Tasks and cameras of the human patrols; none where the period had no task."""
+    if not material.human_patrols:
+        return []
+    counts = count_checks(check for one in material.human_patrols for check in one.checks)
+    states = [one.patrol.state for one in material.human_patrols]
+    completed = states.count(HumanPatrolState.COMPLETED)
+    missed, open_tasks = (
+        states.count(HumanPatrolState.MISSED),
+        sum(one.patrol.is_open for one in material.human_patrols),
+    )
+    return [
+        Figure(id="human_patrols", zh="人工巡查完成率", en="human patrols completed",
+               part=completed, whole=len(states) - open_tasks,
+               note=f"漏巡 {missed} 次;不含未结束 {open_tasks} 次"),
+        Figure(id="human_coverage", zh="人工巡查覆盖率", en="human patrol coverage",
+               part=counts.done, whole=counts.planned - counts.pending,
+               note=f"漏看 {counts.missed}、无法查看 {counts.not_viewable} 路次;不含待看"
+               f" {counts.pending}"),
     ]  # fmt: skip
 
 
@@ -163,6 +187,7 @@ def review_figures(material: ReportMaterial) -> list[Figure]:
         Figure(id="precision", zh="初筛准确率", en="pre-screen precision", part=share.real,
                whole=share.decided, note=f"不含待核 {len(by_machine) - len(decided)} 条"),
         _miss_rate_figure(findings),
+        *_own_finding_figures(material, share),
         Figure(id="duplicates", zh="重复线索(并案)", en="duplicates, merged", part=merged),
         *_known_positive_figures(findings),
     ]  # fmt: skip
@@ -197,6 +222,23 @@ def _miss_rate_figure(findings: list[Finding]) -> Figure:
         id="miss_rate", zh="漏检率(盲抽)", en="miss rate, blind sample", part=share.real,
         whole=share.decided, interval=share.interval if share.decided else None,
         note=f"机器判为正常者按比例盲抽,Wilson 95 % 区间;不含未判 {undecided} 条",
+    )  # fmt: skip
+
+
+def _own_finding_figures(material: ReportMaterial, by_machine: DecidedShare) -> Iterator[Figure]:
+    """What people saw by themselves; what of it was real is what the machine missed."""
+    own = decided_share(material.own_findings, Origin.OPERATOR)
+    undecided = len(material.own_findings) - own.decided
+    yield Figure(
+        id="own_findings", zh="人工发现", en="own findings", part=len(material.own_findings),
+        note=f"与机器线索分开统计;含未判 {undecided} 条",
+    )  # fmt: skip
+    real = own.real + by_machine.real
+    yield Figure(
+        id="machine_missed", zh="机器漏检(人工发现)", en="missed by the machine, seen by people",
+        part=own.real, whole=real,
+        interval=wilson_interval(own.real, real) if real else None,
+        note="属实的人工发现 ÷ 全部属实线索(人工与机器),无人看见的不在其内",
     )  # fmt: skip
 
 

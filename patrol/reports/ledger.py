@@ -16,10 +16,13 @@ from patrol.domain import labels
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
 from patrol.domain.finding import CATEGORY_BY_ID, Finding, FindingState, Origin
-from patrol.domain.ids import CameraId, CaseId
+from patrol.domain.human_patrol import CheckOutcome
+from patrol.domain.ids import CameraId, CaseId, GridCode
+from patrol.domain.labels import label_of
 from patrol.domain.registry import GridLevel, Registry
-from patrol.domain.round import Round, Visit, VisitOutcome, VisitOutline
+from patrol.domain.round import Visit, VisitOutcome, VisitOutline
 from patrol.domain.schedule import IN_MAINTENANCE
+from patrol.domain.town_labels import CHECK_OUTCOMES, FILING_SOURCES
 from patrol.reports.queries import ReportHeading, ReportMaterial, RoundRecords, first_entry
 
 COLUMNS: Final = (
@@ -76,10 +79,12 @@ class LedgerRows(Collection[LedgerRow]):
 
     @override
     def __len__(self) -> int:
-        return sum(
+        of_rounds = sum(
             len(records.visits) + sum(count - 1 for count in _findings_by_visit(records).values())
             for records in self.material.rounds
         )
+        roundless = sum(finding.round is None for finding in self.material.own_findings)
+        return of_rounds + roundless + sum(len(one.checks) for one in self.material.human_patrols)
 
     @override
     def __iter__(self) -> Iterator[LedgerRow]:
@@ -104,7 +109,7 @@ def ledger_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[Le
         by_camera: dict[str, list[Finding]] = {}
         for finding in filter(_is_listed, records.findings):
             by_camera.setdefault(finding.camera, []).append(finding)
-        of_round = _all_columns(_round_columns(records.round, number, heading))
+        of_round = _all_columns(_round_columns(records, number, heading))
         for visit in records.visits:
             if visit.camera not in cameras:
                 cameras[visit.camera] = _camera_columns(visit.camera, heading.registry)
@@ -119,6 +124,73 @@ def ledger_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[Le
                     | _finding_columns(finding)
                     | _case_columns(case, finding, material.pushed_at, heading)
                 )
+    yield from _roundless_rows(material, heading)
+    yield from _human_patrol_rows(material, heading)
+
+
+def _roundless_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[LedgerRow]:
+    """Own findings of no round: from a live view, a camera's page, a call, a human patrol."""
+    cases = material.case_by_id
+    for finding in material.own_findings:
+        if finding.round is not None:
+            continue
+        case = cases.get(finding.case) if finding.case else None
+        at = finding.found_at.astimezone(heading.zone)
+        camera = heading.registry.cameras.get(finding.camera)
+        grid, group = _grid_columns_of(heading.registry, finding.grid)
+        yield _all_columns(
+            {
+                "日期": f"{at:%Y-%m-%d}",
+                "巡查员": material.names.get(finding.filed_by, finding.filed_by),
+                "网格": grid,
+                "村/组": group,
+                "点位编码": finding.camera,
+                "点位名称": camera.name if camera else finding.place,
+                "采样时间": clock_text(finding.found_at, heading.zone),
+                "结果": labels.OUTCOMES[VisitOutcome.PROBLEM][0],
+            }
+            | _finding_columns(finding)
+            | _case_columns(case, finding, material.pushed_at, heading)
+        )
+
+
+def _human_patrol_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[LedgerRow]:
+    """A row a camera of each human patrol: who looked, when, at the picture of when."""
+    for records in material.human_patrols:
+        patrol, zone = records.patrol, heading.zone
+        start, end = (clock_text(at, zone) for at in (patrol.started_at, patrol.finished_at))
+        for check in records.checks:
+            camera = heading.registry.cameras.get(check.camera)
+            grid, group = _grid_columns(heading.registry, camera)
+            label, _ = label_of(CHECK_OUTCOMES, check.outcome)
+            yield _all_columns(
+                {
+                    "日期": patrol.day.isoformat(),
+                    "时段": patrol.title,
+                    "轮次": patrol.id,
+                    "巡查员": material.names.get(check.by, check.by),
+                    "起止": f"{start}–{end}",
+                    "网格": grid,
+                    "村/组": group,
+                    "点位编码": check.camera,
+                    "点位名称": camera.name if camera else "(已销户)",
+                    "采样时间": clock_text(check.picture_at, zone),
+                    "查看方式": f"人工巡查({patrol.title})",
+                    "结果": labels.OUTCOMES[CHECK_RESULTS[check.outcome]][0],
+                    "描述": "" if check.outcome is CheckOutcome.ACKNOWLEDGED else label,
+                    "备注": check.finding or "",
+                }
+            )
+
+
+CHECK_RESULTS: Final[Mapping[CheckOutcome, VisitOutcome]] = {
+    CheckOutcome.ACKNOWLEDGED: VisitOutcome.NORMAL,
+    CheckOutcome.SEEN_BEFORE: VisitOutcome.NORMAL,
+    CheckOutcome.FINDING: VisitOutcome.PROBLEM,
+    CheckOutcome.NOT_VIEWABLE: VisitOutcome.NOT_VIEWABLE,
+    CheckOutcome.MISSED: VisitOutcome.MISSED,
+    CheckOutcome.PENDING: VisitOutcome.PENDING,
+}
 
 
 def summed_rows(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
@@ -150,13 +222,14 @@ def _all_columns(known: Mapping[str, str]) -> LedgerRow:
     return {column: known.get(column, "") for column in COLUMNS}
 
 
-def _round_columns(a_round: Round, number: int, heading: ReportHeading) -> LedgerRow:
+def _round_columns(records: RoundRecords, number: int, heading: ReportHeading) -> LedgerRow:
+    a_round = records.round
     started, finished = a_round.started_at, a_round.finished_at
     return {
         "日期": a_round.day.isoformat(),
         "时段": labels.label_of(labels.PLANS, a_round.plan)[0],
         "轮次": str(number) if heading.kind != "round" else a_round.id,
-        "巡查员": MACHINE,
+        "巡查员": "、".join(records.owners) or MACHINE,
         "起止": f"{clock_text(started, heading.zone)}–{clock_text(finished, heading.zone)}",
     }
 
@@ -205,10 +278,14 @@ def _failure_text(visit: Visit | VisitOutline) -> str:
 
 def _grid_columns(registry: Registry, camera: Camera | None) -> tuple[str, str]:
     """(grid code, names of the village and the group)."""
-    if camera is None or camera.grid not in registry.tree.grids:
+    return ("", "") if camera is None else _grid_columns_of(registry, camera.grid)
+
+
+def _grid_columns_of(registry: Registry, code: GridCode) -> tuple[str, str]:
+    if code not in registry.tree.grids:
         return "", ""
-    path = [g for g in registry.tree.path_up(camera.grid) if g.level is not GridLevel.TOWN]
-    return camera.grid, "/".join(grid.name for grid in reversed(path))
+    path = [g for g in registry.tree.path_up(code) if g.level is not GridLevel.TOWN]
+    return code, "/".join(grid.name for grid in reversed(path))
 
 
 def _evidence_id(camera: CameraId, local: str) -> str:
@@ -222,8 +299,13 @@ def _finding_columns(finding: Finding) -> LedgerRow:
     if finding.origin is Origin.SAMPLE:
         return _blind_sample_columns(finding)
     decided = finding.decided_by
+    if finding.origin is Origin.OPERATOR:
+        source = label_of(FILING_SOURCES, finding.filed_from)[0]
+        how = f"人工发现({source},{finding.filed_by})"
+    else:
+        how = f"人工复核({decided})" if decided else "机器初筛,待复核"
     return {
-        "查看方式": f"人工复核({decided})" if decided else "机器初筛,待复核",
+        "查看方式": how,
         "类别": category.zh if category else finding.category,
         "描述": finding.why,
         "级别": f"{finding.level} {labels.LEVELS[finding.level][0]}",

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from patrol.domain.case import Case, CaseEntry, CaseEvent
-from patrol.domain.finding import Finding
+from patrol.domain.finding import Finding, Origin
+from patrol.domain.human_patrol import CameraCheck, HumanPatrol
 from patrol.domain.ids import CameraId, CaseId, RoundId
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, Round, Visit, VisitOutline
+from patrol.domain.round_duty import owners_of
 from patrol.store import UnitOfWork
 
 
@@ -24,6 +26,15 @@ class RoundRecords:
     round: Round
     visits: Sequence[Visit | VisitOutline] = ()  # in the order of the plan; pending ones are absent
     findings: Sequence[Finding] = ()
+    owners: Sequence[str] = ()  # who signed on to it (巡查员), by shown name, in their order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HumanPatrolRecords:
+    """One task of a human patrol with what was said of its cameras."""
+
+    patrol: HumanPatrol
+    checks: Sequence[CameraCheck] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +46,10 @@ class ReportMaterial:
     older_cases: Sequence[Case] = ()  # accepted before it; findings of the period count in them
     # When the broker acknowledged the first message of each case.
     pushed_at: Mapping[CaseId, datetime] = field(default_factory=dict)
+    # Own findings (人工发现) of the period, those of its rounds and those of none.
+    own_findings: Sequence[Finding] = ()
+    human_patrols: Sequence[HumanPatrolRecords] = ()  # 人工巡查 of the period's days
+    names: Mapping[str, str] = field(default_factory=dict)  # accounts by their shown names
     until: datetime | None = None  # the period's end, where it has one
     # Before that end, of each camera that was planned: its last usable picture, …
     last_seen: Mapping[CameraId, datetime] = field(default_factory=dict)
@@ -120,13 +135,11 @@ def load_material(
     uow: UnitOfWork, plans: Iterable[str], zone: tzinfo, period: ReportPeriod
 ) -> ReportMaterial:
     """Read the rows of the period, with rounds of `plans`. Raises KeyError: no such round."""
-    rounds = [
-        RoundRecords(
-            round=r, visits=uow.rounds.visit_outlines(r.id), findings=uow.findings.of_round(r.id)
-        )
-        for r in _rounds(uow, plans, period)
-    ]
-    named = {finding.case for records in rounds for finding in records.findings if finding.case}
+    names = {account.name: account.shown_as for account in uow.accounts.all()}
+    rounds = _round_records(uow, _rounds(uow, plans, period), names)
+    own_findings = _own_findings(uow, rounds, zone, period)
+    listed = [*own_findings, *(finding for records in rounds for finding in records.findings)]
+    named = {finding.case for finding in listed if finding.case}
     cases = _accepted_cases(uow, zone, period, named)
     older = uow.cases.with_ids(named - {case.id for case in cases})
     until = _period_end(rounds, zone, period)
@@ -134,11 +147,49 @@ def load_material(
         rounds=rounds,
         cases=cases,
         older_cases=older,
+        own_findings=own_findings,
+        human_patrols=_human_patrols(uow, period),
+        names=names,
         pushed_at=uow.outbox.first_published_at(case.id for case in (*cases, *older)),
         until=until,
         last_seen=uow.rounds.last_seen((records.round.id for records in rounds), until),
         last_person_views=_last_person_views(uow, until) if rounds else {},
     )
+
+
+def _round_records(
+    uow: UnitOfWork, rounds: Sequence[Round], names: Mapping[str, str]
+) -> list[RoundRecords]:
+    duties = uow.round_duties.of_rounds(one.id for one in rounds)
+    return [
+        RoundRecords(
+            round=one,
+            visits=uow.rounds.visit_outlines(one.id),
+            findings=uow.findings.of_round(one.id),
+            owners=[names.get(who, who) for who in owners_of(duties.get(one.id, ()))],
+        )
+        for one in rounds
+    ]
+
+
+def _human_patrols(uow: UnitOfWork, period: ReportPeriod) -> list[HumanPatrolRecords]:
+    """Those of the days; a report of one round has none."""
+    if period.kind == "round":
+        return []
+    patrols = uow.human_patrols.of_days(period.start, period.end)
+    checks = uow.human_patrols.checks_of(one.id for one in patrols)
+    return [HumanPatrolRecords(patrol=one, checks=checks.get(one.id, ())) for one in patrols]
+
+
+def _own_findings(
+    uow: UnitOfWork, rounds: Sequence[RoundRecords], zone: tzinfo, period: ReportPeriod
+) -> Sequence[Finding]:
+    """Those of the round, or those filed within the days."""
+    if period.kind == "round":
+        found = [finding for records in rounds for finding in records.findings]
+        return [finding for finding in found if finding.origin is Origin.OPERATOR]
+    start, end = (datetime.combine(day, time(), zone) for day in (period.start, period.end))
+    return uow.findings.filed_between(start, end)
 
 
 def _rounds(uow: UnitOfWork, plans: Iterable[str], period: ReportPeriod) -> list[Round]:

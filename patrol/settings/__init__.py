@@ -6,6 +6,7 @@ broker or the database is not part of it (`patrol check`).
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from patrol.domain.registry import Registry
@@ -16,6 +17,7 @@ from patrol.settings.grids_people import load_grids, load_people, load_shapes
 from patrol.settings.models_yaml import load_models
 from patrol.settings.rules_yaml import load_rules
 from patrol.settings.site_calendar import note_unknown_maintenance
+from patrol.settings.site_patrols import note_unknown_checkpoints
 from patrol.settings.site_sampling import SamplingSettings, note_unknown_sampling
 from patrol.settings.site_settings import (
     MqttSettings,
@@ -100,8 +102,10 @@ def _load(config_dir: Path, base: Path, env: Mapping[str, str], *, with_areas: b
     if notes.problems or site_file is None or grids is None or people is None or loaded is None:
         raise ConfigProblems(notes.problems, count=notes.problem_count)
     settings, relative_paths = site_file
-    registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
+    tree = replace(grids.tree, centres=settings.centres)
+    registry = Registry(cameras=loaded[0], tree=tree, people=people, office=settings.office)
     note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
+    note_unknown_checkpoints(settings.patrol_sections, registry, site_yaml, notes)
     return Site(
         settings=settings,
         registry=registry,

@@ -17,7 +17,7 @@ from patrol.domain.outbox import MAX_TRIES, WebhookEvent
 from patrol.domain.send_policy import SendLimits
 from patrol.settings.yaml_types import PlainId, SettingsSection
 
-NOTIFY_EVENTS = Literal["unheard", "alarm"]
+NOTIFY_EVENTS = Literal["unheard", "alarm", "unreviewed", "reminder"]
 MIN_SECRET_CHARS: Final = 24  # fewer could be guessed from one signed message
 FileProblem = tuple[tuple[str, ...], str]  # where in the file, what is wrong
 

@@ -47,6 +47,7 @@ from patrol.settings.site_integrations import (
 )
 from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
 from patrol.settings.site_sampling import SamplingSettings
+from patrol.settings.site_town import ReviewAlarmSection, TownSettings
 from patrol.settings.sources_yaml import SourcesSettings
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import (
@@ -180,6 +181,7 @@ class ReviewSettings(SettingsSection):
     blind_sample: float = Field(default=0.1, ge=0, le=1)
     # Of what a round plans: earlier confirmed findings, shown again.
     known_positives: float = Field(default=0.0, ge=0, le=0.1)
+    alarm: ReviewAlarmSection = ReviewAlarmSection()  # of unreviewed findings, levels I and II
 
 
 class ConsoleSettings(SettingsSection):
@@ -210,7 +212,7 @@ class CentreSettings(SettingsSection):
     phone: str = Field(default="", max_length=32)  # printed on every case
 
 
-class Settings(IntegrationSettings):
+class Settings(IntegrationSettings, TownSettings):
     """Everything of site.yaml: each field is a key of the file, under its alias where it has one.
 
     A `…_section` is what the file writes; the property of the key's name is what it means, worked
@@ -388,6 +390,7 @@ def _file_problems(settings: Settings) -> Iterator[FileProblem]:
     if settings.camera_tls.ca_file is not None:
         yield from missing_file(("camera_tls", "ca_file"), settings.camera_tls.ca_file)
     yield from settings.integration_file_problems()
+    yield from settings.town_file_problems()
 
 
 def _check_links(settings: Settings, document: YamlDocument, notes: FileProblemLog) -> None:

@@ -14,6 +14,7 @@ from patrol.store.findings import FINDING_WAITING
 from patrol.store.rounds import PENDING
 from patrol.store.schema import case_entries, cases, findings, rounds, visits
 from patrol.store.schema_people import handovers, health_changes, outbox, stoppages, troubles
+from patrol.store.schema_town import round_duties
 from patrol.store.transaction import Transaction
 
 _DONE = (RoundState.FINISHED, RoundState.MISSED)
@@ -28,6 +29,7 @@ _OPEN_ROUNDS = select(rounds.c.id, rounds.c.state).where(rounds.c.state.not_in(_
 _ENDED_ROUNDS = select(func.count(), func.max(rounds.c.finished_at)).where(
     rounds.c.state.in_(_DONE)
 )
+_NEWEST_DUTY = select(func.max(round_duties.c.number))
 _NEWEST_STOPPAGE = select(func.max(stoppages.c.number), func.max(stoppages.c.ended_at))
 _TROUBLES = select(
     func.max(troubles.c.number), func.max(troubles.c.taken_at), func.max(troubles.c.closed_at)
@@ -46,7 +48,8 @@ class ChangeTokens:
     def read(self) -> Mapping[str, str]:
         """One token per topic: rounds, queue, cases, health, messages, shift."""
         return {
-            "rounds": self._token(_OPEN_ROUNDS, _ENDED_ROUNDS) + self._pending_visits(),
+            "rounds": self._token(_OPEN_ROUNDS, _ENDED_ROUNDS, _NEWEST_DUTY)
+            + self._pending_visits(),
             "queue": self._token(_QUEUE, _NEWEST_FINDING),
             "cases": self._token(_CASES, _NEWEST_CASE, _ENTRY_COUNT),
             "health": self._token(_HEALTH),

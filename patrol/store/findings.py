@@ -4,12 +4,12 @@ What was measured, what is proposed to a person, and what is not proposed again 
 camera and kind.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, case, func, or_, select, text
+from sqlalchemy import ColumnElement, Row, bindparam, case, func, or_, select, text
 
 from patrol.domain.finding import (
     REAL_STATES,
@@ -19,7 +19,7 @@ from patrol.domain.finding import (
     Origin,
     WaitingTotal,
 )
-from patrol.domain.ids import CameraId, FindingId, RoundId
+from patrol.domain.ids import CameraId, FindingId, GridCode, RoundId
 from patrol.domain.observation import Box, Observation, Subject
 from patrol.domain.priority import Level
 from patrol.domain.ranking import MACHINE_ACTORS, CameraTrackRecord
@@ -64,6 +64,37 @@ _OPEN_LIKE: Final = (
     .order_by(findings.c.found_at, findings.c.id)
     .limit(1)
 )
+
+
+DECIDED_STATES: Final = (*REAL_STATES, FindingState.DISMISSED, FindingState.UNSURE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionCount:
+    """How many findings of one grid, kind and origin were decided so."""
+
+    grid: GridCode
+    kind: str
+    origin: Origin
+    state: FindingState
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedFilter:
+    """Which decided findings are wanted; an empty field asks for nothing.
+
+    `text` is looked for in ids, reasons and words; `cameras` and `categories` are those whose names
+    contain it, which the registry and the category table know and the store does not.
+    """
+
+    by: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    state: FindingState | None = None
+    text: str = ""
+    cameras: Collection[CameraId] = ()
+    categories: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +289,8 @@ class FindingRepository:
         """Those marked unsure whose camera was not visited again yet; oldest decision first."""
         f = findings.c
         unseen = f.state == FindingState.UNSURE, f.again_at.is_(None), FINDING_WAITING
-        oldest = select(findings).where(*unseen).order_by(f.decided_at, f.id).limit(limit)
+        called = f.camera == ""  # a call named no camera: there is nothing to visit
+        oldest = select(findings).where(*unseen, ~called).order_by(f.decided_at, f.id).limit(limit)
         return [_finding_from_row(row) for row in self._db.all(oldest)]
 
     def confirmed_since(self, since: datetime, *, limit: int = 1000) -> Sequence[Finding]:
@@ -268,6 +300,62 @@ class FindingRepository:
         people = f.found_at >= since, f.decided_by.not_in(sorted(MACHINE_ACTORS))
         newest = select(findings).where(*real, *people).order_by(f.found_at.desc(), f.id)
         return [_finding_from_row(row) for row in self._db.all(newest.limit(limit))]
+
+    def filed_between(self, start: datetime, end: datetime) -> Sequence[Finding]:
+        """Own findings (人工发现) filed from `start` until before `end`, oldest first."""
+        f = findings.c
+        mine = text("origin = 'operator'"), f.found_at >= start, f.found_at < end
+        rows = self._db.all(select(findings).where(*mine).order_by(f.found_at, f.id))
+        return [_finding_from_row(row) for row in rows]
+
+    def decision_counts(self, start: datetime, end: datetime) -> Sequence[DecisionCount]:
+        """How people decided the findings found in that time, by grid, kind and origin."""
+        f = findings.c
+        columns = f.grid, f.kind, f.origin, f.state
+        found = f.found_at >= start, f.found_at < end, f.state.in_(DECIDED_STATES)
+        counted = (
+            select(*columns, func.count().label("number"))
+            .where(*found, f.decided_by.not_in(sorted(MACHINE_ACTORS)))
+            .group_by(*columns)
+        )
+        return [
+            DecisionCount(
+                grid=row.grid, kind=row.kind, origin=Origin(row.origin),
+                state=FindingState(row.state), count=int(row.number),
+            )
+            for row in self._db.all(counted)
+        ]  # fmt: skip
+
+    def decided(self, wanted: DecidedFilter, *, limit: int = 100, offset: int = 0) -> list[Finding]:
+        """Decided findings that fit, the latest decision first; see `count_decided`."""
+        f = findings.c
+        chosen = select(findings).where(*_decided_as_wanted(wanted))
+        newest = chosen.order_by(f.decided_at.desc(), f.id.desc()).limit(limit).offset(offset)
+        return [_finding_from_row(row) for row in self._db.all(newest)]
+
+    def count_decided(self, wanted: DecidedFilter) -> int:
+        """How many decided findings fit."""
+        counted = select(func.count()).select_from(findings).where(*_decided_as_wanted(wanted))
+        return int(self._db.scalar(counted))
+
+
+def _decided_as_wanted(wanted: DecidedFilter) -> list[ColumnElement[bool]]:
+    f = findings.c
+    found = [f.decided_at.is_not(None), f.decided_by != "", f.state.in_(DECIDED_STATES)]
+    if wanted.by:
+        found.append(f.decided_by == wanted.by)
+    if wanted.since is not None:
+        found.append(f.decided_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(f.decided_at < wanted.until)
+    if wanted.state is not None:
+        found.append(f.state == wanted.state)
+    if wanted.text:
+        columns = (f.id, f.why, f.reason, f.category, f.camera, f.case)
+        parts = [column.icontains(wanted.text, autoescape=True) for column in columns]
+        parts += [f.camera.in_(wanted.cameras), f.category.in_(wanted.categories)]
+        found.append(or_(*parts))
+    return found
 
 
 def _visit_index(observation: Row[Any], last_visits: Sequence[Row[Any]]) -> int | None:

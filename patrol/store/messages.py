@@ -253,6 +253,19 @@ class OutboxRepository:
         for batch in in_batches(keys):
             self._db.run(_APPLY_EVENT[event], {"these": batch, "now": now})
 
+    def withdraw_unsent(self, case_id: CaseId, since: datetime, now: datetime) -> bool:
+        """Drop the case's messages queued from `since` on; False: one was handed to the broker.
+
+        Nothing is dropped then. A message under lease counts as handed over.
+        """
+        newer = outbox.c.case == case_id, outbox.c.queued_at >= since
+        rows = self._db.all(self._db.locked(select(outbox).where(*newer)))
+        if any(row.tried_at is not None or row.published_at is not None for row in rows):
+            return False
+        keys = [row.key for row in rows if row.state == DeliveryState.QUEUED]
+        self.apply_event(keys, DeliveryEvent.PERSON_DROPS, now)
+        return True
+
     def save_refusals(self, messages: Sequence[OutboxMessage]) -> None:
         """Write what `OutboxMessage.refused` made of messages that were leased; ends the leases."""
         for message in messages:

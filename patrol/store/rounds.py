@@ -329,6 +329,20 @@ class RoundRepository:
         rows = self._db.all(brief.where(visits.c.round == round_id).order_by(visits.c.place))
         return [(row.camera, VisitOutcome(row.outcome), row.failure) for row in rows]
 
+    def outcome_counts(
+        self, start: date, end: date, plans: Iterable[str]
+    ) -> Mapping[tuple[CameraId, str], int]:
+        """How many visits of each camera ended how, in rounds of these plans and local days."""
+        mine = select(rounds.c.id).where(
+            rounds.c.day >= start, rounds.c.day < end, rounds.c.plan.in_(list(plans))
+        )
+        counted = (
+            select(visits.c.camera, visits.c.outcome, func.count().label("number"))
+            .where(visits.c.round.in_(mine))
+            .group_by(visits.c.camera, visits.c.outcome)
+        )
+        return {(row.camera, row.outcome): int(row.number) for row in self._db.all(counted)}
+
     def visits(self, round_id: RoundId) -> Sequence[Visit]:
         """All that are no longer pending, in the order of the plan.
 

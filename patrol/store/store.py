@@ -41,6 +41,8 @@ from patrol.store.engine import (
 )
 from patrol.store.findings import FindingRepository, SuppressionRepository
 from patrol.store.gb28181 import Gb28181Repository
+from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
+from patrol.store.human_patrols import HumanPatrolRepository
 from patrol.store.legal_holds import LegalHoldRepository
 from patrol.store.machine_clock import ClockRepository
 from patrol.store.messages import InboxRepository, OutboxRepository
@@ -50,6 +52,11 @@ from patrol.store.received_replies import ReceivedReplyRepository
 from patrol.store.rounds import RoundRepository
 from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
 from patrol.store.site_keys import SiteKeyRepository
+from patrol.store.town import (
+    FindingAlarmRepository,
+    FindingHistoryRepository,
+    RoundDutyRepository,
+)
 from patrol.store.transaction import StoreEvent, Transaction, next_number
 
 R = TypeVar("R")
@@ -108,6 +115,13 @@ class UnitOfWork:
     troubles = _LazyRepository(TroubleRepository)
     clock = _LazyRepository(ClockRepository)
     handovers = _LazyRepository(HandoverRepository)
+    finding_history = _LazyRepository(FindingHistoryRepository)
+    finding_alarms = _LazyRepository(FindingAlarmRepository)
+    round_duties = _LazyRepository(RoundDutyRepository)
+    human_patrols = _LazyRepository(HumanPatrolRepository)
+    hand_offs = _LazyRepository(HandOffRepository)
+    broadcasts = _LazyRepository(BroadcastRepository)
+    grid_tags = _LazyRepository(GridTagRepository)
     change_tokens = _LazyRepository(ChangeTokens)
     gb28181 = _LazyRepository(Gb28181Repository)
 

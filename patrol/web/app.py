@@ -24,13 +24,18 @@ from typing_extensions import override
 from patrol.administration.accounts import PasswordChecksBusy
 from patrol.cases.request_keys import RequestKeyReused, RequestRepeated
 from patrol.domain.approval import ApprovalImpossible
+from patrol.domain.broadcast import IllegalBroadcastMove
 from patrol.domain.case import IllegalCaseTransition
-from patrol.domain.finding import AlreadyDecided, FindingNotAsShown
+from patrol.domain.finding import AlreadyDecided, FindingNotAsShown, IllegalUndo
+from patrol.domain.hand_off import IllegalHandOffMove
 from patrol.domain.health import TroubleAlreadyTaken
 from patrol.domain.household_link import HOUSEHOLD_PATH
+from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.picture_link import PICTURE_LINK_PATH
+from patrol.domain.round_duty import NotRoundOwner
 from patrol.domain.shift_handover import NotShiftOwner
 from patrol.files import ProcessBusy
+from patrol.review.undo import NotOwnDecision
 from patrol.web.api.app import create_api
 from patrol.web.assets import ASSETS_PATH
 from patrol.web.auth import Forbidden, NotLoggedIn, StaleCsrfToken
@@ -61,6 +66,13 @@ _FAILURES: Final = (
         ("这次操作的编号已用于别的操作", "its key was used for something else"),
     ),
     (CaseNotAsShown, 409, ("案件有了变化,请看过再办", "it changed meanwhile: look at it again")),
+    (IllegalUndo, 409, ("不能再撤销", "it cannot be undone any more")),
+    (NotOwnDecision, 409, ("不是本人的判定", "decided by somebody else")),
+    (IllegalPatrolMove, 409, ("现在不能这样操作", "not possible now")),
+    (IllegalHandOffMove, 409, ("已经登记过", "entered before")),
+    (IllegalBroadcastMove, 409, ("现在不能播报", "it cannot be played now")),
+    (NotAssigned, 403, ("未指派给您", "assigned to somebody else")),
+    (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     (NotShiftOwner, 409, ("现在不能签字", "not yours to sign")),
     (TroubleAlreadyTaken, 409, ("已有人认领", "somebody was first")),
     (ProcessBusy, 409, ("正忙,请稍后", "busy just now")),

@@ -28,6 +28,7 @@ from patrol.web.auth import LANGUAGE_COOKIE, CurrentUser, Forbidden, WebAuthenti
 from patrol.web.change_feed import ChangeFeed
 from patrol.web.errors import error_document
 from patrol.web.i18n import Translator
+from patrol.web.live_frames import LiveFrames
 from patrol.web.rate_limit import HouseholdLimits
 from patrol.web.rendering import PageRenderer, wants_html
 from patrol.web.thumbnails import ContactSheets, Thumbnails
@@ -45,6 +46,7 @@ class WebContext:
     change_feed: ChangeFeed
     thumbnails: Thumbnails
     contact_sheets: ContactSheets
+    live_frames: LiveFrames
     household_links: HouseholdLinkSigner
     household_limits: HouseholdLimits = field(default_factory=HouseholdLimits)
     assets: InstalledAssets
@@ -53,8 +55,9 @@ class WebContext:
     def build(cls, app: Application, console: ConsoleSettings) -> "WebContext":
         """Make the parts of one server; its threads run from `start` on."""
         assets, thumbnails = InstalledAssets(console.assets), Thumbnails(app.evidence)
-        contact_sheets = ContactSheets(thumbnails)
-        app.households.picture_caches += (thumbnails.forget, contact_sheets.forget)
+        contact_sheets, live_frames = ContactSheets(thumbnails), LiveFrames()
+        caches = (thumbnails.forget, contact_sheets.forget, live_frames.forget)
+        app.households.picture_caches += caches
         return cls(
             app=app,
             console=console,
@@ -63,6 +66,7 @@ class WebContext:
             access_logger=AccessLogger(app.store, app.clock),
             change_feed=ChangeFeed(app.store, app.clock.now),
             thumbnails=thumbnails,
+            live_frames=live_frames,
             contact_sheets=contact_sheets,
             household_links=household_link_signer(app.store, phone_base_url(app.site.settings)),
             assets=assets,
@@ -175,8 +179,18 @@ MayViewToday = Annotated[CurrentUser, Depends(RequirePermission(Permission.TODAY
 MayViewRounds = Annotated[CurrentUser, Depends(RequirePermission(Permission.ROUND))]
 MayStartRounds = Annotated[CurrentUser, Depends(RequirePermission(Permission.START_ROUND))]
 MayReview = Annotated[CurrentUser, Depends(RequirePermission(Permission.REVIEW))]
+MayPatrol = Annotated[CurrentUser, Depends(RequirePermission(Permission.PATROL))]
+MayFileFindings = Annotated[CurrentUser, Depends(RequirePermission(Permission.FILE_FINDING))]
 MayViewCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.CASES))]
 MayActOnCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.MOVE_CASES))]
+MayMoveCases = Annotated[
+    CurrentUser, Depends(RequirePermission(Permission.MOVE_CASES, Permission.SUPERVISE))
+]
+MaySupervise = Annotated[CurrentUser, Depends(RequirePermission(Permission.SUPERVISE))]
+MaySettle = Annotated[CurrentUser, Depends(RequirePermission(Permission.SETTLE))]
+MayHandOff = Annotated[CurrentUser, Depends(RequirePermission(Permission.HAND_OFF))]
+MayTag = Annotated[CurrentUser, Depends(RequirePermission(Permission.TAG_CASES))]
+MayPrepareMeetings = Annotated[CurrentUser, Depends(RequirePermission(Permission.MEETINGS))]
 MayAnswerOnSite = Annotated[CurrentUser, Depends(RequirePermission(Permission.GROUND))]
 MaySignHandover = Annotated[CurrentUser, Depends(RequirePermission(Permission.SHIFT))]
 MayStop = Annotated[CurrentUser, Depends(RequirePermission(Permission.STOP))]

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final, TypeVar
 
 from patrol.domain import labels
-from patrol.domain.case import ApprovalRequest, CaseEntry, CaseState
+from patrol.domain.case import CaseEntry, CaseState
+from patrol.domain.case_timers import ApprovalRequest
 from patrol.domain.finding import Finding, FindingState, category_named
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import Subject

@@ -41,6 +41,25 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Permissions-Policy": "geolocation=(), microphone=(), camera=(self)",
 }
 HSTS: Final = "max-age=31536000"
+_ROUND_PAGES: Final = (
+    ("/rounds", "巡查", "Rounds", (Permission.ROUND,)),
+    ("/patrols", "人工巡查", "Human patrols", (Permission.PATROL,)),
+)
+_REVIEW_PAGES: Final = (
+    ("/review", "研判", "Review", (Permission.REVIEW,)),
+    ("/decided", "已判线索", "Decided", (Permission.REVIEW,)),
+)
+_CASE_PAGES: Final = (
+    ("/cases", "案件", "Cases", (Permission.CASES,)),
+    ("/verify", "核查", "Verify", (Permission.MOVE_CASES,)),
+    ("/approvals", "待我审批", "Approvals", (Permission.SETTLE,)),
+    ("/overdue", "超时清单", "Overdue", (Permission.CASES,)),
+    ("/hand-offs", "移交", "Hand-offs", (Permission.HAND_OFF,)),
+)
+_REPORT_PAGES: Final = (
+    ("/reports", "报表", "Reports", (Permission.REPORTS,)),
+    ("/meetings", "会议材料", "Meetings", (Permission.MEETINGS,)),
+)
 _SHIFT_PAGES: Final = (
     ("/shift", "交接班", "Hand-over", (Permission.SHIFT,)),
     ("/stoppages", "暂停与维护", "Stopped", (Permission.SHIFT, Permission.STOP)),
@@ -58,12 +77,12 @@ _ADMIN_PAGES: Final = (
 NAVIGATION: Final = (
     # zh, en, its pages: where, zh, en, any of these permissions
     ("今日", "Today", (("/", "今日", "Today", (Permission.TODAY,)),)),
-    ("巡查", "Rounds", (("/rounds", "巡查", "Rounds", (Permission.ROUND,)),)),
-    ("研判", "Review", (("/review", "研判", "Review", (Permission.REVIEW,)),)),
-    ("案件", "Cases", (("/cases", "案件", "Cases", (Permission.CASES,)),)),
+    ("巡查", "Rounds", _ROUND_PAGES),
+    ("研判", "Review", _REVIEW_PAGES),
+    ("案件", "Cases", _CASE_PAGES),
     ("点位", "Cameras", (("/cameras", "点位", "Cameras", (Permission.CAMERAS,)),)),
     ("网格", "Grid", (("/grid", "网格", "Grid", (Permission.GRID,)),)),
-    ("报表", "Reports", (("/reports", "报表", "Reports", (Permission.REPORTS,)),)),
+    ("报表", "Reports", _REPORT_PAGES),
     ("值班", "Shift", _SHIFT_PAGES),
     ("管理", "Office", _ADMIN_PAGES),
 )

@@ -23,15 +23,8 @@ from patrol.cases.escalator import Escalator
 from patrol.cases.reply_handler import ReplyHandler, ReplyOutcome
 from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
 from patrol.domain.approval import ApprovalImpossible
-from patrol.domain.case import (
-    ENDED_STATES,
-    ApprovalKind,
-    ApprovalRequest,
-    Case,
-    CaseEvent,
-    CaseState,
-    IllegalCaseTransition,
-)
+from patrol.domain.case import ENDED_STATES, Case, CaseEvent, CaseState, IllegalCaseTransition
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, FindingId, MessageKey
 from patrol.domain.outbox import DeliveryState

@@ -11,14 +11,8 @@ from patrol.cases import actions
 from patrol.cases.actions import apply_recheck, reschedule_recheck
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.approval import ApprovalImpossible
-from patrol.domain.case import (
-    ApprovalKind,
-    ApprovalRequest,
-    CaseEvent,
-    CaseState,
-    IllegalCaseTransition,
-)
-from patrol.domain.case_timers import MAX_RECHECKS, RECHECK_AFTER
+from patrol.domain.case import CaseEvent, CaseState, IllegalCaseTransition
+from patrol.domain.case_timers import MAX_RECHECKS, RECHECK_AFTER, ApprovalKind, ApprovalRequest
 from patrol.domain.escalation import EscalationReason
 from patrol.domain.ids import PersonId, Sha256
 from patrol.domain.outbox import DeliveryState

@@ -8,7 +8,8 @@ import pytest
 from patrol.cases import actions
 from patrol.cases.reply_handler import ReplyOutcome
 from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
-from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent
+from patrol.domain.case import Case, CaseEvent
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.schedule import StoppageScope

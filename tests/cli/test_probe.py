@@ -137,7 +137,7 @@ def test_a_name_is_filled_in_from_the_environment(
         (StreamBusy("PLAY refused: 453", status=453), False),
     ],
 )
-def test_only_a_refused_login_leads_to_the_password(exc: StreamError, *, named: bool) -> None:
+def test_only_a_refused_login_if_granted_the_password(exc: StreamError, *, named: bool) -> None:
     advice = advice_of(exc)
     assert ("口令" in advice.next_zh, "password" in advice.next_en) == (named, named)
 

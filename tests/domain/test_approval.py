@@ -9,8 +9,9 @@ import pytest
 
 from patrol.domain import approval
 from patrol.domain.approval import ApprovalImpossible
-from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent, CaseState
+from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.case_opening import case_id, open_from_finding
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.office_hours import OfficeHours
 from patrol.domain.priority import DueLight, Level
 from simulators import small_site

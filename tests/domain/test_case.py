@@ -12,8 +12,6 @@ from patrol.domain.case import (
     ENDED_STATES,
     OPEN_STATES,
     AnnounceEffect,
-    ApprovalKind,
-    ApprovalRequest,
     Case,
     CaseEvent,
     CaseState,
@@ -22,7 +20,7 @@ from patrol.domain.case import (
     RecheckEffect,
 )
 from patrol.domain.case_opening import open_from_finding
-from patrol.domain.case_timers import MAX_RECHECKS, RECHECK_AFTER
+from patrol.domain.case_timers import MAX_RECHECKS, RECHECK_AFTER, ApprovalKind, ApprovalRequest
 from patrol.domain.ids import CaseId
 from patrol.domain.priority import DueLight, Level
 from simulators import small_site

@@ -8,8 +8,9 @@ import pytest
 
 from patrol.domain import send_policy
 from patrol.domain.approval import ApprovalImpossible, request_approval
-from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent
+from patrol.domain.case import Case, CaseEvent
 from patrol.domain.case_opening import open_from_finding
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.escalation import announced_grids, escalation_reason
 from patrol.domain.ids import CaseId
 from patrol.domain.observation import Subject

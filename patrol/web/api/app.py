@@ -17,9 +17,17 @@ from starlette.responses import Response
 
 from patrol import __version__
 from patrol.app import Application
-from patrol.domain.finding import AlreadyDecided
+from patrol.app.town_service import BadReply, BadSignature
+from patrol.domain.broadcast import IllegalBroadcastMove
+from patrol.domain.case import IllegalCaseTransition
+from patrol.domain.finding import AlreadyDecided, IllegalUndo
+from patrol.domain.hand_off import IllegalHandOffMove
+from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.labels import API_SCOPES
+from patrol.domain.round_duty import NotRoundOwner
 from patrol.review.queue import FindingClaimed
+from patrol.review.undo import NotOwnDecision
+from patrol.web.api import finding_routes, patrol_routes, town_routes
 from patrol.web.api.documents import Problem
 from patrol.web.api.routes import NoKey, NoScope, router
 from patrol.web.errors import (
@@ -37,11 +45,24 @@ _FAILURES: Final = (
     (NoScope, 403, ("密钥无此权限", "the key has not the scope")),
     (FindingClaimed, 409, ("他人正在研判", "somebody is judging it just now")),
     (AlreadyDecided, 409, ("已有人判定", "somebody decided before")),
+    (IllegalUndo, 409, ("不能再撤销", "too late to undo")),
+    (NotOwnDecision, 409, ("不是本人的判定", "decided by somebody else")),
+    (BadSignature, 401, ("签名无效", "the signature is not valid")),
+    (BadReply, 422, INVALID_REQUEST),
+    (IllegalCaseTransition, 409, ("当前状态不能这样操作", "not possible now")),
+    (IllegalHandOffMove, 409, ("已经登记过", "entered before")),
+    (IllegalBroadcastMove, 409, ("现在不能播报", "it cannot be played now")),
+    (IllegalPatrolMove, 409, ("现在不能这样操作", "not possible now")),
+    (NotAssigned, 403, ("未指派给该账号", "assigned to somebody else")),
+    (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     *SHARED_FAILURES,
 )
 _ERROR_RESPONSES: Final = {
     status: {"model": Problem, "description": " ".join(message)} for _, status, message in _FAILURES
 }
+TOWN_ROUTERS: Final = (
+    finding_routes.router, patrol_routes.router, town_routes.router, town_routes.inbound,
+)  # fmt: skip
 _WITHOUT_DETAIL: Final = (401, 503)  # the reason is not for programs without a key
 _NAME_SCHEME: Final = {"WWW-Authenticate": "Bearer"}  # RFC 9110 wants it beside a 401
 
@@ -59,7 +80,8 @@ def create_api(app: Application) -> FastAPI:
         responses={status: dict(response) for status, response in _ERROR_RESPONSES.items()},
     )
     api.state.application = app
-    api.include_router(router)
+    for each in (*TOWN_ROUTERS, router):  # the former's fixed paths come first
+        api.include_router(each)
     for kind, status, message in _FAILURES:
         api.add_exception_handler(kind, _error_handler(status, " ".join(message)))
     api.add_exception_handler(RequestValidationError, _invalid_request_response)

@@ -64,6 +64,15 @@ class Held(Document):
     until: str
 
 
+class CaseSupervision(Document):
+    """Who put the case under supervision, why, and until when."""
+
+    by: str
+    at: str
+    why: str
+    due: str
+
+
 class Case(Document):
     """A confirmed finding or a report of a grid leader, with its state and history."""
 
@@ -81,6 +90,8 @@ class Case(Document):
     rung: int
     count: int
     note: str
+    tags: list[str]
+    supervision: CaseSupervision | None
     held: Held | None
     suspended_since: str | None
     events: list[CaseEvent]
@@ -140,6 +151,9 @@ class Finding(Document):
     decided_by: str | None
     decided_at: str | None
     reason: str | None
+    filed_by: str | None = Field(description="the person who saw it; null: the machine did")
+    filed_from: str | None = Field(description="wall, round, live, camera, phone, patrol, rotation")
+    place: str | None
     again: SecondSight | None
 
 

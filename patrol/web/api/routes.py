@@ -124,7 +124,7 @@ def findings(
             of_round = uow.findings.of_round(RoundId(round_id))
             total, found = len(of_round), of_round[offset : offset + limit]
     answer.headers[TOTAL_HEADER] = str(total)
-    return [_masked(app, finding_document(one)) for one in found]
+    return [masked(app, finding_document(one)) for one in found]
 
 
 @router.get("/findings/{finding_id}", response_model=documents.Finding,
@@ -132,7 +132,7 @@ def findings(
 def one_finding(app: App, finding_id: str) -> JsonObject:
     """One finding."""
     with app.store.begin_read() as uow, translate_errors(f"finding {finding_id}"):
-        return _masked(app, finding_document(uow.findings.get(FindingId(finding_id))))
+        return masked(app, finding_document(uow.findings.get(FindingId(finding_id))))
 
 
 @router.post("/findings/{finding_id}/confirm", response_model=documents.ConfirmedCase,
@@ -148,17 +148,17 @@ def confirm(
     with translate_errors(f"finding {finding_id}"):
         case = app.confirm(
             finding_id,
-            by=_decided_by(key),
+            by=decided_by(key),
             category=form.category,
             level=form.level,
             note=form.note,
             phoned=form.phoned,
         )
-    masked = app.payloads.masked_parts(f"{form.note}\n{form.phoned}")
-    if not masked:
-        return _masked(app, case_document(case))
-    warning = f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}"
-    return {**_masked(app, case_document(case)), "warnings": [warning]}
+    parts = app.payloads.masked_parts(f"{form.note}\n{form.phoned}")
+    if not parts:
+        return masked(app, case_document(case))
+    warning = f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(parts))}"
+    return {**masked(app, case_document(case)), "warnings": [warning]}
 
 
 @router.post("/findings/{finding_id}/dismiss", response_model=documents.Finding)
@@ -170,8 +170,8 @@ def dismiss(
 ) -> JsonObject:
     """Dismiss the finding. 409 when it was decided before."""
     with translate_errors(f"finding {finding_id}"):
-        decided = app.dismiss(finding_id, by=_decided_by(key), reason=form.reason)
-    return _masked(app, finding_document(decided))
+        decided = app.dismiss(finding_id, by=decided_by(key), reason=form.reason)
+    return masked(app, finding_document(decided))
 
 
 @router.get("/cases", response_model=list[documents.Case],
@@ -187,7 +187,7 @@ def cases(
     with app.store.begin_read() as uow:
         answer.headers[TOTAL_HEADER] = str(uow.cases.count(open_only=only_open))
         found = uow.cases.list(open_only=only_open, limit=limit, offset=offset)
-    return [_masked(app, case_document(one)) for one in found]
+    return [masked(app, case_document(one)) for one in found]
 
 
 @router.get("/cases/{case_id}", response_model=documents.CaseAndMessages,
@@ -197,7 +197,7 @@ def one_case(app: App, case_id: str) -> JsonObject:
     with app.store.begin_read() as uow, translate_errors(f"case {case_id}"):
         found = uow.cases.get(CaseId(case_id))
         messages = [message_document(message) for message in uow.outbox.of_case(found.id)]
-    return {**_masked(app, case_document(found)), "messages": messages}
+    return {**masked(app, case_document(found)), "messages": messages}
 
 
 @router.get("/cameras", response_model=list[documents.Camera],
@@ -254,7 +254,7 @@ def change_consent(
             hours=parse_hours(form.hours),
             why=form.why.strip(),
         )
-        terms = app.households.change_consent(camera, change, by=_decided_by(key), channel="api")
+        terms = app.households.change_consent(camera, change, by=decided_by(key), channel="api")
     return {"camera": camera, **terms_document(terms)}
 
 
@@ -306,7 +306,7 @@ def add_hold(
             subject=form.subject,
             reference=form.reference,
             reason=form.reason,
-            by=_decided_by(key),
+            by=decided_by(key),
             now=app.clock.now(),
             cameras=app.registry.cameras.keys(),
         )
@@ -323,12 +323,12 @@ def finish_hold(
 ) -> JsonObject:
     """End a hold; 404 when none of this number is in force."""
     with translate_errors(f"hold {number}"), app.store.begin() as uow:
-        hold = end_hold(uow, number, by=_decided_by(key), why=form.reason, now=app.clock.now())
+        hold = end_hold(uow, number, by=decided_by(key), why=form.reason, now=app.clock.now())
         uow.commit()
     return hold_document(hold)
 
 
-def _masked(app: Application, document: JsonObject) -> JsonObject:
+def masked(app: Application, document: JsonObject) -> JsonObject:
     """What people typed names no household to a program."""
     return masked_document(document, PrivateTextMask(app.payloads.registry))
 
@@ -345,5 +345,6 @@ def _period(kind: str, text: str) -> ReportPeriod:
         raise InvalidRequest(f"{text!r} is no {kind}, write {right}") from None
 
 
-def _decided_by(key: ApiKey) -> str:
+def decided_by(key: ApiKey) -> str:
+    """Who a program's key acts as in histories."""
     return f"api:{key.name}"

@@ -4,6 +4,7 @@ More time, a suspension and voiding take two people: one asks, another grants. T
 state and right again when a button is pressed.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,20 +15,18 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
+from patrol.app.town_service import TownService
 from patrol.cases import actions
+from patrol.cases.hand_off import OutsideContacts, ask_broadcast, hand_off_case
 from patrol.cases.request_keys import remember_request
+from patrol.cases.supervision import supervise_case, tag_case, urge_case
 from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.account import Permission, may_see_case
 from patrol.domain.approval import SUSPENDABLE_STATES
-from patrol.domain.case import (
-    CASE_TRANSITIONS,
-    ApprovalKind,
-    ApprovalRequest,
-    Case,
-    CaseEvent,
-    CaseState,
-)
+from patrol.domain.case import CASE_TRANSITIONS, Case, CaseEvent, CaseState
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.registry import GridLevel, GridTree
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser, Forbidden
@@ -35,7 +34,7 @@ from patrol.web.context import (
     AnyUser,
     ContextDep,
     IdempotencyKey,
-    MayActOnCases,
+    MayMoveCases,
     WebContext,
     request_key,
 )
@@ -79,6 +78,10 @@ class CaseActionForm(BaseModel):
     note: str = Field(default="", max_length=500)
     grid: str = Field(default="", max_length=15)
     hours: float = Field(default=0.0, ge=0, le=LONGEST_H)
+    span: float = Field(default=0.0, ge=0, le=LONGEST_H)  # of a supervision, in hours
+    tags: str = Field(default="", max_length=400)
+    recipient: str = Field(default="", max_length=64)  # of a hand-off
+    template: str = Field(default="", max_length=64)  # of a broadcast
     seen: str = Field(default="", max_length=64)  # shown_revision of the page
 
 
@@ -175,6 +178,44 @@ def _phone(action: CaseAction) -> Case:
     )
 
 
+def _urge(action: CaseAction) -> Case:
+    by, now, why = action.signature["by"], action.signature["now"], action.signature["note"]
+    return urge_case(action.uow, action.case, by=by, now=now, payloads=action.payloads, why=why)
+
+
+def _supervise(action: CaseAction) -> Case:
+    by, now, why = action.signature["by"], action.signature["now"], action.signature["note"]
+    return supervise_case(
+        action.uow, action.case, by=by, now=now, payloads=action.payloads, why=why,
+        span=timedelta(hours=action.form.span),
+    )  # fmt: skip
+
+
+def _tag(action: CaseAction) -> Case:
+    by, now = action.signature["by"], action.signature["now"]
+    tags = re.split(r"[\s,;，；、]+", action.form.tags)
+    return tag_case(action.uow, action.case, tags, by=by, now=now, payloads=action.payloads)
+
+
+def _hand_off(action: CaseAction) -> Case:
+    by, now, why = action.signature["by"], action.signature["now"], action.signature["note"]
+    context = TownService(action.context.app).context
+    hand_off_case(
+        action.uow, action.case, action.form.recipient, by=by, now=now, why=why, context=context
+    )
+    return action.uow.cases.get(action.case)
+
+
+def _broadcast(action: CaseAction) -> Case:
+    by, now, text = action.signature["by"], action.signature["now"], action.signature["note"]
+    context = TownService(action.context.app).context
+    ask_broadcast(
+        action.uow, action.case, by=by, now=now, context=context, text=text,
+        template=action.form.template,
+    )  # fmt: skip
+    return action.uow.cases.get(action.case)
+
+
 def _allows(event: CaseEvent) -> Callable[[Case], bool]:
     return lambda case: (case.state, event) in CASE_TRANSITIONS
 
@@ -267,6 +308,42 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
             _can_request(case) and (case.state, CaseEvent.VOID) in CASE_TRANSITIONS
         ),
     ),
+    "urge": CaseButton(
+        label=("催办", "Urge"),
+        permission=Permission.SUPERVISE,
+        is_shown=lambda case: case.is_open and not case.is_unannounced,
+        run=_urge,
+    ),
+    "supervise": CaseButton(
+        label=("督办", "Supervise"),
+        permission=Permission.SUPERVISE,
+        asks_for="note span",
+        is_shown=_allows(CaseEvent.SUPERVISE),
+        run=_supervise,
+    ),
+    "hand_off": CaseButton(
+        label=("移交", "Hand off"),
+        permission=Permission.HAND_OFF,
+        asks_for="note recipient",
+        is_shown=_allows(CaseEvent.HAND_OFF),
+        run=_hand_off,
+    ),
+    "broadcast": CaseButton(
+        label=("大喇叭", "Broadcast"),
+        permission=Permission.BROADCAST,
+        asks_for="note template",
+        needs_note=False,
+        is_shown=_allows(CaseEvent.BROADCAST),
+        run=_broadcast,
+    ),
+    "tag": CaseButton(
+        label=("标签", "Tags"),
+        permission=Permission.TAG_CASES,
+        asks_for="tags",
+        needs_note=False,
+        is_shown=_allows(CaseEvent.TAG),
+        run=_tag,
+    ),
     "close": CaseButton(
         label=("办结", "Close"),
         permission=Permission.SETTLE,
@@ -282,19 +359,29 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
 }
 
 
-def allowed_buttons(case: Case, user: CurrentUser) -> list[tuple[str, CaseButton]]:
+def allowed_buttons(
+    case: Case, user: CurrentUser, tree: GridTree, contacts: OutsideContacts
+) -> list[tuple[str, CaseButton]]:
     """The buttons of the case's page for this user, by name."""
     return [
         (name, button)
         for name, button in BUTTONS.items()
         if user.has_permission(button.permission)
         and button.is_shown(case)
-        and _is_for_user(name, case, user)
+        and _is_for_user(name, case, user, tree)
+        and (name != "hand_off" or contacts.recipients)
+        and (name != "broadcast" or contacts.speakers)
     ]
 
 
-def _is_for_user(name: str, case: Case, user: CurrentUser) -> bool:
-    """The user who asked for approval may only withdraw it; others grant or refuse it."""
+def _is_for_user(name: str, case: Case, user: CurrentUser, tree: GridTree) -> bool:
+    """The user who asked for approval may only withdraw it; others grant or refuse it.
+
+    Of the cadres that of the town alone supervises; the villages' urge.
+    """
+    if name == "supervise" and user.is_outside_centre:
+        grid = tree.grids.get(user.account.grid) if user.account.grid else None
+        return grid is not None and grid.level is GridLevel.TOWN
     asker = case.request.by if case.request else ""
     if name == "withdraw":
         return asker == user.account.name
@@ -304,7 +391,7 @@ def _is_for_user(name: str, case: Case, user: CurrentUser) -> bool:
 @router.post("/api/cases/{case_id}/move")
 def act_on_case(
     context: ContextDep,
-    user: MayActOnCases,
+    user: MayMoveCases,
     case_id: str,
     form: CaseActionForm,
     key: IdempotencyKey = "",
@@ -317,7 +404,9 @@ def act_on_case(
     if button is None:
         raise ResourceNotFound(form.move)
     case = visible_case(context, user, CaseId(case_id))
-    if not user.has_permission(button.permission) or not _is_for_user(form.move, case, user):
+    if not user.has_permission(button.permission) or not _is_for_user(
+        form.move, case, user, context.app.registry.tree
+    ):
         raise Forbidden(f"{user.account.name} may not {form.move}")
     with translate_errors():
         if button.needs_note and not form.note.strip():

@@ -12,6 +12,7 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from patrol.app.town_service import TownService
 from patrol.domain import labels
 from patrol.domain.account import may_see_case
 from patrol.domain.approval import span_texts
@@ -39,6 +40,7 @@ from patrol.web.i18n import (
 )
 from patrol.web.pages.case_actions import allowed_buttons, shown_revision, visible_case
 from patrol.web.pages.extension import default_extension_hours, granting_text
+from patrol.web.pages.hand_offs import outside_content
 
 
 def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, Any]:
@@ -321,7 +323,12 @@ def case_fragment(context: ContextDep, user: MayViewCases, case_id: str) -> Resp
 
 def _case_content(context: WebContext, user: CurrentUser, case_id: str) -> dict[str, Any]:
     content = case_detail(context, user, CaseId(case_id))
-    return {**content, "buttons": allowed_buttons(content["case"], user)}
+    contacts, tree = TownService(context.app).contacts, context.app.registry.tree
+    case = content["case"]
+    with context.app.store.begin_read() as uow:
+        outside = outside_content(uow, case, contacts, user)
+    buttons = allowed_buttons(case, user, tree, contacts)
+    return {**content, **outside, "buttons": buttons}
 
 
 def _board_content(

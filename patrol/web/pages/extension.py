@@ -18,7 +18,8 @@ from patrol.domain.approval import (
     preview_extension,
     span_texts,
 )
-from patrol.domain.case import ApprovalKind, ApprovalRequest, Case
+from patrol.domain.case import Case
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.ids import CaseId
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewCases

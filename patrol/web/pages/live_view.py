@@ -19,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from patrol.domain.account import may_see_case
+from patrol.domain.account import Permission, may_see_case
 from patrol.domain.camera import Camera
+from patrol.domain.human_patrol import HumanPatrolState
 from patrol.domain.ids import CaseId, FindingId, RoundId
 from patrol.domain.round import StoredPicture
 from patrol.rounds.live_view import LiveFrame, LiveViewRefused
@@ -30,6 +31,7 @@ from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayViewLive, WebContext
 from patrol.web.errors import error_document
 from patrol.web.i18n import category_label, plan_label
+from patrol.web.live_frames import SentFrame
 from patrol.web.pages.cameras import refusal_text, registered_camera
 
 BOUNDARY: Final = "patrol-live-look"
@@ -166,7 +168,13 @@ class _LiveViewSession:
     def _frame_part(self, frame: LiveFrame) -> bytes:
         self.pictures += 1
         at = frame.taken_at.isoformat().replace("+00:00", "Z")
-        head = _head("image/jpeg", len(frame.jpeg), f"X-Taken-At: {at}\r\n")
+        sent = SentFrame(
+            camera=self.camera.id, jpeg=frame.jpeg, taken_at=frame.taken_at,
+            sent_at=self.context.app.clock.now(),
+        )  # fmt: skip
+        digest = self.context.live_frames.remember(self.user.session.id, sent)
+        more = f"X-Taken-At: {at}\r\nX-Frame: {digest}\r\n"
+        head = _head("image/jpeg", len(frame.jpeg), more)
         return head + frame.jpeg + b"\r\n"
 
     def log_end(self, how: str) -> None:
@@ -250,4 +258,21 @@ def _round_purpose(uow: UnitOfWork, request: _LiveViewRequest) -> tuple[str, str
     return t(f"巡查 {label}", f"round {label}"), where
 
 
-_REASONS: Final = {"finding": _finding_purpose, "case": _case_purpose, "round": _round_purpose}
+def _patrol_purpose(uow: UnitOfWork, request: _LiveViewRequest) -> tuple[str, str]:
+    """A running human patrol of the own, whose plan wants live pictures, and a camera of it."""
+    patrol, user = uow.human_patrols.get(request.ident), request.user
+    check = uow.human_patrols.check_of(patrol.id, request.camera.id)
+    mine = patrol.started_by == user.account.name or user.has_permission(Permission.SETTLE)
+    if patrol.state is not HumanPatrolState.RUNNING or not patrol.live or not mine:
+        raise request.no_reason("patrol")
+    label = f"{patrol.day} {patrol.title}"
+    purpose = user.t(f"人工巡查 {label}", f"human patrol {label}")
+    return purpose, f"/patrols/{check.patrol}"
+
+
+_REASONS: Final = {
+    "finding": _finding_purpose,
+    "case": _case_purpose,
+    "round": _round_purpose,
+    "patrol": _patrol_purpose,
+}

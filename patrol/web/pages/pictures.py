@@ -58,6 +58,7 @@ _PERMISSIONS_TO_VIEW: Final = {
     "finding": (Permission.REVIEW,),
     "case": (Permission.CASES, Permission.GROUND),
     "camera": (Permission.AREAS,),
+    "patrol": (Permission.PATROL,),
 }
 
 

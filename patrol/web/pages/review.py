@@ -172,6 +172,8 @@ def _no_recheck_text(context: WebContext, user: CurrentUser, ident: FindingId) -
     """Why its camera is not visited again after an "unsure"; empty: it is."""
     with context.app.store.begin_read() as uow:
         camera = uow.findings.get(ident).camera
+    if not camera:
+        return user.t("已记为存疑;电话报告,没有点位可看", "noted; a call names no camera to visit")
     gate = context.app.live_view.gate
     gate.refresh()
     refusal = gate.refusal_of(camera)
@@ -272,8 +274,8 @@ def _review_item(
         level=level_label(finding.level, t),
         levels=[(one.value, level_label(one, t)) for one in Level],
         categories=_category_choices(finding, t),
-        camera=camera_name(registry, finding.camera),
-        place=camera.place if camera else "",
+        camera=camera_name(registry, finding.camera or None),
+        place=camera.place if camera else finding.place,
         grid=grid_name(registry, finding.grid),
         found=t.ago(finding.found_at, user.now),
         exactly=t.full_datetime(finding.found_at),

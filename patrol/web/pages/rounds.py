@@ -16,9 +16,8 @@ from starlette.responses import JSONResponse, Response
 from patrol.domain import labels
 from patrol.domain.finding import Finding, FindingState
 from patrol.domain.ids import CameraId, GridCode, PictureId, RoundId
-from patrol.domain.registry import Registry
+from patrol.domain.registry import GridLevel, Registry
 from patrol.domain.round import ADHOC, Round, Visit, VisitOutcome
-from patrol.domain.schedule import Stoppage
 from patrol.files import ProcessBusy
 from patrol.rounds.planner import NothingToVisit, RoundsPaused
 from patrol.store import UnitOfWork
@@ -37,6 +36,7 @@ from patrol.web.i18n import (
     shown_outcome,
     village_of,
 )
+from patrol.web.pages.round_duty import duty_content, paused_text
 from patrol.web.pages.today import forecast_of, round_state_label
 from patrol.web.thumbnails import (
     OUTCOME_RANK,
@@ -101,7 +101,14 @@ def rounds_page(context: ContextDep, user: MayViewRounds, page: int = 1) -> Resp
     return context.renderer.render_page(
         "rounds.html", user, rounds=lines, page=max(1, page), pages=pages,
         plans=[(name, plan_label(name, user.t)) for name in context.plans],
+        villages=_villages(context.app.registry),
     )  # fmt: skip
+
+
+def _villages(registry: Registry) -> list[tuple[str, str]]:
+    """(code, name) of the villages, for an ad-hoc round."""
+    grids = registry.tree.grids.values()
+    return sorted((g.code, g.name) for g in grids if g.level is GridLevel.VILLAGE)
 
 
 @router.get("/rounds/{round_id}/camera/{ident}")
@@ -134,15 +141,6 @@ def start_round(context: ContextDep, user: MayStartRounds, plan: str) -> Respons
         message = user.t("没有可以巡查的点位,未开始", "no camera may be visited: not begun")
         return error_document(409, message, detail=user.t("、", ", ").join(reasons))
     return JSONResponse({"started": plan, "round": begun.id}, 202)
-
-
-def paused_text(pause: Stoppage, t: Translator) -> str:
-    """That all rounds are paused: why, by whom, until when."""
-    until = t.short_datetime(pause.until) if pause.until else t("有人恢复为止", "somebody resumes")
-    return t(
-        f"巡查已暂停,未开始:{pause.reason}({pause.by}),至{until}",
-        f"rounds are paused, not begun: {pause.reason} ({pause.by}), until {until}",
-    )
 
 
 def _refusals(refused: Mapping[str, int]) -> list[tuple[tuple[str, str], int]]:
@@ -253,6 +251,7 @@ def _wall_content(context: WebContext, user: CurrentUser, round_id: RoundId) -> 
         findings = uow.findings.of_round(round_id)
         judged = _findings_by_camera(uow, a_round, user.now)
         totals = uow.rounds.totals(round_id)
+        round_duty = duty_content(uow, round_id, user)
     worst = _worst_findings(findings)
     sheets = sheet_layout(visits, running=a_round.is_open)
     context.contact_sheets.remember_names(sheets)
@@ -276,6 +275,7 @@ def _wall_content(context: WebContext, user: CurrentUser, round_id: RoundId) -> 
         "state_label": round_state_label(a_round.state, user.t),
         "reason": round_reason(a_round.reason, user.t),
         "totals": totals,
+        "duty": round_duty,
         "forecast": forecast,
         "tiles": tiles,
         "villages": _filter_choices((tile.village, grid_name(registry, GridCode(tile.village)))

@@ -56,7 +56,7 @@ dialog.addEventListener("click", async (event) => {
     dialog.close()
     return
   }
-  const { note, grid, hours } = form.elements
+  const { note, grid, hours, span, tags, recipient, template } = form.elements
   if (asked.needs && !note.value.trim()) {
     toast(dialog.dataset.reason, "bad")
     note.focus()
@@ -72,6 +72,10 @@ dialog.addEventListener("click", async (event) => {
         note: note.value,
         grid: grid.value,
         hours: hours.valueAsNumber || 0,
+        span: asked.move === "supervise" ? span.valueAsNumber || 0 : 0,
+        tags: tags.value,
+        recipient: recipient.value,
+        template: template.value,
         seen: asked.seen,
       },
       `${ident} ${asked.what}`,

@@ -1,4 +1,6 @@
 // A live view: read the multipart answer part by part, show each picture with its age, say how it ended.
+import { Parts, decoder } from "./multipart.js"
+
 const root = document.getElementById("live"),
   form = document.getElementById("ask")
 const frame = document.getElementById("frame"),
@@ -7,38 +9,10 @@ const frame = document.getElementById("frame"),
 const begin = document.getElementById("begin"),
   stop = document.getElementById("stop")
 const t = (zh, en) => (root.dataset.lang === "zh" ? zh : en)
-const decoder = new TextDecoder(),
-  NEWLINES = [13, 10, 13, 10]
 let under = null,
   taken = null,
   until = null,
   clockOffset = 0
-
-// Parts of a multipart body whose heads say their length; keeps what is not whole yet.
-export class Parts {
-  constructor() {
-    this.rest = new Uint8Array()
-  }
-  feed(bytes) {
-    const all = new Uint8Array(this.rest.length + bytes.length)
-    all.set(this.rest)
-    all.set(bytes, this.rest.length)
-    const found = []
-    let from = 0
-    for (;;) {
-      const end = all.findIndex((_, n) => n >= from && NEWLINES.every((one, k) => all[n + k] === one))
-      if (end < 0) break
-      const head = decoder.decode(all.subarray(from, end))
-      const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0),
-        start = end + 4
-      if (all.length < start + length) break
-      found.push({ head, body: all.slice(start, start + length) })
-      from = start + length
-    }
-    this.rest = all.slice(from)
-    return found
-  }
-}
 
 function show(part) {
   if (/content-type: application\/json/i.test(part.head)) return JSON.parse(decoder.decode(part.body))
@@ -47,6 +21,7 @@ function show(part) {
   const address = URL.createObjectURL(new Blob([part.body], { type: "image/jpeg" }))
   const last = frame.src
   frame.src = address
+  frame.dataset.frame = /x-frame: (\S+)/i.exec(part.head)?.[1] ?? "" // by which it can be filed
   frame.hidden = false
   blank.hidden = true
   if (last) URL.revokeObjectURL(last)
@@ -65,6 +40,7 @@ function tick() {
 function over(message) {
   under = null
   taken = null
+  delete frame.dataset.frame
   frame.hidden = age.hidden = true // what is no longer live is not left standing
   blank.hidden = false
   blank.textContent = message

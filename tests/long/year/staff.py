@@ -14,14 +14,8 @@ from typing import Final, TypeVar
 from patrol.cases import actions
 from patrol.cases.actions import apply_recheck, reschedule_recheck
 from patrol.domain.approval import ApprovalImpossible
-from patrol.domain.case import (
-    ApprovalKind,
-    ApprovalRequest,
-    Case,
-    CaseEvent,
-    CaseState,
-    IllegalCaseTransition,
-)
+from patrol.domain.case import Case, CaseEvent, CaseState, IllegalCaseTransition
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.finding import AlreadyDecided, DismissReason, Finding
 from patrol.domain.ids import CameraId, CaseId, GridCode
 from patrol.domain.observation import Subject

@@ -153,7 +153,7 @@ def test_an_endless_playlist_is_refused_at_once_and_with_words() -> None:
         assert "a playlist of 10000 variants" in visit(server, "variants/x.m3u8").seen
 
 
-def test_a_playlist_leads_to_no_file() -> None:
+def test_a_playlist_if_granted_no_file() -> None:
     with serving() as server:
         assert isinstance(visit(server, "file/x.m3u8"), StreamError)
         assert {path for path, _ in server.asked} == {"/file/x.m3u8"}

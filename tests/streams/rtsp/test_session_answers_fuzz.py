@@ -194,7 +194,7 @@ def test_only_stream_errors_leave_a_session(answers: list[MadeUpAnswer], *, stal
 @seed(7)
 @settings(max_examples=600, deadline=None)
 @given(uri=ODD | st.text(max_size=60) | ODD_URLS.map("rtsp://u:s3cret@h/x{}".format))
-def test_a_redirect_leads_to_an_address_or_a_stream_error(uri: str) -> None:
+def test_a_redirect_if_granted_an_address_or_a_stream_error(uri: str) -> None:
     home = StreamAddress.parse("rtsp://u:s3cret@192.0.2.7/live")
     try:
         target = redirected_address(home, home, uri)

@@ -1,0 +1,260 @@
+"""Own findings and decided ones: `patrol finding file|undo|list|history`; `patrol duty …`.
+
+A finding that a person saw or was told of is filed to the queue or straight to a case. `duty` signs
+an operator on to a round and hands it over, so that the ledger names who patrolled.
+"""
+
+from datetime import datetime, time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from patrol.cli.cases import case_document
+from patrol.cli.options import AsJson, By, FindingArgument, operator
+from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.queue import finding_document
+from patrol.cli.site import app_of, camera_named, site_of, store_of
+from patrol.clock import SystemClock
+from patrol.domain.finding import CATEGORY_BY_ID, FilingSource, Finding, category_named
+from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
+from patrol.domain.labels import bilingual, label_of
+from patrol.domain.priority import Level
+from patrol.domain.round_duty import RoundDutyEntry
+from patrol.domain.timestamps import rfc3339
+from patrol.domain.town_labels import FINDING_ENTRIES, FINDING_STATES, ROUND_DUTY_ACTIONS
+from patrol.reports.documents import round_duty_document
+from patrol.review.own_findings import FilingForm, FilingTarget, parse_box
+from patrol.rounds import duty
+from patrol.store.findings import DecidedFilter
+
+if TYPE_CHECKING:
+    from patrol.app.finding_service import FiledFinding
+
+RoundArgument = Annotated[str, typer.Argument(metavar="ROUND", help="轮次编号。 A round's id.")]
+Note = Annotated[str, typer.Option("--note", help="说明。 A note for the history.")]
+
+
+def file_finding(
+    context: typer.Context,
+    *,
+    category: Annotated[str, typer.Option("--category", help="类别,如 dumping。 Its category.")],
+    camera: Annotated[str, typer.Option("--camera", help="点位。 The camera, if any.")] = "",
+    grid: Annotated[str, typer.Option("--grid", help="网格(没有点位时)。 Without camera.")] = "",
+    level: Annotated[str, typer.Option("--level", help="级别 I–IV,默认按规则。 Level.")] = "",
+    text: Annotated[str, typer.Option("--text", help="说了或看到什么。 What was seen.")] = "",
+    place: Annotated[str, typer.Option("--place", help="具体位置。 Where exactly.")] = "",
+    source: Annotated[
+        FilingSource, typer.Option("--source", help="从哪里看到。 Where it was seen.")
+    ] = FilingSource.PHONE,
+    a_round: Annotated[str, typer.Option("--round", help="所在轮次。 Of which round.")] = "",
+    picture: Annotated[str, typer.Option("--picture", help="画面编号。 A stored picture.")] = "",
+    box: Annotated[str, typer.Option("--box", help="框 x,y,w,h(0–1)。 Box on it.")] = "",
+    to: Annotated[
+        FilingTarget, typer.Option("--to", help="进队列或直接立案。 To the queue or a case.")
+    ] = FilingTarget.QUEUE,
+    phoned: Annotated[
+        str, typer.Option("--phoned", help="特急先电话:谁接的。 Who was phoned.")
+    ] = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """登记人工发现:看到的或电话报告的。 File what a person saw, or what a caller reported."""
+    from patrol.app.finding_service import FindingService  # noqa: PLC0415  as app_of does
+
+    with app_of(context) as app:
+        form = FilingForm(
+            category=category,
+            source=source,
+            camera=camera_named(app.site, camera).id if camera else None,
+            grid=GridCode(grid) if grid else None,
+            level=_level(level),
+            box=parse_box(box),
+            text=text,
+            picture=PictureId(picture) if picture else None,
+            round=RoundId(a_round) if a_round else None,
+            place=place,
+        )
+        filed = FindingService(app).file(form, by=operator(by), target=to, phoned=phoned)
+        if filed.case is not None:
+            app.send_now()
+    _print_filed(filed, as_json=as_json)
+
+
+def _print_filed(filed: "FiledFinding", *, as_json: bool) -> None:
+    if as_json:
+        case = filed.case and case_document(filed.case)
+        print_json({"finding": finding_document(filed.finding), "case": case})
+        return
+    went = f"立案 case {filed.case.id}" if filed.case else "待研判 waits in the queue"
+    console().print(f"{filed.finding.id} {went}", markup=False)
+
+
+def undo_decision(
+    context: typer.Context,
+    finding: FindingArgument,
+    *,
+    others: Annotated[
+        bool, typer.Option("--others", help="撤销他人的(值班长)。 Somebody else's decision.")
+    ] = False,
+    note: Note = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """撤销研判:下发前、一小时内。 Undo a decision before it was sent, within an hour."""
+    from patrol.app.finding_service import FindingService  # noqa: PLC0415
+
+    with app_of(context) as app:
+        try:
+            undone = FindingService(app).undo(
+                finding, by=operator(by), may_undo_others=others, note=note
+            )
+        except KeyError:
+            bad_input(f"finding {finding!r}: there is none, `patrol finding list` lists them")
+    if as_json:
+        print_json(finding_document(undone))
+    else:
+        console().print(f"{undone.id} 已撤销,重新待研判 undone, it waits again", markup=False)
+
+
+def list_decided(
+    context: typer.Context,
+    *,
+    mine: Annotated[bool, typer.Option("--mine", help="只看本人的。 My own.")] = False,
+    today: Annotated[bool, typer.Option("--today", help="只看今天的。 Of today.")] = False,
+    text: Annotated[str, typer.Option("--text", help="查找。 Text to look for.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 50,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """已判线索,最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
+    site, now = site_of(context), SystemClock().now()
+    zone = site.settings.site.tz
+    wanted = text.strip().lower()
+    cameras = site.registry.cameras.values() if wanted else ()
+    named = [one for one in CATEGORY_BY_ID.values() if wanted in f"{one.zh} {one.en}".lower()]
+    chosen = DecidedFilter(
+        by=operator(by) if mine or by else "",
+        since=datetime.combine(now.astimezone(zone), time(), zone) if today else None,
+        text=text.strip(),
+        cameras=[one.id for one in cameras if wanted in one.name.lower()],
+        categories=[one.id for one in named] if wanted else [],
+    )
+    with store_of(site) as store, store.begin_read() as uow:
+        found = uow.findings.decided(chosen, limit=limit)
+    if as_json:
+        print_json([_decided_document(one) for one in found])
+        return
+    for one in found:
+        at = f"{one.decided_at.astimezone(zone):%m-%d %H:%M}" if one.decided_at else "—"
+        what = category_named(one.category)
+        state = bilingual(label_of(FINDING_STATES, one.state))
+        console().print(
+            f"{one.id}  {at}  {state}  {what.zh} {what.en}  {one.decided_by}  {one.reason}",
+            markup=False,
+        )
+    if not found:
+        console().print("无 none", markup=False)
+
+
+def show_history(
+    context: typer.Context, finding: FindingArgument, *, as_json: AsJson = False
+) -> None:
+    """线索的经过:登记、告警、撤销。 What happened to a finding beside its decision."""
+    site = site_of(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        try:
+            one = uow.findings.get(FindingId(finding))
+        except KeyError:
+            bad_input(f"finding {finding!r}: there is none")
+        entries = uow.finding_history.of_finding(one.id)
+    if as_json:
+        lines = [{"at": rfc3339(e.at), "by": e.by, "what": e.what, "note": e.note} for e in entries]
+        print_json({**_decided_document(one), "events": lines})
+        return
+    for entry in entries:
+        at = f"{entry.at.astimezone(site.settings.site.tz):%m-%d %H:%M}"
+        what = bilingual(label_of(FINDING_ENTRIES, entry.what))
+        console().print(f"{at}  {what}  {entry.by}  {entry.note}", markup=False)
+
+
+def sign_on(
+    context: typer.Context,
+    a_round: RoundArgument,
+    *,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="接管他人的(值班长)。 From somebody else.")
+    ] = False,
+    note: Note = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """签到:本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so."""
+    site = site_of(context)
+    with store_of(site) as store, store.begin() as uow:
+        try:
+            entry = duty.sign_on(
+                uow, RoundId(a_round), who=operator(by), now=SystemClock().now(),
+                may_take_over=take_over, note=note,
+            )  # fmt: skip
+        except KeyError:
+            bad_input(f"round {a_round!r}: there is none")
+        uow.commit()
+    _print_duty(entry, as_json=as_json)
+
+
+def hand_over(
+    context: typer.Context,
+    a_round: RoundArgument,
+    *,
+    to: Annotated[str, typer.Option("--to", help="移交给哪个账号。 To which account.")],
+    note: Note = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """移交:本轮交给另一人。 Hand my round over to another account."""
+    site = site_of(context)
+    with store_of(site) as store, store.begin() as uow:
+        try:
+            entry = duty.hand_over(
+                uow, RoundId(a_round), who=operator(by), to=to, now=SystemClock().now(), note=note
+            )
+        except KeyError:
+            bad_input(f"round {a_round!r}: there is none")
+        uow.commit()
+    _print_duty(entry, as_json=as_json)
+
+
+def list_duties(context: typer.Context, a_round: RoundArgument, *, as_json: AsJson = False) -> None:
+    """本轮的签到与移交。 The signatures on a round, the oldest first."""
+    site = site_of(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        entries = uow.round_duties.of_round(RoundId(a_round))
+    if as_json:
+        print_json([round_duty_document(entry) for entry in entries])
+        return
+    for entry in entries:
+        _print_duty(entry, as_json=False)
+    if not entries:
+        console().print("无人签到 nobody signed on", markup=False)
+
+
+def _print_duty(entry: RoundDutyEntry, *, as_json: bool) -> None:
+    if as_json:
+        print_json(round_duty_document(entry))
+        return
+    what = bilingual(label_of(ROUND_DUTY_ACTIONS, entry.what))
+    to = f" → {entry.to}" if entry.to else ""
+    console().print(f"{entry.round}  {what}  {entry.who}{to}  {entry.note}".rstrip(), markup=False)
+
+
+def _decided_document(one: Finding) -> dict[str, Any]:
+    return {**finding_document(one), "by": one.decided_by or None}
+
+
+def _level(text: str) -> Level | None:
+    if not text:
+        return None
+    try:
+        return Level(text.upper())
+    except ValueError:
+        bad_input(f"--level: {text!r} is not a level, give one of {', '.join(Level)}")

@@ -1,0 +1,258 @@
+"""Supervision at the command line: `patrol overdue`, `supervise`, `urge`, `tag`, `hand-off …`."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from patrol.cli.cases import case_document, no_case_text, print_case
+from patrol.cli.options import AsJson, By, CaseArgument, operator
+from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.site import RELAY_WITHIN_S, app_of
+from patrol.domain.broadcast import BroadcastEvent
+from patrol.domain.finding import category_named
+from patrol.domain.hand_off import HandOffEvent
+from patrol.domain.labels import bilingual, label_of
+from patrol.domain.town_labels import BROADCAST_STATES, HAND_OFF_STATES, OVERDUE_STEPS
+
+if TYPE_CHECKING:
+    from patrol.app import Application
+    from patrol.app.town_service import TownService
+    from patrol.domain.case import Case
+
+Why = Annotated[str, typer.Option("--why", help="原因,写入案件经过。 Kept in its history.")]
+
+
+def show_overdue(
+    context: typer.Context,
+    *,
+    send: Annotated[
+        bool, typer.Option("--send", help="同时发给村干部。 Send it to the cadres, too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """超时清单,最要紧的在前。 The overdue list, the most urgent first."""
+    from patrol.cases.supervision import overdue_list  # noqa: PLC0415  as app_of does
+    from patrol.reports.documents import overdue_document  # noqa: PLC0415
+
+    with app_of(context) as app:
+        now, zone = app.clock.now(), app.site.settings.site.tz
+        with app.store.begin_read() as uow:
+            lines = overdue_list(uow, now)
+        sent = _service(app).send_overdue() if send else 0
+        if sent:
+            app.send_now(RELAY_WITHIN_S)
+    if as_json:
+        documents = [overdue_document(line, now) for line in lines]
+        print_json({"cases": documents, "sent": sent})
+        return
+    for line in lines:
+        what = category_named(line.case.category).zh
+        step = bilingual(label_of(OVERDUE_STEPS, line.step))
+        since = f"{line.since.astimezone(zone):%m-%d %H:%M}"
+        console().print(f"{line.case.id}  {line.case.level}  {what}  {step}  {since}", markup=False)
+    if not lines:
+        console().print("没有超时的案件 nothing is overdue", markup=False)
+
+
+def supervise(
+    context: typer.Context, case: CaseArgument, *, why: Why,
+    hours: Annotated[float, typer.Option("--hours", help="多少小时内办完。 Within how many.")] = 4,
+    by: By = "", as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """督办:写明原因与时限。 Put a case under supervision, with reason and clock."""
+    with app_of(context) as app:
+        try:
+            changed = _service(app).supervise(case, by=operator(by), why=why, hours=hours)
+        except KeyError:
+            bad_input(no_case_text(case))
+        _print(app, changed, as_json=as_json)
+
+
+def urge(
+    context: typer.Context, case: CaseArgument, *, why: Why, by: By = "", as_json: AsJson = False
+) -> None:
+    """催办:再次通知责任人。 Tell the person whose move it is again."""
+    with app_of(context) as app:
+        try:
+            changed = _service(app).urge(case, by=operator(by), why=why)
+        except KeyError:
+            bad_input(no_case_text(case))
+        _print(app, changed, as_json=as_json)
+
+
+def tag_case(
+    context: typer.Context,
+    case: CaseArgument,
+    tags: Annotated[
+        list[str] | None, typer.Argument(metavar="[TAG]…", help="全部标签;不给则清空。 All tags.")
+    ] = None,
+    *,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """给案件加标签(四网融合等)。 Give a case exactly these tags."""
+    with app_of(context) as app:
+        try:
+            changed = _service(app).tag(case, tags or [], by=operator(by))
+        except KeyError:
+            bad_input(no_case_text(case))
+        _print(app, changed, as_json=as_json)
+
+
+def tag_grid(
+    context: typer.Context,
+    grid: Annotated[str, typer.Argument(metavar="GRID", help="网格编码。 A grid's code.")],
+    tags: Annotated[
+        list[str] | None, typer.Argument(metavar="[TAG]…", help="全部标签;不给则清空。 All tags.")
+    ] = None,
+    *,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """给网格加标签。 Give a grid exactly these tags."""
+    from patrol.cases.supervision import check_tags  # noqa: PLC0415
+    from patrol.domain.ids import GridCode  # noqa: PLC0415
+
+    with app_of(context) as app:
+        if grid not in app.registry.tree.grids:
+            bad_input(f"grid {grid!r}: not in grids.csv, give one of its 15-digit codes")
+        wanted = check_tags(tags or [])
+        with app.store.begin() as uow:
+            uow.grid_tags.put(GridCode(grid), wanted, by=operator(by), at=app.clock.now())
+            uow.commit()
+    if as_json:
+        print_json({"grid": grid, "tags": list(wanted)})
+    else:
+        console().print(f"{grid}  {' '.join(wanted) or '—'}", markup=False)
+
+
+def give_case(
+    context: typer.Context,
+    case: CaseArgument,
+    *,
+    to: Annotated[str, typer.Option("--to", help="site.yaml 中的部门。 A department.")],
+    why: Why,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """移交给公安、县里等部门(警格联动)。 Hand a case to another department."""
+    from patrol.reports.documents import hand_off_document  # noqa: PLC0415
+
+    with app_of(context) as app:
+        try:
+            given = _service(app).hand_off(case, to, by=operator(by), why=why)
+        except KeyError:
+            bad_input(no_case_text(case))
+        app.send_now(RELAY_WITHIN_S)
+    if as_json:
+        print_json(hand_off_document(given))
+    else:
+        console().print(f"{given.id}  {given.case} → {given.recipient}", markup=False)
+
+
+def answer_hand_off(
+    context: typer.Context,
+    ident: Annotated[str, typer.Argument(metavar="ID", help="移交编号。 H000001.")],
+    *,
+    text: Annotated[str, typer.Option("--text", help="回复内容;不给则为已接收。 Answer.")] = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """登记部门的接收或回复。 Enter a department's receipt, or its answer."""
+    from patrol.reports.documents import hand_off_document  # noqa: PLC0415
+
+    event = HandOffEvent.ANSWER if text.strip() else HandOffEvent.RECEIVE
+    with app_of(context) as app:
+        try:
+            answered = _service(app).answer(ident, event, by=operator(by), text=text)
+        except KeyError:
+            bad_input(f"hand-off {ident!r}: there is none, `patrol hand-off list` lists them")
+    if as_json:
+        print_json(hand_off_document(answered))
+    else:
+        state = bilingual(label_of(HAND_OFF_STATES, answered.state))
+        console().print(f"{answered.id}  {state}  {answered.answer}", markup=False)
+
+
+def list_hand_offs(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """移交列表,新的在前。 Hand-offs, the newest first."""
+    from patrol.reports.documents import hand_off_document  # noqa: PLC0415
+
+    with app_of(context) as app, app.store.begin_read() as uow:
+        found = uow.hand_offs.list()
+    if as_json:
+        print_json([hand_off_document(one) for one in found])
+        return
+    for one in found:
+        state = bilingual(label_of(HAND_OFF_STATES, one.state))
+        console().print(f"{one.id}  {one.case} → {one.recipient}  {state}", markup=False)
+    if not found:
+        console().print("无 none", markup=False)
+
+
+def broadcast(
+    context: typer.Context,
+    case: CaseArgument,
+    *,
+    template: Annotated[str, typer.Option("--template", help="模板。 A template.")] = "",
+    text: Annotated[str, typer.Option("--text", help="自拟内容。 Own text.")] = "",
+    speaker: Annotated[str, typer.Option("--speaker", help="哪个喇叭。 Which loudspeaker.")] = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """申请大喇叭播报,待另一人批准。 Ask for a broadcast; another person approves it."""
+    from patrol.reports.documents import broadcast_document  # noqa: PLC0415
+
+    with app_of(context) as app:
+        try:
+            asked = _service(app).ask_broadcast(
+                case, by=operator(by), template=template, text=text, speaker=speaker
+            )
+        except KeyError:
+            bad_input(no_case_text(case))
+    if as_json:
+        print_json(broadcast_document(asked))
+    else:
+        console().print(f"{asked.id}  {asked.speaker}  {asked.text}", markup=False)
+
+
+def decide_broadcast(
+    context: typer.Context,
+    ident: Annotated[str, typer.Argument(metavar="ID", help="播报编号。 B000001.")],
+    decision: Annotated[
+        Literal["approve", "refuse"], typer.Argument(help="批准或不批准。 Approve or refuse.")
+    ] = "approve",
+    *,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """批准或不批准播报(不得由申请人本人)。 Approve or refuse a broadcast."""
+    from patrol.reports.documents import broadcast_document  # noqa: PLC0415
+
+    with app_of(context) as app:
+        try:
+            decided = _service(app).decide_broadcast(
+                ident, BroadcastEvent(decision), by=operator(by)
+            )
+        except KeyError:
+            bad_input(f"broadcast {ident!r}: there is none")
+        app.send_now(RELAY_WITHIN_S)
+    if as_json:
+        print_json(broadcast_document(decided))
+    else:
+        state = bilingual(label_of(BROADCAST_STATES, decided.state))
+        console().print(f"{decided.id}  {state}", markup=False)
+
+
+def _service(app: "Application") -> "TownService":
+    from patrol.app.town_service import TownService  # noqa: PLC0415
+
+    return TownService(app)
+
+
+def _print(app: "Application", case: "Case", *, as_json: bool) -> None:
+    app.send_now(RELAY_WITHIN_S)
+    if as_json:
+        print_json(case_document(case))
+    else:
+        print_case(case, app.site)

@@ -1,0 +1,125 @@
+"""Rows of the table of verbs for the town's own work: own findings, duties, patrols, supervision.
+
+As in root.py: the path of a verb, its function, and the line that lists show (the first line of the
+function's docstring). Imports nothing, so that `patrol --help` stays fast.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class TownVerb(NamedTuple):
+    """As `root.Verb`: where a verb's function is, and the line that lists show."""
+
+    function: str  # module below patrol.cli, colon, name
+    short_help: str
+
+
+TOWN_VERBS: Final[Mapping[str, TownVerb]] = {
+    "finding file": TownVerb(
+        "finding:file_finding",
+        "登记人工发现:看到的或电话报告的。 File what a person saw, or what a caller reported.",
+    ),
+    "finding undo": TownVerb(
+        "finding:undo_decision",
+        "撤销研判:下发前、一小时内。 Undo a decision before it was sent, within an hour.",
+    ),
+    "finding list": TownVerb(
+        "finding:list_decided",
+        "已判线索,最近的在前。 Decided findings, the latest first; mine, today's, with a text.",
+    ),
+    "finding history": TownVerb(
+        "finding:show_history",
+        "线索的经过:登记、告警、撤销。 What happened to a finding beside its decision.",
+    ),
+    "duty sign": TownVerb(
+        "finding:sign_on",
+        "签到:本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so.",
+    ),
+    "duty hand-over": TownVerb(
+        "finding:hand_over",
+        "移交:本轮交给另一人。 Hand my round over to another account.",
+    ),
+    "duty list": TownVerb(
+        "finding:list_duties",
+        "本轮的签到与移交。 The signatures on a round, the oldest first.",
+    ),
+    "human-patrol plan": TownVerb(
+        "human_patrol:plan_patrol",
+        "现在安排今天的一次。 Plan today's task of a plan at once.",
+    ),
+    "human-patrol list": TownVerb(
+        "human_patrol:list_patrols",
+        "人工巡查列表,新的在前。 Tasks, the newest first.",
+    ),
+    "human-patrol show": TownVerb(
+        "human_patrol:show_patrol",
+        "一次人工巡查,逐路。 One task, camera by camera.",
+    ),
+    "human-patrol start": TownVerb(
+        "human_patrol:start_patrol",
+        "开始一次人工巡查。 Start a task within its window.",
+    ),
+    "human-patrol pause": TownVerb(
+        "human_patrol:pause_patrol", "中断一次人工巡查。 Interrupt a task."
+    ),
+    "human-patrol resume": TownVerb(
+        "human_patrol:resume_patrol",
+        "继续一次人工巡查。 Go on with an interrupted task.",
+    ),
+    "human-patrol check": TownVerb(
+        "human_patrol:check_camera",
+        "登记已看一路(或无法查看)。 Say that a camera was seen, or cannot be viewed.",
+    ),
+    "human-patrol finish": TownVerb(
+        "human_patrol:finish_patrol",
+        "结束一次人工巡查;没看的记为漏看。 Finish a task; what was not looked at is missed.",
+    ),
+    "overdue": TownVerb(
+        "supervise:show_overdue",
+        "超时清单,最要紧的在前。 The overdue list, the most urgent first.",
+    ),
+    "supervise": TownVerb(
+        "supervise:supervise",
+        "督办:写明原因与时限。 Put a case under supervision, with reason and clock.",
+    ),
+    "urge": TownVerb(
+        "supervise:urge", "催办:再次通知责任人。 Tell the person whose move it is again."
+    ),
+    "tags case": TownVerb(
+        "supervise:tag_case", "给案件加标签(四网融合等)。 Give a case exactly these tags."
+    ),
+    "tags grid": TownVerb("supervise:tag_grid", "给网格加标签。 Give a grid exactly these tags."),
+    "hand-off give": TownVerb(
+        "supervise:give_case",
+        "移交给公安、县里等部门(警格联动)。 Hand a case to another department.",
+    ),
+    "hand-off answer": TownVerb(
+        "supervise:answer_hand_off",
+        "登记部门的接收或回复。 Enter a department's receipt, or its answer.",
+    ),
+    "hand-off list": TownVerb(
+        "supervise:list_hand_offs",
+        "移交列表,新的在前。 Hand-offs, the newest first.",
+    ),
+    "broadcast ask": TownVerb(
+        "supervise:broadcast",
+        "申请大喇叭播报,待另一人批准。 Ask for a broadcast; another person approves it.",
+    ),
+    "broadcast decide": TownVerb(
+        "supervise:decide_broadcast",
+        "批准或不批准播报(不得由申请人本人)。 Approve or refuse a broadcast.",
+    ),
+    "meeting": TownVerb(
+        "meeting:make_pack",
+        "会议材料:村月例会、镇联席会。 A pack for a meeting: html, xlsx, docx, csv, json.",
+    ),
+}
+TOWN_GROUPS: Final[Mapping[str, str]] = {
+    "finding": "人工发现与已判线索。 Own findings and decided ones.",
+    "human-patrol": "人工巡查:路线、逐路查看。 Patrols that a person looks through.",
+    "tags": "标签。 Free tags on cases and grids.",
+    "hand-off": "移交(警格联动)。 Cases handed to other departments.",
+    "broadcast": "大喇叭。 Broadcasts to loudspeakers.",
+    "duty": "巡查员签到与移交。 Who owns a round.",
+}

@@ -1,0 +1,209 @@
+"""Supervision (督办): the overdue list, approvals that wait for me, and verifications by keys."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from patrol.app.town_service import TownService
+from patrol.cases.supervision import overdue_list
+from patrol.domain import labels, town_labels
+from patrol.domain.account import may_see_case
+from patrol.domain.approval import span_texts
+from patrol.domain.case import Case
+from patrol.domain.ids import CaseId
+from patrol.domain.supervision import OverdueCase
+from patrol.web.auth import CurrentUser
+from patrol.web.context import (
+    ContextDep,
+    MayActOnCases,
+    MaySettle,
+    MaySupervise,
+    MayViewCases,
+    WebContext,
+)
+from patrol.web.errors import NO_STORE, InvalidRequest
+from patrol.web.i18n import (
+    camera_name,
+    case_state_label,
+    category_label,
+    grid_name,
+    level_label,
+    person_name,
+)
+from patrol.web.pages.case_actions import shown_revision, visible_case
+from patrol.web.pages.extension import granting_text
+
+MAX_OPEN_CASES: Final = 10_000
+router = APIRouter()
+
+
+@router.get("/overdue")
+def overdue_page(context: ContextDep, user: MayViewCases) -> Response:
+    """The overdue list of the account's scope, the most urgent and longest first."""
+    lines = [_overdue_row(context, user, line) for line in overdue_of(context, user)]
+    return context.renderer.render_page("overdue.html", user, lines=lines)
+
+
+def overdue_of(context: WebContext, user: CurrentUser) -> list[OverdueCase]:
+    """The overdue cases that this account may see."""
+    tree = context.app.registry.tree
+    with context.app.store.begin_read() as uow:
+        found = overdue_list(uow, user.now)
+    return [line for line in found if may_see_case(user.account, line.case, tree)]
+
+
+def _overdue_row(context: WebContext, user: CurrentUser, line: OverdueCase) -> dict[str, Any]:
+    registry, case, t = context.app.registry, line.case, user.t
+    person = registry.people.get(line.person)
+    return {
+        "id": case.id,
+        "level": level_label(case.level, t),
+        "urgent": case.level.value in {"I", "II"},
+        "what": category_label(case.category, t),
+        "grid": grid_name(registry, case.grid),
+        "place": case.place,
+        "step": t.pair(labels.label_of(town_labels.OVERDUE_STEPS, line.step)),
+        "over": t.duration(user.now - line.since),
+        "since": t.short_datetime(line.since),
+        "person": person.name if person else "—",
+        "phone": person.phone if person else "",
+        "supervised": case.supervision is not None,
+        "tags": case.tags,
+    }
+
+
+@router.post("/api/overdue/send")
+def send_overdue(context: ContextDep, user: MaySupervise) -> Response:
+    """Send every cadre the own overdue list now."""
+    if user.is_outside_centre:
+        raise InvalidRequest(user.t("由镇中心发送", "the town's centre sends it"))
+    return JSONResponse({"sent": TownService(context.app).send_overdue()})
+
+
+@router.get("/approvals")
+def approvals_page(context: ContextDep, user: MaySettle) -> Response:
+    """What waits for my approval, as one list: requests of cases, and broadcasts."""
+    registry, t = context.app.registry, user.t
+    with context.app.store.begin_read() as uow:
+        cases = uow.cases.list(open_only=True, limit=MAX_OPEN_CASES)
+        asked = uow.broadcasts.list(asked_only=True)
+        of_broadcasts = {one.id: one for one in uow.cases.with_ids(a.case for a in asked)}
+        names = {account.name: account.shown_as for account in uow.accounts.all()}
+    lines = [
+        {
+            "case": case.id,
+            "seen": shown_revision(case),
+            "broadcast": "",
+            "what": _request_text(case, user),
+            "about": f"{category_label(case.category, t)} {grid_name(registry, case.grid)}",
+            "by": person_name(registry, case.request.by, names),
+            "at": t.short_datetime(case.request.at),
+            "why": case.request.why,
+            "if_granted": granting_text(case, case.request, user),
+        }
+        for case in cases
+        if case.request is not None and case.request.by != user.account.name
+    ]
+    lines += [
+        {
+            "case": one.case,
+            "seen": "",
+            "broadcast": one.id,
+            "what": t("大喇叭播报", "broadcast"),
+            "about": _about(of_broadcasts.get(one.case), context, user),
+            "by": person_name(registry, one.by, names),
+            "at": t.short_datetime(one.at),
+            "why": one.text,
+            "if_granted": "",
+        }
+        for one in asked
+        if one.by != user.account.name
+    ]
+    return context.renderer.render_page("approvals.html", user, lines=lines)
+
+
+def _request_text(case: Case, user: CurrentUser) -> str:
+    """`延期 2 小时`."""
+    request, t = case.request, user.t
+    if request is None:
+        return ""
+    kind = t.pair(labels.APPROVAL_KINDS[request.kind])
+    span = t.pair(span_texts(request, case.policy.office)) if request.span_s else ""
+    return f"{kind} {span}".rstrip()
+
+
+def _about(case: Case | None, context: WebContext, user: CurrentUser) -> str:
+    if case is None:
+        return "—"
+    registry = context.app.registry
+    return f"{category_label(case.category, user.t)} {grid_name(registry, case.grid)}"
+
+
+@router.get("/verify")
+def verify_page(context: ContextDep, user: MayActOnCases) -> Response:
+    """Verifications as a queue by keys; its script asks for one case after the other."""
+    return context.renderer.render_page("verify.html", user)
+
+
+@router.get("/api/verify/queue")
+def verification_queue(context: ContextDep, user: MayActOnCases) -> Response:
+    """The cases that wait for a person's verification, the most pressing first."""
+    registry, t = context.app.registry, user.t
+    tree = registry.tree
+    order = [one.case for one in context.app.to_verify()]
+    with context.app.store.begin_read() as uow:
+        cases = {case.id: case for case in uow.cases.with_ids(order)}
+    waiting = [
+        cases[ident]
+        for ident in order
+        if ident in cases and may_see_case(user.account, cases[ident], tree)
+    ]
+    lines = [
+        {
+            "id": one.id,
+            "seen": shown_revision(one),
+            "what": category_label(one.category, t),
+            "level": level_label(one.level, t),
+            "state": case_state_label(one.state, t),
+            "camera": camera_name(registry, one.camera),
+            "grid": grid_name(registry, one.grid),
+            "place": one.place,
+        }
+        for one in waiting
+    ]
+    return JSONResponse({"cases": lines}, headers=NO_STORE)
+
+
+@router.get("/api/verify/{case_id}")
+def verification_pictures(context: ContextDep, user: MayActOnCases, case_id: str) -> Response:
+    """Before and after of one case, and the photos from the ground; each view is logged."""
+    case = visible_case(context, user, CaseId(case_id))
+    viewed_for, t = f"case:{case.id}", user.t
+    with context.app.store.begin_read() as uow:
+        stored = {one: uow.pictures.get(one) for one in (case.before, case.after) if one}
+        photos = uow.case_photos.of_case(case.id)
+
+    def shown(picture: Any) -> dict[str, str] | None:
+        known = stored.get(picture) if picture else None
+        if known is None:
+            return None
+        url = user.picture_url(known.id, "full", viewed_for)
+        return {"url": url, "taken": t.full_datetime(known.taken_at)}
+
+    last = next((e for e in reversed(case.entries) if e.note and e.by != "system"), None)
+    return JSONResponse(
+        {
+            "before": shown(case.before),
+            "after": shown(case.after),
+            "box": list(case.box) if case.box else None,
+            "photos": [
+                user.picture_url(one.picture or one.sha256, "full", viewed_for) for one in photos
+            ],
+            "note": last.note if last else "",
+            "waits": t.duration(user.now - (case.entries[-1].at if case.entries else user.now)),
+            "live": bool(case.camera) and user.now - case.found_at < timedelta(days=365),
+        },
+        headers=NO_STORE,
+    )
