@@ -132,7 +132,7 @@ class PicturePyramid:
     def bgr(self) -> BgrImage:
         """The whole picture in BGR; from planes some 2 ms and 6 MB at 1080p."""
         if self._bgr is None:
-            assert self._to_bgr is not None  # noqa: S101  __init__ saw to it
+            assert self._to_bgr is not None  # noqa: S101  __init__ saw to it  # nosec B101
             self._bgr = self._to_bgr()
         return self._bgr
 

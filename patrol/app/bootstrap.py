@@ -82,8 +82,7 @@ def build(
 ) -> Iterator[Application]:
     """The application of a site, open for the block. Raises StoreUnavailable, KeyProblem.
 
-    `clock`: the machine's, watched for steps. `create_store`: make or upgrade the database.
-    `startup_wait`: for an unreachable database. `config_dir`: whose files' changes are followed.
+    `create_store`: make or upgrade the database. `config_dir`: whose files' changes are followed.
     """
     with ExitStack() as stack:
         _prepare_process(site.settings)

@@ -47,7 +47,7 @@ def show_peers(context: typer.Context, *, as_json: AsJson = False) -> None:
     """对端:是否注册、地址、会话、拒绝计数。 Peers: registered or not, sessions, refusals."""
     site = _site(context)
     settings = site.sources.gb28181
-    assert settings is not None  # noqa: S101  _site looked
+    assert settings is not None  # noqa: S101  _site looked  # nosec B101
     with open_store(database_of(site)) as store, store.begin_read() as uow:
         records = uow.gb28181.registrations()
         open_sessions = len(uow.gb28181.open_sessions())

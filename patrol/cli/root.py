@@ -6,6 +6,7 @@ imports nothing heavy. A new verb is a row of `VERBS`, whose text is the first l
 function's docstring.
 """
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +22,8 @@ from patrol.cli.output import bad_input, logs_to_stderr, report_failure
 from patrol.cli.verbs import GROUPS, VERBS, Verb
 from patrol.lazy_imports import collection_paused
 
+# `source_bash` (zsh, fish) prints the script that a shell reads; the script asks with `complete_…`.
+COMPLETION_VARIABLE: Final = "_PATROL_COMPLETE"
 INTERRUPTED: Final = 130  # what Typer returns after Ctrl-C
 
 
@@ -37,6 +40,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code."""
     try:
         _check_text(arguments)
+        if COMPLETION_VARIABLE in os.environ:
+            _complete()
         result = command_tree()(args=list(arguments), prog_name="patrol", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001  nothing above it but Python
         return report_failure(exc)
@@ -44,6 +49,13 @@ def run(arguments: Sequence[str]) -> int:
     if result == INTERRUPTED:
         return report_failure(KeyboardInterrupt())
     return result if isinstance(result, int) else 0
+
+
+def _complete() -> None:
+    """Have Typer answer the shell, which sets the variable: for its script, or for a word."""
+    from typer._completion_classes import completion_init  # noqa: PLC0415  only when a shell asks
+
+    completion_init()
 
 
 def _check_text(arguments: Sequence[str]) -> None:

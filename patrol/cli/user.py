@@ -22,12 +22,13 @@ from patrol.administration.accounts import (
     set_disabled,
     unlock,
 )
-from patrol.cli.options import AsJson, By, operator
+from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import site_for_lists, site_of, store_of, trusted_now
+from patrol.cli.site import site_for_lists, store_of, trusted_now
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
+from patrol.settings import load_site
 from patrol.store import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="账号名。 The account's name.")]
@@ -236,7 +237,7 @@ def write_broker_files(
     as_json: AsJson = False,
 ) -> None:
     """按人员表生成口令与权限文件。 Password and ACL files for Mosquitto, one account a person."""
-    site = site_of(context)
+    site = load_site(config_directory(context), with_areas=False, with_named_files=False)
     if out.exists() and not out.is_dir():
         bad_input(f"--out: {out}: is a file, give a directory")
     written = write_mosquitto_files(out, site.settings.site.id, site.registry, rotate=rotate)

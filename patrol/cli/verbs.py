@@ -22,6 +22,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "demo:demo",
         "一键演示:模拟全镇、真实 RTSP、内置代理、值班员与网格长。 A simulated town on real RTSP.",
     ),
+    "init": Verb(
+        "init:init",
+        "新建站点目录,带注释。 A new commented site: settings, units, broker files, schemas.",
+    ),
     "run": Verb(
         "run:run", "常驻服务:按时巡查、推送、收反馈、升级。 The service: rounds by the clock."
     ),

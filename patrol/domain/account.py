@@ -38,6 +38,10 @@ class AccountRole(StrEnum):
     ADMIN = auto()  # accounts, never pictures
 
 
+# How a site without accounts gets the one that makes all others; log and login page say it.
+FIRST_ACCOUNT_COMMAND: Final = f"patrol user add NAME --duty {AccountRole.ADMIN}"
+
+
 class Permission(StrEnum):
     """One permission, which a page, a picture or an API call requires."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum, auto
 from hashlib import sha256 as sha256_of
-from typing import Final
+from typing import Final, NamedTuple
 
 from patrol.domain.access_log import utc_microseconds_text
 from patrol.domain.errors import Failed
@@ -220,6 +220,23 @@ class Visit:
     freshness: str = ""
     light: str = ""
     pictures: tuple[StoredPicture, ...] = ()
+
+    @property
+    def first_taken_at(self) -> datetime | None:
+        """When its first picture was taken; None without one."""
+        return self.pictures[0].taken_at if self.pictures else None
+
+
+class VisitOutline(NamedTuple):
+    """What a ledger says of a visit: a report of a month holds 100,000 of them."""
+
+    camera: CameraId
+    outcome: VisitOutcome
+    failure: str
+    seen: str
+    usable_pictures: int
+    faults: tuple[str, ...]
+    first_taken_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

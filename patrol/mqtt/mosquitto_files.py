@@ -16,6 +16,7 @@ import base64
 import csv
 import hashlib
 import io
+import os
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -205,10 +206,15 @@ def write_mosquitto_files(
 ) -> WrittenFiles:
     """Write the broker's files and, for the centre alone, the passwords to hand out; mode 0600.
 
-    Existing passwords stay, unless `rotate`. `draw` picks a character of the alphabet. Raises
-    AccountsProblem, OSError.
+    Written by root, they belong to the owner of the directory that `folder` lies in: the site's
+    directory is the service user's. Existing passwords stay, unless `rotate`. `draw` picks a
+    character of the alphabet. Raises AccountsProblem, OSError.
     """
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
+    owner = folder.parent.stat()
+    if is_new and os.geteuid() == 0:
+        os.chown(folder, owner.st_uid, owner.st_gid)
     known = _handed_out_passwords(folder / HANDOUT)
     kept = {} if rotate else known
     found = broker_accounts(site, registry)
@@ -227,6 +233,8 @@ def write_mosquitto_files(
         path = folder / name
         with atomic_file(path, mode=PRIVATE_MODE, unfinished=unfinished_name(path)) as file:
             file.write(text.encode())
+            if os.geteuid() == 0:  # else only root could read what the service is to read
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
     return WrittenFiles(
         files=tuple(folder / name for name in texts),
         accounts=len(found),

@@ -26,6 +26,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
 from patrol.domain.errors import BadInput
 from patrol.domain.timestamps import rfc3339
 from patrol.encryption import DayKeys, SiteKey
@@ -302,12 +304,18 @@ def _read_manifest(file: Path, last: Mapping[str, bytes]) -> Manifest:
         raise BackupDamaged(f"{file}: is cut off, or no backup at all: its manifest is missing")
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise BackupDamaged(f"{file}: its manifest is damaged")
-    fields = json.loads(body)
-    if fields.get("format") not in READABLE_FORMATS:
-        raise BackupDamaged(
-            f"{file}: format {fields.get('format')}, this patrol reads {BACKUP_FORMAT}"
-        )
-    return Manifest(**{**fields, "pictures": tuple(fields["pictures"])})
+    try:
+        fields = json.loads(body)
+        if isinstance(fields, dict) and fields.get("format") not in READABLE_FORMATS:
+            raise BackupDamaged(
+                f"{file}: format {fields.get('format')!r:.40}, this patrol reads {BACKUP_FORMAT}"
+            )
+        return TypeAdapter(Manifest).validate_python(fields)
+    except ValidationError as exc:
+        wrong = ", ".join(".".join(map(str, one["loc"])) for one in exc.errors()[:3])
+        raise BackupDamaged(f"{file}: its manifest is none of ours: {wrong[:200]}") from None
+    except (ValueError, RecursionError) as exc:
+        raise BackupDamaged(f"{file}: its manifest is not JSON: {exc}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,20 +4,23 @@ The columns and their order are the trade's. A row repeats what is stored and no
 that the ledger is corrected by annotation only.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Final
+
+from typing_extensions import override
 
 from patrol.domain import labels
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
 from patrol.domain.finding import CATEGORY_BY_ID, Finding, FindingState, Origin
 from patrol.domain.human_patrol import CheckOutcome
-from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.ids import CameraId, CaseId, GridCode
 from patrol.domain.labels import label_of
 from patrol.domain.registry import GridLevel, Registry
-from patrol.domain.round import Visit, VisitOutcome
+from patrol.domain.round import Visit, VisitOutcome, VisitOutline
 from patrol.domain.schedule import IN_MAINTENANCE
 from patrol.domain.town_labels import CHECK_OUTCOMES, FILING_SOURCES
 from patrol.reports.queries import ReportHeading, ReportMaterial, RoundRecords, first_entry
@@ -64,21 +67,59 @@ def ledger_totals(material: ReportMaterial) -> LedgerTotals:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerRows(Collection[LedgerRow]):
+    """The rows of the ledger, in the order of the rounds and of their plans.
+
+    Made anew each time that they are walked through: a month's 100,000 would fill 150 MB.
+    """
+
+    material: ReportMaterial
+    heading: ReportHeading
+
+    @override
+    def __len__(self) -> int:
+        of_rounds = sum(
+            len(records.visits) + sum(count - 1 for count in _findings_by_visit(records).values())
+            for records in self.material.rounds
+        )
+        roundless = sum(finding.round is None for finding in self.material.own_findings)
+        return of_rounds + roundless + sum(len(one.checks) for one in self.material.human_patrols)
+
+    @override
+    def __iter__(self) -> Iterator[LedgerRow]:
+        return ledger_rows(self.material, self.heading)
+
+    @override
+    def __contains__(self, row: object) -> bool:
+        return any(row == one for one in self)
+
+
+def _findings_by_visit(records: RoundRecords) -> Counter[CameraId]:
+    visited = {visit.camera for visit in records.visits}
+    listed = (finding.camera for finding in records.findings if _is_listed(finding))
+    return Counter(camera for camera in listed if camera in visited)
+
+
 def ledger_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[LedgerRow]:
-    """The rows of the ledger, in the order of the rounds and of their plans."""
+    """The rows one by one, as `LedgerRows` has them."""
     cases = material.case_by_id
+    cameras: dict[CameraId, LedgerRow] = {}
     for number, records in enumerate(material.rounds, start=1):
         by_camera: dict[str, list[Finding]] = {}
         for finding in filter(_is_listed, records.findings):
             by_camera.setdefault(finding.camera, []).append(finding)
+        of_round = _all_columns(_round_columns(records, number, heading))
         for visit in records.visits:
-            start = _round_columns(records, number, heading) | _visit_columns(visit, heading)
+            if visit.camera not in cameras:
+                cameras[visit.camera] = _camera_columns(visit.camera, heading.registry)
+            start = of_round | cameras[visit.camera] | _visit_columns(visit, heading)
             found = by_camera.get(visit.camera, [])
             if not found:
-                yield _all_columns(start)
+                yield start
             for finding in found:
                 case = cases.get(finding.case) if finding.case else None
-                yield _all_columns(
+                yield (
                     start
                     | _finding_columns(finding)
                     | _case_columns(case, finding, material.pushed_at, heading)
@@ -193,40 +234,42 @@ def _round_columns(records: RoundRecords, number: int, heading: ReportHeading) -
     }
 
 
-def _visit_columns(visit: Visit, heading: ReportHeading) -> LedgerRow:
-    camera = heading.registry.cameras.get(visit.camera)
-    grid, group = _grid_columns(heading.registry, camera)
-    picture = visit.pictures[0] if visit.pictures else None
+def _camera_columns(ident: CameraId, registry: Registry) -> LedgerRow:
+    camera = registry.cameras.get(ident)
+    grid, group = _grid_columns(registry, camera)
+    name = camera.name if camera else "(已销户)"
+    return {"网格": grid, "村/组": group, "点位编码": ident, "点位名称": name}
+
+
+def _visit_columns(visit: Visit | VisitOutline, heading: ReportHeading) -> LedgerRow:
+    taken_at = visit.first_taken_at
+    local = "" if taken_at is None else taken_at.astimezone(heading.zone).isoformat()
     return {
-        "网格": grid,
-        "村/组": group,
-        "点位编码": visit.camera,
-        "点位名称": camera.name if camera else "(已销户)",
         "在线": _online_text(visit),
         "图像质量": quality_text(visit),
         "采样帧数": str(visit.usable_pictures),
-        "采样时间": clock_text(picture.taken_at if picture else None, heading.zone),
+        "采样时间": local[11:19],
         "查看方式": "机器初筛",
         "结果": labels.OUTCOMES[visit.outcome][0],
         "描述": _failure_text(visit),
-        "截图号": _evidence_id(visit, picture.taken_at, heading.zone) if picture else "",
+        "截图号": _evidence_id(visit.camera, local) if local else "",
     }
 
 
-def _online_text(visit: Visit) -> str:
+def _online_text(visit: Visit | VisitOutline) -> str:
     if visit.outcome is VisitOutcome.MISSED:
         return "未巡"
     return "离线" if visit.failure in OFFLINE else "在线"
 
 
-def quality_text(visit: Visit) -> str:
+def quality_text(visit: Visit | VisitOutline) -> str:
     """合格, — without a picture, or the faults of the picture."""
     if visit.faults:
         return "、".join(labels.label_of(labels.PICTURE_FAULTS, fault)[0] for fault in visit.faults)
     return "合格" if visit.outcome.is_seen else "—"
 
 
-def _failure_text(visit: Visit) -> str:
+def _failure_text(visit: Visit | VisitOutline) -> str:
     if not visit.failure:
         return visit.seen if visit.outcome is VisitOutcome.MISSED else ""
     name = labels.label_of(labels.FAILURES, visit.failure)[0]
@@ -245,9 +288,10 @@ def _grid_columns_of(registry: Registry, code: GridCode) -> tuple[str, str]:
     return code, "/".join(grid.name for grid in reversed(path))
 
 
-def _evidence_id(visit: Visit, at: datetime, zone: tzinfo) -> str:
-    """41 digits as in GA/T 1400: device 20 + 02 + local time 14 + serial 5."""
-    return f"{visit.camera}02{at.astimezone(zone):%Y%m%d%H%M%S}00001"
+def _evidence_id(camera: CameraId, local: str) -> str:
+    """41 digits as in GA/T 1400: device 20 + 02 + local time 14 (of ISO 8601) + serial 5."""
+    digits = f"{local[:4]}{local[5:7]}{local[8:10]}{local[11:13]}{local[14:16]}{local[17:19]}"
+    return f"{camera}02{digits}00001"
 
 
 def _finding_columns(finding: Finding) -> LedgerRow:

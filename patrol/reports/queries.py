@@ -14,7 +14,7 @@ from patrol.domain.finding import Finding, Origin
 from patrol.domain.human_patrol import CameraCheck, HumanPatrol
 from patrol.domain.ids import CameraId, CaseId, RoundId
 from patrol.domain.registry import Registry
-from patrol.domain.round import ADHOC, Round, Visit
+from patrol.domain.round import ADHOC, Round, Visit, VisitOutline
 from patrol.domain.round_duty import owners_of
 from patrol.store import UnitOfWork
 
@@ -24,7 +24,7 @@ class RoundRecords:
     """One round with its visits and findings as stored."""
 
     round: Round
-    visits: Sequence[Visit] = ()  # in the order of the plan; pending ones are absent
+    visits: Sequence[Visit | VisitOutline] = ()  # in the order of the plan; pending ones are absent
     findings: Sequence[Finding] = ()
     owners: Sequence[str] = ()  # who signed on to it (巡查员), by shown name, in their order
 
@@ -164,7 +164,7 @@ def _round_records(
     return [
         RoundRecords(
             round=one,
-            visits=uow.rounds.visits(one.id),
+            visits=uow.rounds.visit_outlines(one.id),
             findings=uow.findings.of_round(one.id),
             owners=[names.get(who, who) for who in owners_of(duties.get(one.id, ()))],
         )

@@ -5,7 +5,7 @@ were on each camera; both in the order of codes, never of numbers.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from typing import Any, Final
@@ -124,7 +124,7 @@ class Report:
     totals: LedgerTotals
     figures: tuple[ComparedFigure, ...]
     rounds: tuple[Mapping[str, Any], ...]
-    rows: tuple[LedgerRow, ...]
+    rows: Collection[LedgerRow]
     grids: Table
     cameras: Table
     anchor: Mapping[str, ChainHead] = field(default_factory=dict)  # of a day: its logs' heads
@@ -174,7 +174,7 @@ def compose_report(
             for f in figures.report_figures(material, now)
         ),
         rounds=tuple(_round_document(records.round) for records in material.rounds),
-        rows=tuple(ledger.ledger_rows(material, heading)),
+        rows=ledger.LedgerRows(material, heading),
         grids=grid_table(material, heading),
         cameras=camera_table(material, heading),
     )

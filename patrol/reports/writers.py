@@ -7,16 +7,18 @@ that codes keep their 20 digits; header frozen, A3 landscape, signature lines.
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from importlib import resources
+from operator import itemgetter
 from string import Template
 from typing import Any, Final
 
 from patrol.domain.labels import OUTCOMES
 from patrol.domain.labels import REPORT_TABLES as SHEET_NAMES
 from patrol.domain.round import VisitOutcome
-from patrol.reports.ledger import COLUMNS, summed_rows
+from patrol.reports.ledger import COLUMNS, LedgerRow, summed_rows
+from patrol.reports.ledger_sheet import fill_ledger
 from patrol.reports.report import Report, Table, report_document
 
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -155,7 +157,9 @@ WIDTHS: Final = {
     "推送时间": 15, "签收": 15, "到场": 15, "反馈": 15, "处置": 15, "核查": 15, "办结": 15,
 }  # fmt: skip
 OPTIONS: Final = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-TINTS: Final = {
+PLAIN: Final = ""
+TINTS: Final = {  # by what the ledger's 结果 says; no tint for everything else
+    PLAIN: "",
     OUTCOMES[VisitOutcome.PROBLEM][0]: "#FFF4E0",
     OUTCOMES[VisitOutcome.NOT_VIEWABLE][0]: "#F1F3F5",
     OUTCOMES[VisitOutcome.MISSED][0]: "#FDE8E8",
@@ -170,7 +174,14 @@ def report_workbook(report: Report) -> bytes:
         _write_ledger(xlsx, report)
         for name in ("figures", "grids", "cameras"):
             _write_table(xlsx, SHEET_NAMES[name][0], *REPORT_TABLES[name](report))
-    return out.getvalue()
+    return fill_ledger(
+        out.getvalue(),
+        _tinted_lines(report.rows),
+        tuple(TINTS),
+        row=HEADER_ROW + 2,  # rows count from 0 in xlsxwriter, from 1 in the file
+        columns=len(COLUMNS),
+        unique=COLUMNS.index("截图号"),
+    )
 
 
 def _new_workbook(out: io.BytesIO) -> Any:
@@ -181,23 +192,19 @@ def _new_workbook(out: io.BytesIO) -> Any:
 
 
 def _write_ledger(xlsx: Any, report: Report) -> None:
+    """The ledger's sheet without its lines: a row of blank cells has the formats for them."""
     sheet = xlsx.add_worksheet(SHEET_NAMES["ledger"][0])
     title, header = xlsx.add_format({"bold": True, "font_size": 16}), _header_format(xlsx)
     sheet.write_string(0, 0, report.title, title)
     sheet.write_string(1, 0, f"制表 {report.made}")
     sheet.write_string(2, 0, "   ".join(f"{name} {value}" for name, value in report.head))
-    plain = xlsx.add_format({"border": 1, "valign": "top"})
-    tints = {
-        outcome: xlsx.add_format({"border": 1, "valign": "top", "bg_color": colour})
-        for outcome, colour in TINTS.items()
-    }
     for column, name in enumerate(COLUMNS):
         sheet.set_column(column, column, WIDTHS.get(name, 9))
         sheet.write_string(HEADER_ROW, column, name, header)
-    for number, row in enumerate(report.rows, start=HEADER_ROW + 1):
-        cells = tints.get(row["结果"], plain)
-        for column, name in enumerate(COLUMNS):
-            sheet.write_string(number, column, row[name], cells)
+    for column, tint in enumerate(TINTS.values()):
+        colour = {"bg_color": tint} if tint else {}
+        cells = xlsx.add_format({"border": 1, "valign": "top", **colour})
+        sheet.write_blank(HEADER_ROW + 1, column, None, cells)
     last = HEADER_ROW + len(report.rows)
     sheet.autofilter(HEADER_ROW, 0, max(last, HEADER_ROW + 1), len(COLUMNS) - 1)
     sheet.freeze_panes(HEADER_ROW + 1, 0)
@@ -205,6 +212,13 @@ def _write_ledger(xlsx: Any, report: Report) -> None:
         sheet.write_string(last + 2, 1 + 5 * index, f"{name}:____________")
     _set_print_layout(sheet)
     sheet.repeat_rows(HEADER_ROW)
+
+
+def _tinted_lines(rows: Iterable[LedgerRow]) -> Iterator[tuple[str, Sequence[str]]]:
+    cells_of = itemgetter(*COLUMNS)
+    for row in rows:
+        outcome = row["结果"]
+        yield outcome if outcome in TINTS else PLAIN, cells_of(row)
 
 
 def tables_workbook(

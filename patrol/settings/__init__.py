@@ -5,14 +5,19 @@ broker or the database is not part of it (`patrol check`).
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from patrol.domain.registry import Registry
 from patrol.lazy_imports import collection_paused
 from patrol.settings.cameras_csv import CrossReferences, load_cameras
-from patrol.settings.config_file import ConfigProblem, ConfigProblems, ProblemLog
+from patrol.settings.config_file import (
+    ConfigProblem,
+    ConfigProblems,
+    FileProblemLog,
+    ProblemLog,
+)
 from patrol.settings.grids_people import load_grids, load_people, load_shapes
 from patrol.settings.models_yaml import load_models
 from patrol.settings.rules_yaml import load_rules
@@ -55,12 +60,14 @@ def load_site(
     *,
     base: Path | None = None,
     with_areas: bool = True,
+    with_named_files: bool = True,
 ) -> Site:
     """Read every file. Raises ConfigProblems with all problems of all files.
 
     `base`: the directory that relative paths count from, where the files are copies of its own.
     `with_areas`: False for a command that shows lists: zones.yaml, the largest file by far, is not
-    read, and no camera has areas.
+    read, and no camera has areas. `with_named_files`: False for the command that makes the files of
+    passwords that site.yaml names.
     """
     if not config_dir.is_dir():
         why = "is a file" if config_dir.exists() else "does not exist"
@@ -69,14 +76,24 @@ def load_site(
     # Zones of 10,000 cameras are 400,000 live nodes: 1.9 s without collection, 4.5 s with.
     with collection_paused():
         here, variables = base or config_dir, os.environ if env is None else env
-        return _load(config_dir, here, variables, with_areas=with_areas)
+        return _load(
+            config_dir, here, variables, with_areas=with_areas, with_named_files=with_named_files
+        )
 
 
-def _load(config_dir: Path, base: Path, env: Mapping[str, str], *, with_areas: bool) -> Site:
+def _load(
+    config_dir: Path,
+    base: Path,
+    env: Mapping[str, str],
+    *,
+    with_areas: bool,
+    with_named_files: bool,
+) -> Site:
     paths = [config_dir / name for name in CONFIG_FILES]
     site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = paths[:7]
     notes = ProblemLog()
-    site_file = load_site_file(site_yaml, base, env, notes.for_file(site_yaml))
+    site_notes = notes.for_file(site_yaml)
+    site_file = load_site_file(site_yaml, base, env, site_notes, with_named_files=with_named_files)
     grids = load_grids(grids_csv, notes.for_file(grids_csv))
     people = load_people(people_csv, grids, notes.for_file(people_csv))
     models = load_models(models_yaml, base, notes.for_file(models_yaml))
@@ -86,15 +103,7 @@ def _load(config_dir: Path, base: Path, env: Mapping[str, str], *, with_areas: b
     sources = load_sources(paths[7], base, env, notes.for_file(paths[7]))
     references = CrossReferences(grids, areas, env, sources)
     loaded = load_cameras(cameras_csv, references, notes.for_file(cameras_csv))
-    if loaded is not None:
-        zones = notes.for_file(zones_yaml)
-        for camera in areas:
-            if camera not in loaded[1]:
-                zones.add_problem(
-                    area_lines[camera],
-                    camera,
-                    "this camera is not in cameras.csv, add or delete it",
-                )
+    _note_unknown_cameras(areas, area_lines, loaded and loaded[1], notes.for_file(zones_yaml))
     if site_file is not None and loaded is not None:
         note_unknown_sampling(site_file[0].sampling, loaded[0], site_yaml, notes)
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
@@ -117,3 +126,16 @@ def _load(config_dir: Path, base: Path, env: Mapping[str, str], *, with_areas: b
         relative_paths=relative_paths,
         notices=tuple(sorted(notes.notices)),
     )
+
+
+def _note_unknown_cameras(
+    areas: Mapping[str, object],
+    lines: Mapping[str, int],
+    known: Container[str] | None,
+    notes: FileProblemLog,
+) -> None:
+    """Note areas of cameras that cameras.csv does not have; None: nobody knows which it has."""
+    for camera in areas:
+        if known is not None and camera not in known:
+            text = "this camera is not in cameras.csv, add or delete it"
+            notes.add_problem(lines[camera], camera, text)

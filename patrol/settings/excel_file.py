@@ -28,6 +28,11 @@ WORKBOOK: Final = b"PK\x03\x04"
 OLD_WORKBOOK: Final = b"\xd0\xcf\x11\xe0"  # .xls of Excel 97 to 2003
 UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 SEPARATORS: Final = (",", ";", "\t")
+# Of a damaged file: zipfile seeks before its beginning, decodes names, inflates what is no stream.
+UNREADABLE: Final = (
+    BadZipFile, IndexError, OSError, ValueError, zlib.error, EOFError,
+    NotImplementedError, RuntimeError,
+)  # fmt: skip
 LARGEST_WORKBOOK: Final = 64 * 1024 * 1024  # unpacked; 10,000 cameras take 3 MB
 EXACT_DIGITS: Final = 15  # of Excel's numbers, which are IEEE 754 doubles
 SEPARATOR_LINE: Final = re.compile(r'"?sep=(?P<separator>.)"?\r?\n', re.IGNORECASE)
@@ -139,7 +144,7 @@ def _workbook_records(raw: bytes, notes: FileProblemLog) -> Iterator[Record]:
             return
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(raw))
         rows = workbook.get_sheet_by_index(0).to_python(skip_empty_area=False)
-    except (CalamineError, BadZipFile, IndexError, OSError, zlib.error, NotImplementedError):
+    except (CalamineError, *UNREADABLE):
         notes.add_problem(1, "file", f"is a workbook that cannot be read, {SAVE_AS}")
         return
     for number, row in enumerate(rows, start=1):

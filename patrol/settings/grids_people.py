@@ -229,6 +229,11 @@ def load_shapes(path: Path, grids: LoadedGrids | None, notes: FileProblemLog) ->
     except json.JSONDecodeError as exc:
         notes.add_problem(exc.lineno, "file", f"is not JSON here: {exc.msg}")
         return {}
+    except (ValueError, RecursionError):
+        notes.add_problem(
+            1, "file", "has a number or a nesting that no outline has, export it anew"
+        )
+        return {}
     if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
         notes.add_problem(1, "type", "is not FeatureCollection, export the grids as GeoJSON")
         return {}
@@ -248,7 +253,8 @@ def _add_shape(
 ) -> None:
     text, notes = file
     known = feature if isinstance(feature, dict) else {}
-    code = str((known.get("properties") or {}).get("grid_code", ""))
+    properties = known.get("properties")
+    code = str(properties.get("grid_code", "")) if isinstance(properties, dict) else ""
     line = text.count("\n", 0, max(0, text.find(f'"{code}"'))) + 1
     if not code:
         notes.add_problem(
@@ -267,11 +273,11 @@ def _add_shape(
 def _geometry_problem(geometry: Any) -> str | None:
     """Why it is no outline; None when it is one."""
     kind = geometry.get("type") if isinstance(geometry, dict) else None
-    if kind not in COORDINATE_DEPTHS:
+    if not isinstance(kind, str) or kind not in COORDINATE_DEPTHS:
         return f"{kind!r} is no outline, give a Polygon or a MultiPolygon"
     try:
         points = list(_points(geometry.get("coordinates"), COORDINATE_DEPTHS[kind]))
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return f"the coordinates are not those of a {kind}"
     if not points:
         return "has no points"

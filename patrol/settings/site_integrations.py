@@ -4,6 +4,8 @@ Each section is checked by pydantic and is, frozen, what the application gets. N
 unit that the file writes; properties give durations. No error quotes an address or a secret.
 """
 
+import getpass
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_address
@@ -147,9 +149,12 @@ class IntegrationSettings(SettingsSection):
 
 
 def missing_file(where: tuple[str, ...], path: Path) -> Iterator[FileProblem]:
-    """A problem when there is no such file."""
+    """A problem when there is no such file, or it is not for the user of this process to read."""
     if not path.is_file():
         yield where, f"no such file: {path}, create it"
+    elif not os.access(path, os.R_OK):
+        user = getpass.getuser()
+        yield where, f"{path}: the user {user} may not read it: chown {user} {path}"
 
 
 def _split_url(value: str, example: str) -> tuple[SplitResult, str]:

@@ -318,11 +318,17 @@ def default_plans() -> dict[str, PatrolPlan]:
 
 
 def load_site_file(
-    path: Path, base: Path, env: Mapping[str, str], notes: FileProblemLog
+    path: Path,
+    base: Path,
+    env: Mapping[str, str],
+    notes: FileProblemLog,
+    *,
+    with_named_files: bool = True,
 ) -> tuple[Settings, Mapping[str, Path]] | None:
     """The settings, and the relative paths in them as written; None after problems were noted.
 
-    `base`: the directory that relative paths count from.
+    `base`: the directory that relative paths count from. `with_named_files`: False where the files
+    of passwords and certificates that it names need not be there yet.
     """
     document = read_yaml(path, notes)
     if document is None:
@@ -337,7 +343,7 @@ def load_site_file(
     except HomeNotExpanded as exc:
         notes.add_problem(document.line(exc.where), ".".join(exc.where), str(exc))
         return None
-    for where, wrong in _file_problems(settings):
+    for where, wrong in _file_problems(settings) if with_named_files else ():
         old = Path.cwd() / relative_paths.get(".".join(where), "")
         hint = f"; {old} is there, but relative paths count from site.yaml's directory"
         text = wrong + hint if old.is_file() else wrong

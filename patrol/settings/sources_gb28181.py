@@ -175,7 +175,7 @@ class Gb28181Settings(SettingsSection):
     """This site as a platform of GB/T 28181."""
 
     id: DeviceCode  # ours; digits 11 to 13 of a platform are 200
-    host: IpText = "0.0.0.0"  # noqa: S104  peers register from the network
+    host: IpText = "0.0.0.0"  # noqa: S104  peers register from the network  # nosec B104
     port: int = Field(default=SIP_PORT, ge=0, le=MAX_PORT)
     advertise: IpText = ""  # our address as peers see it; empty: the one that leads to each
     media_ports: PortRange = "30000-30499"

@@ -66,7 +66,7 @@ def replace_camera(path: Path, camera: str, areas: PlainAreas) -> str:
 def remove_cameras(path: Path, gone: Collection[str]) -> str:
     """The file's text without these cameras. Raises NotEditable."""
     document = _read_zones(path)
-    lines = path.read_text("utf-8-sig").splitlines()
+    lines = _lines(path)
     if document is None or not set(gone) & set(document.data or ()):
         return "\n".join([*lines, ""])
     root = document.root

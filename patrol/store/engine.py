@@ -281,7 +281,7 @@ def erase_journal(engine: Engine, *, rewrite: bool) -> bool:
     connection = engine.raw_connection()
     try:
         driver = connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)  # noqa: S101  of our own engine
+        assert isinstance(driver, sqlite3.Connection)  # noqa: S101  of our own engine  # nosec B101
         driver.execute("PRAGMA query_only=0")
         driver.execute(f"PRAGMA busy_timeout={ERASE_WAIT_MS}")
         if rewrite:

@@ -209,7 +209,7 @@ class PixelRepository:
 
 
 def _table(place: PixelPlace) -> Table:
-    assert place.table is not None  # noqa: S101  of a place in rows
+    assert place.table is not None  # noqa: S101  of a place in rows  # nosec B101
     return place.table
 
 

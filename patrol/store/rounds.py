@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from math import nan
+from sys import intern
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Row, Select, and_, bindparam, func, literal_column, select
@@ -22,6 +23,7 @@ from patrol.domain.round import (
     StoredPicture,
     Visit,
     VisitOutcome,
+    VisitOutline,
 )
 from patrol.store.column_types import UtcTime
 from patrol.store.pictures import STORED_PICTURES, index_pictures
@@ -99,6 +101,24 @@ _PENDING_VISIT = {
     "freshness": "",
     "light": "",
 }
+_OUTCOME_OF: Final = {str(outcome): outcome for outcome in VisitOutcome}
+_OUTLINES: Final = (
+    select(
+        visits.c.camera,
+        visits.c.outcome,
+        visits.c.failure,
+        visits.c.seen,
+        visits.c.usable_pictures,
+        visits.c.faults,
+        select(visit_pictures.c.taken_at)
+        .where(visit_pictures.c.visit == visits.c.number)
+        .order_by(visit_pictures.c.place)
+        .limit(1)
+        .scalar_subquery(),
+    )
+    .where(visits.c.round == _THIS_ROUND, visits.c.outcome != VisitOutcome.PENDING)
+    .order_by(visits.c.place)
+)
 _planned_cameras = (
     select(visits.c.camera)
     .where(visits.c.round.in_(bindparam("these", expanding=True)))
@@ -334,6 +354,16 @@ class RoundRepository:
             .where(visits.c.round == round_id, visits.c.outcome != VisitOutcome.PENDING)
             .order_by(visits.c.place),
         )
+
+    def visit_outlines(self, round_id: RoundId) -> Sequence[VisitOutline]:
+        """The same visits, each with what a ledger says of it; a tenth of the cost."""
+        return [
+            VisitOutline(CameraId(intern(camera)), _OUTCOME_OF[outcome], failure, seen, usable,
+                         tuple(faults), taken_at)
+            for camera, outcome, failure, seen, usable, faults, taken_at in map(
+                tuple, self._db.all(_OUTLINES, {"of_round": round_id})
+            )
+        ]  # fmt: skip
 
     def last_seen(
         self, planned_in: Iterable[RoundId], before: datetime

@@ -6,9 +6,10 @@ JSON objects, a dataclass as a JSON object that pydantic writes and reads (`json
 keys that differ from its fields). Every other type is left to its column type.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
+from functools import cached_property
 from types import NoneType
 from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -34,7 +35,7 @@ class _MappedField(NamedTuple):
 
 
 class RowMapper(Generic[T]):
-    """Maps one dataclass; made once per table, when its module is imported."""
+    """Maps one dataclass; one a table."""
 
     def __init__(
         self,
@@ -45,11 +46,16 @@ class RowMapper(Generic[T]):
         without: Collection[str] = (),
     ) -> None:
         """`without`: fields that the caller maps itself (or that the database gives)."""
-        hints, columns = get_type_hints(kind), columns or {}
-        names = [field.name for field in fields(kind) if field.name not in without]  # type: ignore[arg-type]  # a dataclass
         self._kind = kind
-        self._fields = [
-            _MappedField(name, columns.get(name, name), *_converters(hints[name], json_keys or {}))
+        self._columns, self._json_keys, self._without = columns or {}, json_keys or {}, without
+
+    @cached_property
+    def _fields(self) -> Sequence[_MappedField]:
+        """Made at the first row: a command reads two or three of the tables."""
+        hints, columns = get_type_hints(self._kind), self._columns
+        names = [field.name for field in fields(self._kind) if field.name not in self._without]  # type: ignore[arg-type]  # a dataclass
+        return [
+            _MappedField(name, columns.get(name, name), *_converters(hints[name], self._json_keys))
             for name in names
         ]
 

@@ -45,10 +45,12 @@ from patrol.web.errors import (
     OWN_FAILURE,
     SHARED_FAILURES,
     error_document,
+    error_headers,
     validation_problem,
 )
 from patrol.web.pages import ROUTERS
 from patrol.web.pages.case_actions import CaseNotAsShown
+from patrol.web.printable_requests import NOT_PRINTABLE, PrintableRequests
 from patrol.web.rendering import STATIC, SecurityHeaders, wants_html
 from patrol.web.request_limits import RequestLimits
 
@@ -98,6 +100,8 @@ def create_app(context: WebContext) -> FastAPI:
     web_app = FastAPI(title=f"patrol {site.id}", docs_url=None, redoc_url=None, openapi_url=None)
     web_app.state.context = context
     too_large = partial(context.error_response, status=413, message=_STATUS_LABELS[413])
+    unprintable = partial(_unprintable_response, context)
+    web_app.add_middleware(PrintableRequests, refused=unprintable, but=API_PATH)
     web_app.add_middleware(RequestLimits, too_large=too_large)
     web_app.add_middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED_BYTES)
     web_app.add_middleware(
@@ -177,7 +181,14 @@ def _already_decided_response(context: WebContext, request: Request, exc: Except
 def _http_error_response(context: WebContext, request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101  registered for it  # nosec B101
     message = _STATUS_LABELS.get(exc.status_code, ("请求有误", "bad request"))
-    return context.error_response(request, exc.status_code, message)
+    answer = context.error_response(request, exc.status_code, message)
+    answer.headers.update(error_headers(request, exc))
+    return answer
+
+
+def _unprintable_response(context: WebContext, request: Request, place: str) -> Response:
+    log.info("not done", path=_loggable_path(request), status=422, reason=place)
+    return context.error_response(request, 422, NOT_PRINTABLE, detail=place)
 
 
 def _failure_response(

@@ -22,6 +22,7 @@ from patrol.domain.schedule import Calendar
 from patrol.households.links import household_link_signer
 from patrol.settings.addresses import phone_base_url
 from patrol.settings.site_settings import ConsoleSettings, SiteInfo
+from patrol.store import StoreUnavailable
 from patrol.web.access_logger import AccessLogger
 from patrol.web.assets import InstalledAssets
 from patrol.web.auth import LANGUAGE_COOKIE, CurrentUser, Forbidden, WebAuthenticator
@@ -100,6 +101,14 @@ class WebContext:
     def translator(self, request: Request) -> Translator:
         """The translator of a request without a login: by its language cookie, else the site's."""
         return self.auth.translator(request.cookies.get(LANGUAGE_COOKIE))
+
+    def has_no_account(self) -> bool:
+        """Whether nobody can log in yet; False also while the database is away."""
+        try:
+            with self.app.store.begin_read() as uow:
+                return not uow.accounts.all()
+        except StoreUnavailable:
+            return False
 
     def error_response(
         self, request: Request, status: int, message: tuple[str, str], *, detail: str = ""

@@ -7,11 +7,15 @@ refusal themselves.
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPMethod
 from typing import Any, Final
 
 from fastapi.exceptions import ValidationException
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from patrol.store import StoreFull, StoreUnavailable, ValueNotStorable
 
@@ -26,6 +30,7 @@ class InvalidRequest(Exception):
     """The form or the query cannot be accepted; the text says why."""
 
 
+METHOD_NOT_ALLOWED: Final = 405
 INVALID_REQUEST: Final = ("填写有误", "cannot be so")
 OWN_FAILURE: Final = ("系统出错,请告知管理员", "our mistake, please tell the administrator")
 # An exception, its status and its sentence (zh, en), as app.py and api/app.py extend them.
@@ -75,6 +80,24 @@ def _field_and_rule(error: Mapping[str, Any]) -> str:
     parts = (str(part) for part in where)
     shown = ".".join(part for part in parts if part.isdecimal() or _FIELD_NAME.fullmatch(part))
     return f"{shown}: {error['msg']}" if _RULE_ERRORS.fullmatch(kind) else f"{shown}: {kind}"
+
+
+def error_headers(request: Request, exc: HTTPException) -> Mapping[str, str]:
+    """The headers of an error's answer: its own, and beside 405 every method of the path.
+
+    RFC 9110, section 15.5.6. A path may have several routes; Starlette names those of the first.
+    """
+    headers = dict(exc.headers or {})
+    if exc.status_code == METHOD_NOT_ALLOWED:
+        taken = [method for method in HTTPMethod if _is_taken(request, method)]
+        headers["Allow"] = ", ".join(sorted(taken))
+    return headers
+
+
+def _is_taken(request: Request, method: HTTPMethod) -> bool:
+    """Whether a route of the request's application takes its path with this method."""
+    scope = {**request.scope, "method": str(method)}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 @contextmanager

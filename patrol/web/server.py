@@ -9,15 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from patrol.app import Application
+from patrol.domain.account import FIRST_ACCOUNT_COMMAND
 from patrol.domain.errors import Failed
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.app import create_app
 from patrol.web.context import WebContext
 from patrol.web.http_protocol import BoundedH11Protocol
+
+log = structlog.get_logger(__name__)
 
 START_WITHIN_S: Final = 20.0
 STARTUP_POLL_S: Final = 0.02
@@ -55,6 +59,8 @@ def serve(app: Application, console: ConsoleSettings | None = None) -> Iterator[
         listening.close()
         raise
     context.start()
+    if context.has_no_account():
+        log.warning("nobody can log in: there is no account", make_one=FIRST_ACCOUNT_COMMAND)
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[listening])), name="console", daemon=True
     )

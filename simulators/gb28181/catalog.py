@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape  # nosec B406
 
 from simulators.gb28181.channels import DeviceChannel
 from simulators.gb28181.faults import DeviceFaults

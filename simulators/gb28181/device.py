@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape  # nosec B406
 
 from typing_extensions import override
 
@@ -60,7 +60,7 @@ class SimulatedDevice:
         self._keepalive_s, self._expires_s = keepalive_s, expires_s
         self._register_first = register
         self.host = host
-        self.rng = random.Random(f"{seed}/{code}")  # noqa: S311  the same device each time
+        self.rng = random.Random(f"{seed}/{code}")  # noqa: S311  the same device each time  # nosec B311
         self.cseq = itertools.count(1)
         self._sn = itertools.count(100)
         self._register_call = f"{self.rng.getrandbits(60):x}"
@@ -107,7 +107,7 @@ class SimulatedDevice:
             transport, _ = await self._loop.create_connection(
                 lambda: _StreamProtocol(self._received), *self._server
             )
-            assert isinstance(transport, asyncio.Transport)  # noqa: S101
+            assert isinstance(transport, asyncio.Transport)  # noqa: S101  # nosec B101
             self._tcp = transport
             self.address = transport.get_extra_info("sockname")[:2]
             return

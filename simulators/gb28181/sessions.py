@@ -96,7 +96,7 @@ class DeviceSessions:
         with listener:
             sock, _ = await self._loop.sock_accept(listener)
         transport, _ = await self._loop.create_connection(asyncio.Protocol, sock=sock)
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # nosec B101
         sender.transport = transport
 
     def _answer_sdp(
@@ -132,7 +132,7 @@ class DeviceSessions:
                 transport, _ = await self._loop.create_connection(
                     asyncio.Protocol, *session.sender.target
                 )
-                assert isinstance(transport, asyncio.Transport)  # noqa: S101
+                assert isinstance(transport, asyncio.Transport)  # noqa: S101  # nosec B101
                 session.sender.transport = transport
         session.playing = channel.source.start(session.sender)
         if faults.hangs_up_after_s:

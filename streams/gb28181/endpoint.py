@@ -141,7 +141,7 @@ class Gb28181Endpoint:
     # -- in -------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
-        assert self._udp is not None  # noqa: S101  the reader is removed before it is closed
+        assert self._udp is not None  # noqa: S101  the reader is removed before it is closed  # nosec B101
         for _ in range(MAX_DATAGRAMS):
             try:
                 data, info, _, source = self._udp.recvmsg(MAX_MESSAGE, 64)
@@ -263,7 +263,7 @@ class _SipConnection(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # nosec B101
         self._transport = transport
         self._number = self._endpoint.connected(self)
         if self._number is None:

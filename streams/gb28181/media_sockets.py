@@ -165,7 +165,7 @@ class MediaSocket:
         return host in self.hosts or self._allows(host)
 
     def _accept(self) -> None:
-        assert self._listener is not None  # noqa: S101  its reader is removed before it is closed
+        assert self._listener is not None  # noqa: S101  its reader is removed before it is closed  # nosec B101
         with contextlib.suppress(OSError):
             sock, _ = self._listener.accept()
             sock.setblocking(False)  # noqa: FBT003  the socket's own signature
@@ -195,7 +195,7 @@ class MediaSocket:
         self._loop.add_reader(sock.fileno(), self._read_stream)
 
     def _read_stream(self) -> None:
-        assert self._socket is not None  # noqa: S101  its reader is removed before it is closed
+        assert self._socket is not None  # noqa: S101  its reader is removed before it is closed  # nosec B101
         try:
             count = self._socket.recv_into(self._view)
         except (BlockingIOError, InterruptedError):
@@ -217,7 +217,7 @@ class MediaSocket:
         self._on_data()
 
     def _read_datagrams(self) -> None:
-        assert self._socket is not None  # noqa: S101  its reader is removed before it is closed
+        assert self._socket is not None  # noqa: S101  its reader is removed before it is closed  # nosec B101
         now_s = self._loop.time()
         for _ in range(MAX_PACKETS):
             try:

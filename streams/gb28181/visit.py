@@ -62,7 +62,7 @@ class Gb28181Visits:
     ports: PortPool
     journal: SessionJournal
     now: Callable[[], datetime]
-    media_host: str = "0.0.0.0"  # noqa: S104  where media sockets listen
+    media_host: str = "0.0.0.0"  # noqa: S104  where media sockets listen  # nosec B104
     catalog_note: Callable[[str, str], Awaitable[str]] | None = None  # of a channel, for a probe
     releasing: set[asyncio.Task[None]] = field(default_factory=set)
     sources: StreamSources = field(init=False)

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 ROOT = Path(__file__).parents[2]
 MODELS, CACHE = ROOT / "var/models", ROOT / "var/cache"
 WITHIN_S = 300.0
+VERBS_OF_A_DAY = 13
 ASKS_AND_DIALS = """
 import pathlib, socket
 for attempt in (
@@ -62,6 +63,28 @@ def test_the_sink_sees_what_is_asked_dialled_and_written(home: Path) -> None:
     assert written_below(home) == ["queued.db"]
 
 
+# Behind the demonstration's round: what else a day brings. The cameras are gone by then, so that
+# further rounds meet refused connections; everything opens libraries of its own.
+REST_OF_A_DAY = """
+import os
+from datetime import datetime
+os.chdir({work!r})
+from patrol.cli.root import run
+assert run(["demo", "--once", "--cameras", "12", "--port", "0"]) == 0
+site = ["-c", "var/demo"]
+day = f"{{datetime.now():%Y-%m-%d}}"
+for verb in (
+    ["round"], ["round"], ["queue"], ["cases"],
+    *(["report", "--day", day, "--format", kind, "--out", f"day.{{kind}}"]
+      for kind in ("html", "xlsx", "csv", "json")),
+    ["report", "--month", day[:7], "--public", "--out", "public.html"],
+    ["backup", "--out", "day.tar"], ["db", "check"], ["health"], ["check"],
+):
+    code = run([*site, *verb])
+    print("DONE", code, *verb[:2], flush=True)
+"""
+
+
 def test_a_round_with_detector_broker_and_console_asks_and_dials_nobody(
     home: Path, tmp_path: Path
 ) -> None:
@@ -71,11 +94,11 @@ def test_a_round_with_detector_broker_and_console_asks_and_dials_nobody(
     CACHE.mkdir(parents=True, exist_ok=True)  # of encoded streams, as all farms share it
     for shared in (MODELS, CACHE):
         (work / "var" / shared.name).symlink_to(shared.resolve())
-    script = f"import os; os.chdir({str(work)!r}); from patrol.cli import main; main()"
-    run = run_in(
-        home, sys.executable, "-c", script, "demo", "--once", "--cameras", "12", "--port", "0"
-    )
+    run = run_in(home, sys.executable, "-c", REST_OF_A_DAY.format(work=str(work)))
     assert run.code == 0, run.output
     assert "yolox_nano" in run.output, "the object detector ran"
+    done = [line for line in run.output.splitlines() if line.startswith("DONE ")]
+    assert len(done) == VERBS_OF_A_DAY, run.output
+    assert {line.split()[1] for line in done if "report" in line or "backup" in line} == {"0"}, done
     assert run.foreign == []
     assert written_below(home) == []

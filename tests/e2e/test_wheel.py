@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from patrol.administration.site_files import SITE_FILES
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,3 +33,13 @@ def test_a_built_wheel_can_show_the_demo(tmp_path: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "--" in done.stdout
+    made = subprocess.run(
+        [sys.executable, "-P", "-m", "patrol", "init", "site"],
+        cwd=empty, env={**os.environ, "PYTHONPATH": str(installed)}, timeout=60,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    for name, source in SITE_FILES.items():
+        written = sorted((empty / "site" / name).glob("*")) or [empty / "site" / name]
+        shipped = sorted((ROOT / source).glob("*")) or [ROOT / source]
+        assert [file.name for file in written if file.is_file()] == [f.name for f in shipped]

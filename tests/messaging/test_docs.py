@@ -40,6 +40,17 @@ def test_the_examples_are_valid(matches_schema: Callable[[str, bytes], dict[str,
         matches_schema(kind, json.dumps(json.loads(block)).encode())
 
 
+@pytest.mark.parametrize("file", sorted((DOCS / "schemas").glob("*.json")), ids=lambda f: f.stem)
+def test_a_later_field_does_not_break_a_reader(file: Path) -> None:
+    def closed(schema: Any, path: str = "") -> list[str]:
+        if not isinstance(schema, dict):
+            return []
+        found = [path] if schema.get("additionalProperties") is False else []
+        return found + [at for key, part in schema.items() for at in closed(part, f"{path}/{key}")]
+
+    assert closed(json.loads(file.read_text("utf-8"))) == []
+
+
 def test_the_mosquitto_pub_example_acknowledges(
     case_system: CaseSystem, matches_schema: Callable[[str, bytes], dict[str, Any]]
 ) -> None:

@@ -1,6 +1,7 @@
 """Accounts and ACL from people.csv, held against a real Mosquitto."""
 
 import json
+import os
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from patrol.administration.site_files import write_site
+from patrol.cli.root import run
 from patrol.domain.ids import PersonId
 from patrol.domain.registry import Registry, Role
 from patrol.mqtt.mosquitto_files import (
@@ -20,7 +23,7 @@ from patrol.mqtt.mosquitto_files import (
     broker_accounts,
     write_mosquitto_files,
 )
-from patrol.settings import load_site
+from patrol.settings import ConfigProblems, load_site
 from simulators import small_site
 from simulators.mosquitto import Mosquitto
 
@@ -241,3 +244,39 @@ def test_both_shifts_of_a_post_read_what_the_post_is_told(registry: Registry) ->
     }
     assert found["u-night"].reads == found["u-duty"].reads
     assert f"{P}/grid/{small_site.TOWN}/case/+" in found["u-night"].reads
+
+
+def test_the_accounts_of_a_site_whose_password_file_is_not_there_yet(tmp_path: Path) -> None:
+    """The command that makes `mqtt.password_file` does not ask for it."""
+    write_site(tmp_path / "site", program=Path("/usr/bin/patrol"))
+    site_yaml = tmp_path / "site/site.yaml"
+    text = site_yaml.read_text("utf-8").replace(
+        "mqtt:\n", "mqtt:\n  username: centre\n  password_file: mosquitto/centre.password\n", 1
+    )
+    site_yaml.write_text(text, "utf-8")
+    with pytest.raises(ConfigProblems, match="no such file"):
+        load_site(tmp_path / "site", env={})
+    assert (
+        run(
+            [
+                "-c",
+                str(tmp_path / "site"),
+                "mosquitto",
+                "write",
+                "--out",
+                str(tmp_path / "site/mosquitto"),
+            ]
+        )
+        == 0
+    )
+    load_site(tmp_path / "site", env={})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_writes_is_the_service_users_to_read(tmp_path: Path, registry: Registry) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    written = write_mosquitto_files(tmp_path / "new", SITE, registry)
+    owners = {
+        (file.stat().st_uid, file.stat().st_gid) for file in (tmp_path / "new", *written.files)
+    }
+    assert owners == {(12345, 12345)}

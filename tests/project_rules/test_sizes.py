@@ -21,6 +21,7 @@ SHORT_MODULES = {
     "patrol/bench/brokers.py": "the brokers that two benchmarks start",
     "patrol/bench/round_ours.py": "a program of its own, that one benchmark runs",
     "patrol/households/qr_code.py": "QR codes of invitations and of slips",
+    "patrol/cli/init.py": "the one verb that makes a site instead of reading one",
     "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
 }
 

@@ -35,9 +35,12 @@ from patrol.web.errors import (
     OWN_FAILURE,
     SHARED_FAILURES,
     error_document,
+    error_headers,
     validation_problem,
 )
+from patrol.web.printable_requests import NOT_PRINTABLE, PrintableRequests
 
+TITLE: Final = "patrol API"  # ASCII, as generators make file and class names of it
 log = structlog.get_logger(__name__)
 
 _FAILURES: Final = (
@@ -57,8 +60,18 @@ _FAILURES: Final = (
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     *SHARED_FAILURES,
 )
+# What every route can answer without a line of its own: by the server, or by the path alone.
+_STATUS_MESSAGES: Final = {
+    405: ("不支持的操作", "not supported: the header Allow says what is"),
+    413: ("内容过大", "too large"),
+    500: OWN_FAILURE,
+}
 _ERROR_RESPONSES: Final = {
-    status: {"model": Problem, "description": " ".join(message)} for _, status, message in _FAILURES
+    status: {"model": Problem, "description": " ".join(message)}
+    for status, message in (
+        *((status, message) for _, status, message in _FAILURES),
+        *_STATUS_MESSAGES.items(),
+    )
 }
 TOWN_ROUTERS: Final = (
     finding_routes.router, patrol_routes.router, town_routes.router, town_routes.inbound,
@@ -70,15 +83,17 @@ _NAME_SCHEME: Final = {"WWW-Authenticate": "Bearer"}  # RFC 9110 wants it beside
 def create_api(app: Application) -> FastAPI:
     """The API of one application; mount it, or serve it alone."""
     scopes = "\n".join(f"- `{scope}`: {text}" for scope, (_, text) in API_SCOPES.items())
+    key = f"`Authorization: Bearer patrol_…`, with these scopes:\n{scopes}"
     api = FastAPI(
-        title=f"视频巡查 patrol · {app.site.settings.site.name}",
+        title=TITLE,
         version=__version__,
         summary="Rounds, findings, cases, cameras, reports. A patrol, not an alarm.",
-        description=f"`Authorization: Bearer patrol_…`, with these scopes:\n{scopes}",
+        description=f"{app.site.settings.site.name}\n\n{key}",
         docs_url=None,
         redoc_url=None,
         responses={status: dict(response) for status, response in _ERROR_RESPONSES.items()},
     )
+    api.add_middleware(PrintableRequests, refused=_unprintable_response)
     api.state.application = app
     for each in (*TOWN_ROUTERS, router):  # the former's fixed paths come first
         api.include_router(each)
@@ -112,6 +127,12 @@ def _own_failure_response(request: Request, exc: Exception) -> Response:
     return error_document(500, " ".join(OWN_FAILURE), detail="")
 
 
-def _http_error_response(_request: Request, exc: Exception) -> Response:
+def _http_error_response(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101  registered for it  # nosec B101
-    return error_document(exc.status_code, str(exc.detail), detail="")
+    message = _STATUS_MESSAGES.get(exc.status_code, (str(exc.detail),))
+    headers = error_headers(request, exc)
+    return error_document(exc.status_code, " ".join(message), headers=headers, detail="")
+
+
+def _unprintable_response(_request: Request, place: str) -> Response:
+    return error_document(422, " ".join(NOT_PRINTABLE), detail=place)

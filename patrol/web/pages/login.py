@@ -18,7 +18,7 @@ from starlette.responses import (
     StreamingResponse,
 )
 
-from patrol.domain.account import LoginSession
+from patrol.domain.account import FIRST_ACCOUNT_COMMAND, LoginSession
 from patrol.web.auth import LANGUAGE_COOKIE, BadLogin, Forbidden, NotLoggedIn
 from patrol.web.change_feed import TooManySubscribers
 from patrol.web.context import AnyUser, ContextDep, WebContext, public
@@ -199,9 +199,11 @@ def _login_form(
     status: int = 200,
 ) -> HTMLResponse:
     t = context.translator(request)
+    first_account = FIRST_ACCOUNT_COMMAND if context.has_no_account() else ""
     return context.renderer.render(
-        "login.html", t, status=status, target=target, wrong=wrong, left=left
-    )
+        "login.html", t, status=status, target=target, wrong=wrong, left=left,
+        first_account=first_account,
+    )  # fmt: skip
 
 
 def refuse_cross_site(request: Request) -> None:

@@ -291,10 +291,14 @@ def test_openapi_names_every_path_with_its_answer_and_the_key(client: Client) ->
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
             assert operation["security"], (path, method)
-            assert {"401", "403", "404", "422", "503"} <= set(operation["responses"])
+            documented = {"401", "403", "404", "405", "413", "422", "500", "503"}
+            assert documented <= set(operation["responses"])
+            assert operation["operationId"].isascii()
             good = next(c for c in ("200", "201") if c in operation["responses"])
             schema = operation["responses"][good]["content"]["application/json"]["schema"]
             assert "$ref" in json.dumps(schema)
+    assert described["info"]["title"].isascii()
+    assert "上坝镇" in described["info"]["description"]
     assert set(API_SCOPES) <= set(described["info"]["description"].replace("`", " ").split())
 
 

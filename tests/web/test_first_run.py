@@ -1,0 +1,61 @@
+"""A site on which nobody can log in yet says so, on the login page and in the log."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from structlog.testing import CapturingLogger
+
+from patrol.administration.accounts import hash_password
+from patrol.administration.site_files import write_site
+from patrol.app import Application, build
+from patrol.domain.account import FIRST_ACCOUNT_COMMAND, Account, AccountRole
+from patrol.settings import load_site
+from patrol.settings.site_settings import ConsoleSettings
+from patrol.web.server import serve
+from simulators import small_site
+from tests.support.clock import ManualClock
+from tests.support.store import copy_template
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Application]:
+    """A site as `patrol init` and `patrol db upgrade` leave it."""
+    write_site(tmp_path / "site", program=Path("/usr/bin/patrol"))
+    (tmp_path / "site/var").mkdir()
+    copy_template(tmp_path / "site/var/patrol.db")
+    site = load_site(tmp_path / "site", env={})
+    site = replace(site, registry=small_site.registry())
+    with build(site, clock=ManualClock(small_site.NOON)) as built:
+        yield built
+
+
+def test_the_command_is_told_until_there_is_an_account(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages, logs = [], []
+    for accounts in range(2):
+        log = CapturingLogger()
+        monkeypatch.setattr("patrol.web.server.log", log)
+        with serve(app, ConsoleSettings(port=0)) as at:
+            zh, en = (
+                httpx.get(f"{at.url}/login", cookies={"patrol_language": one}).text
+                for one in ("zh", "en")
+            )
+            pages.append((zh, en))
+        logs.append([line for line in log.calls if FIRST_ACCOUNT_COMMAND in line.kwargs.values()])
+        if not accounts:
+            with app.store.begin() as uow:
+                uow.accounts.put(
+                    Account(
+                        name="first", duty=AccountRole.ADMIN, shown_as="first",
+                        created_at=small_site.NOON, password=hash_password("correct-horse-9"),
+                    )
+                )  # fmt: skip
+                uow.commit()
+    assert [len(lines) for lines in logs] == [1, 0]
+    assert all(FIRST_ACCOUNT_COMMAND in page for page in pages[0])
+    assert all("user add" not in page for page in pages[1])
+    assert "还没有账号" in pages[0][0]
