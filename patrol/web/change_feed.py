@@ -3,6 +3,8 @@
 One thread polls the store's change tokens, whatever process wrote there, and only while a page is
 subscribed. Pages fetch their new content themselves, with their own permissions: the feed names the
 topic that changed and nothing else. A subscription ends with its login session, at the same pace.
+A page says when it was rendered: what changed between that and its subscription (a slow load, a cut
+line, a time without subscribers) is named at once.
 """
 
 import asyncio
@@ -34,6 +36,7 @@ class ChangeFeed:
         self._stopped = threading.Event()
         self._has_subscribers = threading.Event()
         self._subscribers: dict[asyncio.Queue[str | None], str] = {}  # → id of the login session
+        self._noticed_at: dict[str, datetime] = {}  # by topic: the poll that last saw it changed
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="change-feed", daemon=True)
 
@@ -48,17 +51,21 @@ class ChangeFeed:
         self._broadcast(None)
         self._thread.join(5.0)
 
-    async def subscribe(self, session_id: str) -> AsyncIterator[str]:
+    async def subscribe(self, session_id: str, since: datetime | None = None) -> AsyncIterator[str]:
         """Names of changed topics, comma-separated, until the login session ends; "" as keep-alive.
 
+        `since` (with a time zone): when the page was rendered; changes noticed after it come first.
         Raises TooManySubscribers.
         """
         if len(self._subscribers) >= MAX_SUBSCRIBERS:
             raise TooManySubscribers
         self._loop = asyncio.get_running_loop()
         subscriber: asyncio.Queue[str | None] = asyncio.Queue(maxsize=64)
-        self._subscribers[subscriber] = session_id
+        self._subscribers[subscriber] = session_id  # first: what is noticed from here on is queued
         self._has_subscribers.set()
+        missed = self._noticed_since(since) if since else []
+        if missed:
+            _put_latest(subscriber, ",".join(missed))
         try:
             while not self._stopped.is_set():
                 try:
@@ -80,19 +87,21 @@ class ChangeFeed:
         before: Mapping[str, str] = {}
         while not self._stopped.is_set():
             if not self._subscribers:
-                before = {}
                 self._has_subscribers.clear()
                 if not self._subscribers:
                     self._has_subscribers.wait()
                 continue
             tokens = self._read() or before
-            moved = sorted(
-                topic for topic, token in tokens.items() if token != before.get(topic, token)
-            )
+            moved = sorted(topic for topic, token in tokens.items() if token != before.get(topic))
             if moved:
+                self._noticed_at = {**self._noticed_at, **dict.fromkeys(moved, self._now())}
                 self._broadcast(",".join(moved))
             before = tokens
             self._stopped.wait(POLL_EVERY_S)
+
+    def _noticed_since(self, since: datetime) -> list[str]:
+        """The topics that a poll saw changed at or after this time."""
+        return sorted(topic for topic, at in self._noticed_at.items() if at >= since)
 
     def _read(self) -> Mapping[str, str] | None:
         """The change tokens; subscriptions whose login session is over are ended."""

@@ -140,6 +140,7 @@ def live_look(hand: Hand, a_round: str, camera: str) -> None:
     hand.begin("live look")
     hand.click("a.button[href*='/live']")
     hand.page.wait_for_selector("#ask [name=reason]")
+    hand.page.wait_for_load_state()  # its script listens: Enter is the page's, not the browser's
     hand.page.locator("#ask [name=reason]").focus()
     hand.type("核实是否仍在")
     hand.key("Enter")

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import (
@@ -157,10 +158,15 @@ def choose_language(context: ContextDep, request: Request, language: str) -> Res
 
 
 @router.get("/api/live")
-async def change_events(context: ContextDep, user: AnyUser) -> Response:
-    """Server-sent events: the names of topics that changed, never their content."""
+async def change_events(
+    context: ContextDep, user: AnyUser, since: AwareDatetime | None = None
+) -> Response:
+    """Server-sent events: the names of topics that changed, never their content.
+
+    `since`: when the page that asks was rendered; what changed after it is named at once.
+    """
     return StreamingResponse(
-        _event_stream(context, user.session.id),
+        _event_stream(context, user.session.id, since),
         media_type="text/event-stream",
         headers={**NO_STORE, "X-Accel-Buffering": "no"},
     )
@@ -172,10 +178,12 @@ def robots() -> Response:
     return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
 
-async def _event_stream(context: WebContext, session_id: str) -> AsyncIterator[str]:
+async def _event_stream(
+    context: WebContext, session_id: str, since: datetime | None
+) -> AsyncIterator[str]:
     yield "retry: 1500\nevent: hello\ndata: \n\n"
     try:
-        async for moved in context.change_feed.subscribe(session_id):
+        async for moved in context.change_feed.subscribe(session_id, since):
             yield f"event: moved\ndata: {moved}\n\n" if moved else ": still here\n\n"
     except TooManySubscribers:
         yield "retry: 30000\n\n"

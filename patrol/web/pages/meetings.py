@@ -1,11 +1,19 @@
-"""Meeting packs (会议材料) as a page and as files; a cadre has those of the own centre alone."""
+"""Meeting packs (会议材料) as a page and as files; a cadre has those of the own centre alone.
 
-from typing import Annotated, Final, Literal
+The page is in the reader's language; the files are the office's papers and stay Chinese.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from patrol.domain import town_labels
+from patrol.domain.labels import label_of
+from patrol.reports.figures import Figure
 from patrol.reports.meeting import (
+    CountRow,
     MeetingPack,
     PackHeading,
     PackScope,
@@ -19,14 +27,13 @@ from patrol.reports.meeting_files import (
     OVERDUE_COLUMNS,
     PACK_FORMATS,
     PRECISION_COLUMNS,
-    count_lines,
-    figure_text,
     overdue_lines,
     precision_lines,
 )
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayPrepareMeetings, WebContext
 from patrol.web.errors import NO_STORE, translate_errors
+from patrol.web.i18n import Translator, category_label, kind_label
 
 DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -36,6 +43,11 @@ PACK_TYPES: Final = {
     "docx": DOCX,
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
+}
+ENGLISH_COLUMNS: Final = {
+    COUNT_COLUMNS: ("Name", "Accepted", "Closed", "Late"),
+    PRECISION_COLUMNS: ("Kind", "Real", "Decided", "Precision", "95 % interval"),
+    OVERDUE_COLUMNS: ("Case", "Level", "What", "Grid", "Which limit", "Since", "Supervised"),
 }
 Scope = Annotated[str, Query(max_length=80)]
 Period = Annotated[str, Query(max_length=10)]
@@ -53,25 +65,76 @@ def meetings_page(
     figures = [
         (
             user.t(one.figure.zh, one.figure.en),
-            figure_text(one.figure),
-            one.mom,
-            one.yoy,
+            _value_text(one.figure, user.t),
+            _change_text(one.mom, user.t),
+            _change_text(one.yoy, user.t),
             one.figure.note,
         )
         for one in pack.figures
     ]
     return context.renderer.render_page(
-        "meetings.html", user, pack=pack, figures=figures,
+        "meetings.html", user, pack=pack, figures=figures, title=_title(pack, user.t),
         scopes=[(one.id, one.name) for one in chosen],
-        tables=[
-            (user.t("按类别", "By category"), COUNT_COLUMNS, count_lines(pack.categories)),
-            (user.t("按村", "By village"), COUNT_COLUMNS, count_lines(pack.villages)),
-            (user.t("按标签", "By tag"), COUNT_COLUMNS, count_lines(pack.tags)),
-            (user.t("初筛准确率", "Precision"), PRECISION_COLUMNS, precision_lines(pack)),
-            (user.t("超时清单", "Overdue"), OVERDUE_COLUMNS, overdue_lines(pack)),
-        ],
-        top=max(pack.hours) or 1,
+        tables=_tables(pack, user.t), top=max(pack.hours) or 1,
     )  # fmt: skip
+
+
+def _tables(pack: MeetingPack, t: Translator) -> list[tuple[str, Sequence[str], list[Any]]]:
+    """(title, columns, lines) of each table, in the reader's language."""
+    categories = [(category_label(row.key, t), row) for row in pack.categories]
+    count, precision, overdue = (
+        columns if t.language == "zh" else english for columns, english in ENGLISH_COLUMNS.items()
+    )
+    return [
+        (t("按类别", "By category"), count, _count_lines(categories)),
+        (t("按村", "By village"), count, _count_lines((row.name, row) for row in pack.villages)),
+        (t("按标签", "By tag"), count, _count_lines((row.name, row) for row in pack.tags)),
+        (
+            t("初筛准确率", "Precision"),
+            precision,
+            [
+                (kind_label(row.kind, t), *line[1:])
+                for row, line in zip(pack.precision, precision_lines(pack), strict=True)
+            ],
+        ),
+        (
+            t("超时清单", "Overdue"),
+            overdue,
+            [
+                (
+                    *line[:2],
+                    category_label(one.case.category, t),
+                    line[3],
+                    t.pair(label_of(town_labels.OVERDUE_STEPS, one.step)),
+                    line[5],
+                    t("是", "yes") if one.case.supervision else "",
+                )
+                for one, line in zip(pack.overdue, overdue_lines(pack), strict=True)
+            ],
+        ),
+    ]
+
+
+def _count_lines(rows: Iterable[tuple[str, CountRow]]) -> list[Any]:
+    return [(name, row.count, row.closed, row.late) for name, row in rows]
+
+
+def _title(pack: MeetingPack, t: Translator) -> str:
+    period = t.pair(town_labels.PACK_PERIODS[pack.period.kind])
+    return t(pack.title, f"{pack.scope.name}: pack of the {period} {pack.period.name}")
+
+
+def _value_text(figure: Figure, t: Translator) -> str:
+    """`95.2 % (571/600)`, `8.0 min (n=3)`; a dash on a zero base."""
+    if t.language == "zh" or figure.part is None or figure.whole in (0, None):
+        return figure.text
+    if figure.minutes:
+        return f"{figure.part:.1f} min (n={figure.whole})"
+    return f"{100 * figure.part / figure.whole:.1f} % ({figure.part:g}/{figure.whole})"
+
+
+def _change_text(text: str, t: Translator) -> str:
+    return text if t.language == "zh" else text.replace("个百分点", "pp")
 
 
 @router.get("/meetings/file.{kind}")

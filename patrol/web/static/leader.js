@@ -281,7 +281,8 @@ document.getElementById("logout").addEventListener("click", async () => {
 let source
 function listen() {
   if (source || document.hidden) return
-  source = new EventSource("/api/live")
+  const since = document.body.dataset.rendered ?? new Date(0).toISOString() // what changed after it is told at once
+  source = new EventSource(`/api/live?since=${encodeURIComponent(since)}`)
   source.addEventListener("hello", () => {
     online = true
     deliver()
