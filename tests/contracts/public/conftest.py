@@ -313,7 +313,7 @@ def photograph() -> Callable[[str, str], None]:
 def verbs_in(text: str) -> list[str]:
     """The verbs that a help lists: the first words of its panel of commands."""
     _, _, panel = text.partition("─ Commands ─")
-    return re.findall(r"^│ ([a-z][a-z-]*) ", panel, re.MULTILINE)
+    return re.findall(r"^│ ([a-z][a-z0-9-]*) ", panel, re.MULTILINE)
 
 
 @pytest.fixture(scope="session")

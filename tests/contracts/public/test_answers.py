@@ -15,6 +15,8 @@ import pytest
 Photograph = Callable[[str, str], None]
 CAMERA = "62090204011327000001"
 BY = ["--by", "tester"]
+CASE, ROUND = "C20261130-0007", "20261130-morning-1"
+PATROL = "PATROL"  # stands for the id of the task that was planned, which has the day in it
 # Each group has a site of its own and runs beside the others: what tells somebody something waits
 # two seconds for a broker. Within a group, what is asked later sees what was done before.
 GROUPS: tuple[tuple[list[str], ...], ...] = (
@@ -65,12 +67,49 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
         ["reopen", "C20261130-0012", "--why", "又", *BY], ["check"],
         ["round", "morning", "--camera", CAMERA],
     ),
+    (
+        ["overdue"], ["supervise", CASE, "--why", "急", *BY], ["urge", CASE, "--why", "再催", *BY],
+        ["tags", "case", CASE, "四网融合", *BY], ["tags", "grid", "620902104200001", "重点", *BY],
+        ["hand-off", "give", CASE, "--to", "police", "--why", "警", *BY], ["hand-off", "list"],
+        ["hand-off", "answer", "H000001", "--text", "已处理", *BY],
+        ["broadcast", "ask", CASE, "--text", "请注意安全", *BY],
+        ["broadcast", "decide", "B000001", "approve", "--by", "another"],
+        ["finding", "file", "--category", "dumping", "--camera", CAMERA, "--text", "看到", *BY],
+        ["dismiss", "F000537", "--reason", "shadow", "--by", "first"],
+        ["finding", "undo", "F000537", "--by", "first"], ["finding", "history", "F000537"],
+        ["finding", "list"],
+        ["duty", "sign", ROUND, *BY], ["duty", "hand-over", ROUND, "--to", "zhang", *BY],
+        ["duty", "list", ROUND],
+        ["human-patrol", "plan", "evening"], ["human-patrol", "list"],
+        ["human-patrol", "show", PATROL], ["human-patrol", "start", PATROL, *BY],
+        ["human-patrol", "check", PATROL, CAMERA, *BY], ["human-patrol", "pause", PATROL, *BY],
+        ["human-patrol", "resume", PATROL, *BY], ["human-patrol", "finish", PATROL, *BY],
+        ["meeting", "--period", "2026-11", "--out", "pack.html"], ["init", "new"],
+        ["gb", "peers"], ["gb", "catalog", "town"], ["gb", "alarms"],
+    ),
 )  # fmt: skip
+TOWN = """
+patrols:
+  evening: {title: 晚间, start: "00:01", finish_by: "00:00", early_min: 720, look_twice: true,
+            checkpoints: [{title: 一村, village: "620902104200000", size: 16}]}
+hand_off: {police: {title: 派出所, channel: print}}
+broadcast:
+  speakers: {town: {title: 喇叭, grid: "620902104000000", driver: mqtt}}
+  quiet_from: "00:00"
+  quiet_until: "00:01"
+"""
+SOURCES = """
+gb28181:
+  id: "62090210002000000001"
+  host: 127.0.0.1
+  peers: {town: {id: "62090210002000000002", password: x}}
+"""
 LINES = [line for group in GROUPS for line in group]
 NOT_RUN = {
     "accept": "needs a picture that is still there",
     "assets install": "downloads", "models install": "downloads",
-    "bench alerts": "minutes", "bench capture": "minutes", "bench console": "minutes",
+    "bench alerts": "minutes", "bench gb28181": "minutes",
+    "gb sync": "needs a peer", "bench capture": "minutes", "bench console": "minutes",
     "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
     "consent pause": "ends on a day of this year; answers as `consent resume`",
     "credentials set": "asks for a password", "demo": "minutes", "eval": "minutes",
@@ -121,8 +160,15 @@ def answers(copied: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """The documents by their command line."""
     sites = [copied(tmp_path_factory.mktemp("answers") / "site") for _ in GROUPS]
 
+    town = sites[-1]
+    with (town.home / "config/site.yaml").open("a", encoding="utf-8") as settings:
+        settings.write(TOWN)
+    (town.home / "config/sources.yaml").write_text(SOURCES, "utf-8")
+    patrol = town.ask("human-patrol", "plan", "evening")["id"]
+
     def run(site: Any, group: tuple[list[str], ...]) -> list[Any]:
-        return list(site.run(*([*line, "--json"] for line in group)))
+        lines = ([patrol if word == PATROL else word for word in line] for line in group)
+        return list(site.run(*([*line, "--json"] for line in lines)))
 
     with ThreadPoolExecutor() as pool:
         ended = [one for group in pool.map(run, sites, GROUPS) for one in group]
