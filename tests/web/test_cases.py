@@ -41,7 +41,7 @@ def test_the_board_shows_each_only_what_is_theirs(log_in: LogIn, town: Any) -> N
 
 @pytest.fixture
 def copy(town: Any) -> Case:
-    """A case just dispatched, that nobody else looks at: whatever hour the town was seeded at."""
+    """A case just dispatched, that nobody else looks at, whatever other tests did to theirs."""
     with town.store.begin() as uow:
         number = uow.next_number("copies of the test")
         again = replace(
