@@ -187,12 +187,14 @@ def test_without_consent_nothing_is_accepted(
     withdrawn: bool,  # noqa: FBT001  a row of the table
     why: str,
 ) -> None:
-    before = life.memories()
+    assert life.memories()
     life.camera = camera
     with life.store.begin() as uow:
         if withdrawn:
             uow.consents.withdraw(CAMERA.id, by="household", now=life.now)
         uow.commit()
+    before = life.memories()
+    assert (before == {}) is withdrawn, "a withdrawal deletes the references, nothing else does"
     with pytest.raises(ReferenceNotAccepted, match=why):
         life.accept()
     assert life.memories() == before
