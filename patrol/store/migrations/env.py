@@ -15,7 +15,7 @@ for table in (accounts, deliveries, finding_entries):
     assert table.metadata is metadata  # noqa: S101  as said  # nosec B101
 
 
-def check_references(ctx: MigrationContext, **_: Any) -> None:
+def check_references(ctx: MigrationContext, *_: Any, **__: Any) -> None:
     """Check after each revision the references of the rows that it wrote.
 
     They are deferred to the commit, and PostgreSQL alters no table of which rows wait for that
