@@ -156,8 +156,8 @@ def _change_terms(
 ) -> None:
     site = site_of(context)
     camera, who = camera_named(site, text), operator(by)
-    evidence = FilePictureStore(site.settings.evidence)
     with store_of(site) as store:
+        evidence = FilePictureStore(site.settings.evidence)  # makes its directory: after the store
         with store.begin_read() as uow:
             now = trusted_now(uow)
         stands = change_terms(

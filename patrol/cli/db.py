@@ -83,8 +83,9 @@ def _loose_file_problems(site: Site) -> list[str]:
 def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     """立即清扫:删除每一处到期的画面。 Delete what is due now, in every place with pictures."""
     site = site_of(context)
-    retention, evidence = site.settings.retention, FilePictureStore(site.settings.evidence)
+    retention = site.settings.retention
     with store_of(site) as opened:
+        evidence = FilePictureStore(site.settings.evidence)  # makes its directory: after the store
         with opened.begin() as uow:
             now = trusted_now(uow)
             uow.registry.sync(site.registry, now)

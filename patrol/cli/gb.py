@@ -215,8 +215,8 @@ def _own_service(site: Site) -> Iterator["Gb28181Service"]:
     settings = site.sources.gb28181
     if settings is None:
         raise NoGb28181("sources.yaml has no gb28181 section, write one")
-    print_err("服务未运行,由本命令自己监听 no service runs, this command listens itself")
     with open_store(database_of(site)) as store:
+        print_err("服务未运行,由本命令自己监听 no service runs, this command listens itself")
         service = Gb28181Service(settings, store, SystemClock(), site.settings.site.tz)
         service.start()
         try:

@@ -133,6 +133,7 @@ PIXEL_PLACES: Final = (
 # Columns of bytes that hold no pixels, and why not; everything else is in the register above.
 BYTES_WITHOUT_PIXELS: Final = {
     "site_keys.secret": "random keys",
+    "stream_credentials.sealed": "a camera's login and password, encrypted (store/credentials.py)",
     "outbox.payload": "JSON made by messaging/payloads.py, which has no picture",
     "deliveries.payload": "JSON made by integrations/webhooks.py and notifications.py: text",
     "dead_letters.payload": "cut where a picture begins (cases/reply_handler.py)",

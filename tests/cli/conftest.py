@@ -51,6 +51,13 @@ camera_id,name,grid_code,url,outdoor,consent,consent_until
 62090204011327000001,一号,620902104203001,rtsp://u:s3cret@127.0.0.1:9/a,yes,granted,{until}
 62090204011327000002,二号,620902104203001,rtsp://127.0.0.1:9/b,no,granted,{until}
 """
+GB28181_SOURCES = """\
+gb28181:
+  id: "62090210002000000001"
+  host: 127.0.0.1
+  peers:
+    town: {id: "62090210002000000002", password: x}
+"""
 NOON = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 
 

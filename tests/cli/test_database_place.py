@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patrol.cli.verbs import VERBS
-from tests.cli.conftest import CAMERA, CliSite
+from tests.cli.conftest import CAMERA, GB28181_SOURCES, CliSite
 
 CASE, GROUP = "C20261122-0001", "620902104203001"
 WHY = ("--why", "reason")
@@ -32,10 +32,26 @@ REFUSED = [
     ("handover take",), ("handover list",), ("clock",), ("retention",), ("audit verify",),
     ("audit head",), ("hold add", "--camera", CAMERA, "--reference", "1", *WHY), ("hold list",),
     ("hold end", "1", *WHY), ("credentials list",), ("credentials seal",), ("keys renew",),
-    ("credentials set", CAMERA),
+    ("credentials set", CAMERA), ("db sweep",), ("household", CAMERA),
+    ("consent pause", CAMERA, "--until", "2099-01-01"), ("consent resume", CAMERA),
+    ("consent hours", CAMERA, "08:00-12:00"), ("overdue",), ("supervise", CASE, *WHY),
+    ("urge", CASE, *WHY), ("tags case", CASE), ("tags grid", GROUP), ("hand-off list",),
+    ("hand-off give", CASE, "--to", "police", *WHY), ("hand-off answer", "H000001"),
+    ("broadcast ask", CASE), ("broadcast decide", "B000001"), ("duty list", "R1"),
+    ("duty sign", "R1"), ("duty hand-over", "R1", "--to", "x"), ("finding list",),
+    ("finding file", "--category", "dumping", "--camera", CAMERA), ("finding undo", "F000001"),
+    ("finding history", "F000001"), ("human-patrol list",), ("human-patrol plan", "x"),
+    ("human-patrol show", "P1"), ("human-patrol start", "P1"), ("human-patrol pause", "P1"),
+    ("human-patrol resume", "P1"), ("human-patrol finish", "P1"),
+    ("human-patrol check", "P1", CAMERA), ("meeting", "--period", "2026-11", "--out", "m.html"),
+    ("gb peers",), ("gb catalog", "town"), ("gb sync", "town"), ("gb alarms",),
+    ("gb record", "--out", "messages.jsonl"),
 ]  # fmt: skip
 MAKES_ONE = {"demo", "run", "round", "db upgrade", "restore"}
-WITHOUT_ONE = {"check", "probe", "eval", "mosquitto write", "keys show"}
+WITHOUT_ONE = {
+    "check", "probe", "eval", "mosquitto write", "keys show", "init", "onvif scan", "onvif probe",
+    "ticket devices",
+}  # fmt: skip
 GROUPS_WITHOUT_ONE = ("models ", "assets ", "bench ", "simulate ")
 
 
@@ -51,6 +67,7 @@ def relative(cli_site: CliSite, monkeypatch: pytest.MonkeyPatch) -> CliSite:
     (cli_site.home / "patrol.db").unlink()
     cli_site.spoil("site.yaml", f"sqlite:///{cli_site.home}/patrol.db", "sqlite:///var/patrol.db")
     cli_site.spoil("site.yaml", f"{cli_site.home}/evidence", "var/evidence")
+    cli_site.write("sources.yaml", GB28181_SOURCES)
     (cli_site.home / "elsewhere").mkdir()
     monkeypatch.chdir(cli_site.home / "elsewhere")
     return cli_site

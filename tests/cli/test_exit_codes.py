@@ -19,6 +19,9 @@ BAD_INPUT_CLASSES = {
     "NoCameraSelected", "NothingToVisit", "NotRefused", "UnknownCategory", "UnknownPlan",
     "ValueNotStorable",
     "WeakPassword",
+    "BadPeriod", "BadReply", "BadScope", "BadSignature", "BadTag", "CannotBroadcast", "CannotFile",
+    "CannotHandOff", "CannotSupervise", "NoGb28181", "NoSuchColleague", "NotAssigned",
+    "NotOwnDecision", "SiteNotWritten", "TargetRefused",
 }  # fmt: skip
 FAILED_CLASSES = {
     "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "DataElsewhere", "DatabaseKindMismatch",
@@ -33,6 +36,8 @@ FAILED_CLASSES = {
     "StoreMissing", "StreamBusy", "StoreOutdated", "StoreReadOnly", "StoreUnavailable",
     "StreamError",
     "TroubleAlreadyTaken", "Unreachable", "Unreadable", "WentSilent",
+    "AlreadyOpened", "IllegalBroadcastMove", "IllegalHandOffMove", "IllegalPatrolMove",
+    "IllegalUndo", "NotRoundOwner", "ServiceAway", "SipPortTaken",
 }  # fmt: skip
 CAUGHT_INSIDE = {
     # answered as an HTTP response
@@ -50,6 +55,11 @@ CAUGHT_INSIDE = {
     "BeyondLimit", "BitstreamEnded", "PictureTooLarge", "LibavEnded", "MalformedPacket",
     "LoginDisconnected", "NotAPicture",
     "UseOtherTransport",
+    "NoPortLeft", "SoapFault", "TokenRefused", "WvpTokenRefused",
+    # a peer's message that is counted and refused; a call that nobody waits for any more
+    "BadMessage", "BadXml", "_Abandoned",
+    # named again as SipPortTaken, with the setting
+    "PortTaken",
     # answered or ended by the simulators themselves
     "BadRequest", "ControlError", "EncodingCancelled",
 }  # fmt: skip

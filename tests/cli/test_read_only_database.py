@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from patrol.cli.verbs import VERBS
+from tests.cli.conftest import GB28181_SOURCES
 from tests.support.peak_memory import ROOT
 from tests.support.store import copy_template
 
@@ -22,13 +23,27 @@ NEEDS_MORE = {  # verbs that ask for something before they open the database
     "maintenance add": ["--link", "v203", "--reason", "x"], "maintenance end": ["1"],
     "handover give": ["--to", "x"], "suppress revoke": ["1"], "close": ["C1", "--why", "x"],
     "reopen": ["C1", "--why", "x"],
-    "grant": ["C1"], "unsuspend": ["C1"],
+    "grant": ["C1"], "unsuspend": ["C1"], "household": ["000001"],
+    "gb catalog": ["town"], "gb sync": ["town"], "gb record": ["--out", "messages.jsonl"],
+    "consent pause": ["000001", "--until", "2099-01-01"], "consent resume": ["000001"],
+    "consent hours": ["000001", "08:00-12:00"], "credentials set": ["000001"],
+    "hold add": ["--camera", "000001", "--reference", "1", "--why", "x"],
+    "hold end": ["1", "--why", "x"],
+    "finding file": ["--category", "dumping", "--camera", "000001"], "finding undo": ["F1"],
+    "finding history": ["F1"], "duty sign": ["R1"], "duty hand-over": ["R1", "--to", "x"],
+    "duty list": ["R1"], "human-patrol plan": ["x"], "human-patrol show": ["P1"],
+    "human-patrol start": ["P1"], "human-patrol pause": ["P1"], "human-patrol resume": ["P1"],
+    "human-patrol check": ["P1", "000001"], "human-patrol finish": ["P1"],
+    "supervise": ["C1", "--why", "x"], "urge": ["C1", "--why", "x"], "tags case": ["C1"],
+    "tags grid": ["620902104203001"], "hand-off give": ["C1", "--to", "police", "--why", "x"],
+    "hand-off answer": ["H1"], "broadcast ask": ["C1"], "broadcast decide": ["B1"],
+    "meeting": ["--period", "2026-11", "--out", "pack.html"],
 }  # fmt: skip
 WITHOUT_DATABASE = {
     "demo", "check", "probe", "eval", "restore", "backup", "models install", "models list",
     "assets install", "assets list", "simulate cameras", "simulate leaders", "mosquitto write",
     "report",
-    "user add", "user passwd",
+    "user add", "user passwd", "init", "onvif scan", "onvif probe", "ticket devices", "keys show",
 }  # fmt: skip
 # More options than a database: they are refused for what is missing before it is opened.
 ASKS_FIRST = {"reassign", "extend", "suspend", "void", "refuse", "verify"}
@@ -66,13 +81,15 @@ mqtt: {url: "mqtt://127.0.0.1:9"}
 """,
         "utf-8",
     )
+    (tmp_path / "sources.yaml").write_text(GB28181_SOURCES, "utf-8")
     return tmp_path
 
 
 def answers(folder: Path, verbs: dict[str, list[str]]) -> dict[str, tuple[int, str]]:
     done = subprocess.run(
         [*ORDINARY_USER, sys.executable, "-c", _RUN, str(folder)], input=json.dumps(verbs),
-        capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        capture_output=True, text=True, timeout=120, check=False, cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return {verb: (code, text) for verb, (code, text) in json.loads(done.stdout).items()}

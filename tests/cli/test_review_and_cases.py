@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from patrol.clock import SystemClock
 from patrol.domain.account import FindingClaim
 from patrol.domain.ids import FindingId
 from patrol.store import open_store
@@ -156,8 +157,12 @@ def test_consent_is_withdrawn_and_given_back(cli_site: CliSite) -> None:
     closed = cli_site("consent", "list", "--json").document
     assert [(row["camera"][-1], row["why"]) for row in closed] == [("2", "indoor")]
     gone = cli_site("consent", "withdraw", "000001", "--by", "农户来电", "--json")
-    assert gone.document == {
+    answer = gone.document
+    withdrawn_at = datetime.fromisoformat(answer.pop("withdrawn_at"))
+    assert abs(SystemClock().now() - withdrawn_at) < timedelta(minutes=5)
+    assert answer == {
         "camera": "62090204011327000001", "withdrawn": True, "by": "农户来电",
+        "paused_until": None, "hours": None,
     }  # fmt: skip
     closed = cli_site("consent", "list", "--json").document
     assert [row["why"] for row in closed] == ["withdrawn_here", "indoor"]
