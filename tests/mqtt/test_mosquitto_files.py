@@ -218,7 +218,8 @@ def test_the_rest_of_the_team_may_report_and_reads_no_case(registry: Registry) -
         and registry.people[a.person].grid == small_site.GROUP
     ]  # fmt: skip
     # The leader's substitute is the worker who says so; the party-group leader is on no ladder.
-    assert [a.writes for a in workers] == [(f"{P}/grid/{small_site.GROUP}/report",)]
+    home = f"{P}/grid/{small_site.GROUP}"
+    assert [a.writes for a in workers] == [(f"{home}/report", f"{home}/person/party/report")]
     assert all("/case/" not in topic for a in workers for topic in a.reads)
 
 

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from patrol.domain.observation import Subject
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.priority import Level
 from patrol.messaging import PayloadBuilder
+from patrol.messaging.payloads import NO_REPLIES, ReceivedReplies
 from patrol.review import UnknownCategory, confirm, dismiss, review_queue, unsure
 from patrol.store import Store
 from simulators import small_site
@@ -77,7 +78,9 @@ def test_a_confirmed_finding_becomes_a_case_and_a_word_about_it(store: Store) ->
 class Speechless(PayloadBuilder):
     """Fails where the words are made."""
 
-    def case_messages(self, case: Case, now: Any) -> Sequence[OutboxMessage]:  # type: ignore[explicit-override]  # a test's own
+    def case_messages(  # type: ignore[explicit-override]  # a test's own
+        self, case: Case, now: datetime, received: ReceivedReplies = NO_REPLIES
+    ) -> Sequence[OutboxMessage]:
         raise RuntimeError("no words")
 
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, area_hash
-from patrol.domain.ids import CameraId, GridCode, LinkId, Sha256
+from patrol.domain.ids import CameraId, GridCode, LinkId, PictureId
 from patrol.domain.observation import Light
 from patrol.domain.round import AREA_HASH_FACT, StoredPicture, Visit, VisitOutcome
 from patrol.pictures import FilePictureStore, JpegEncoder
@@ -100,7 +100,7 @@ class Life:
         assert found is not None
         return found
 
-    def accept(self, picture: Sha256 | None = None) -> AcceptedReference:
+    def accept(self, picture: PictureId | None = None) -> AcceptedReference:
         accept = ReferenceAcceptance(
             store=self.store, evidence=self.evidence, policy=VisionThresholds(),
             zone=ZoneInfo("Asia/Shanghai"),
@@ -187,12 +187,14 @@ def test_without_consent_nothing_is_accepted(
     withdrawn: bool,  # noqa: FBT001  a row of the table
     why: str,
 ) -> None:
-    before = life.memories()
+    assert life.memories()
     life.camera = camera
     with life.store.begin() as uow:
         if withdrawn:
             uow.consents.withdraw(CAMERA.id, by="household", now=life.now)
         uow.commit()
+    before = life.memories()
+    assert (before == {}) is withdrawn, "a withdrawal deletes the references, nothing else does"
     with pytest.raises(ReferenceNotAccepted, match=why):
         life.accept()
     assert life.memories() == before

@@ -14,7 +14,7 @@ from patrol.domain.ids import CameraId, LinkId, ServerId
 from patrol.domain.round import VisitOutcome
 from patrol.rounds.executor import RoundExecutor, StopReason
 from patrol.rounds.limiter import ConnectionLimiter, ConnectionLimits, PendingVisit
-from patrol.rounds.stream_limits import StreamLimits, most_at_once, server_of
+from patrol.rounds.stream_limits import LONGEST_WAIT_S, StreamLimits, most_at_once, server_of
 from streams.address import StreamAddress
 from streams.errors import StreamBusy
 from streams.model import VisitOptions
@@ -22,6 +22,7 @@ from streams.model import VisitOptions
 ExecutorRig = Any  # conftest.ExecutorRig; test folders are no packages
 NVR = ServerId("nvr")
 LIMITS = ConnectionLimits(connections=64, per_link=64, mbit_s=1e6, retry_after_s=1.0)
+LONGEST_VISIT_S = 4.0
 
 
 def channels(count: int, server: ServerId = NVR) -> list[PendingVisit]:
@@ -61,7 +62,7 @@ def visit_all(
     number = 0
     while (limiter.waiting or under_way) and now_s < until_s:
         while (visit := limiter.acquire(now_s)) is not None:
-            visit_s = picked.uniform(1.0, 4.0)
+            visit_s = picked.uniform(1.0, LONGEST_VISIT_S)
             busy = recorders[visit.server].asks(now_s, visit_s)
             number += 1
             under_way.append((now_s + (0.05 if busy else visit_s), number, visit, busy))
@@ -98,7 +99,9 @@ def test_every_channel_of_a_full_recorder_is_seen(
 ) -> None:
     recorder = Recorder(streams, status, frees_after_s if status in {453, 503} else 0.0)
     visits = channels(channel_count)
-    seen, _ = visit_all(ConnectionLimiter(visits, LIMITS), {NVR: recorder}, picked)
+    # At the worst a channel waits its longest wait, is visited, and its stream is freed late.
+    until_s = channel_count * (LONGEST_WAIT_S + LONGEST_VISIT_S + frees_after_s)
+    seen, _ = visit_all(ConnectionLimiter(visits, LIMITS), {NVR: recorder}, picked, until_s)
     assert seen == {visit.camera for visit in visits}
 
 

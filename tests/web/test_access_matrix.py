@@ -24,6 +24,7 @@ from patrol.domain.account import (
     AccountRole,
     issue_api_key,
 )
+from patrol.domain.household_link import HOUSEHOLD_PATH
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.api.routes import RequireScope
 from patrol.web.app import API_PATH, create_app
@@ -38,6 +39,7 @@ WRONG_GRID: Final = {
     AccountRole.VILLAGE_CADRE: "far_cadre",
 }
 ROLE_ACCOUNTS: Final = {AccountRole.GRID_LEADER: "leader", AccountRole.VILLAGE_CADRE: "cadre"}
+HOUSEHOLD_PAGE: Final = f"{HOUSEHOLD_PATH}{{token}}"  # its signed token is the right
 ENDS_SESSION: Final = "/api/logout"  # last, with a session of its own
 STREAMS: Final = "/api/live"  # answers as long as its reader stays
 MOUNTED: Final = {API_PATH, ASSETS_PATH, "/static"}
@@ -134,8 +136,9 @@ def test_every_route_declares_exactly_one_right(table: list[Entry]) -> None:
 
 
 def test_public_routes_change_nothing_but_a_login(table: list[Entry]) -> None:
+    """Except a household its own consent: by the token, which nobody else has."""
     public = {e.path for e in table if isinstance(e.declared[0], PublicRoute) and not e.is_safe}
-    assert public == {"/login", "/api/welcome", *SIGNED}
+    assert public == {"/login", "/api/welcome", HOUSEHOLD_PAGE, *SIGNED}
 
 
 def send(
@@ -217,12 +220,14 @@ def test_a_login_of_another_site_is_refused(
     forms: dict[str, dict[str, Any]] = {
         "/login": {"data": {"name": "operator", "password": "x"}},
         "/api/welcome": {"json": {"ticket": "x", "password": "correct-horse-9"}},
+        HOUSEHOLD_PAGE: {"data": {"action": "withdraw"}},
     }
     for entry in table:
         is_form = isinstance(entry.declared[0], PublicRoute) and entry.path not in SIGNED
         if is_form and not entry.is_safe:
             for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://elsewhere"}):
-                answer = client.post(entry.path, headers=headers, **forms[entry.path])
+                path = entry.path.format(**values)
+                answer = client.post(path, headers=headers, **forms[entry.path])
                 assert answer.status_code == 403, (entry.path, headers)
 
 

@@ -41,10 +41,14 @@ def test_the_board_shows_each_only_what_is_theirs(log_in: LogIn, town: Any) -> N
 
 @pytest.fixture
 def copy(town: Any) -> Case:
-    """An open case that nobody else looks at."""
+    """A case just dispatched, that nobody else looks at, whatever other tests did to theirs."""
     with town.store.begin() as uow:
         number = uow.next_number("copies of the test")
-        again = replace(town.case, id=CaseId(f"C20200101-{number:04d}"), finding=None)
+        again = replace(
+            town.case, id=CaseId(f"C20200101-{number:04d}"), finding=None, after=None,
+            state=CaseState.DISPATCHED, rung=0, recheck_due_at=None, recheck_count=0,
+            request=None, suspension=None, hold=None, supervision=None,
+        ).dispatched(by="operator", note="copy")  # fmt: skip
         uow.cases.add(again)
         for message in town.app.payloads.case_messages(again, town.app.clock.now()):
             uow.outbox.add(message)  # the outbox must stay consistent
@@ -131,14 +135,16 @@ def test_every_message_stands_in_the_timeline(log_in: LogIn, town: Any) -> None:
     assert html.count('<li class="message">') == len(messages)
 
 
-def test_a_case_given_to_another_grid_is_seen_there(log_in: LogIn, town: Any) -> None:
-    with town.store.begin_read() as uow:
-        case = next(
-            c
-            for c in uow.cases.list(open_only=True)
-            if c.state in (CaseState.DISPATCHED, CaseState.ACKNOWLEDGED, CaseState.ARRIVED)
-            and c.id != town.case.id
-        )
+@pytest.mark.parametrize("event", [None, CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE])
+def test_a_case_given_to_another_grid_is_seen_there(
+    log_in: LogIn, town: Any, copy: Case, event: CaseEvent | None
+) -> None:
+    case = copy
+    if event is not None:
+        case = copy.apply_event(event, at=town.app.clock.now(), by="leader")
+        with town.store.begin() as uow:
+            uow.cases.put(case)
+            uow.commit()
     grids = town.app.registry.tree.grids
     to = next(code for code, grid in grids.items() if grid.parent == grids[case.grid].parent
               and code != case.grid)  # fmt: skip

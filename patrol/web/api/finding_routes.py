@@ -24,6 +24,7 @@ from patrol.web.api.routes import (
     BEARER,
     TOTAL_HEADER,
     App,
+    DocumentRoute,
     Limit,
     Offset,
     RequireScope,
@@ -32,7 +33,7 @@ from patrol.web.api.routes import (
 )
 from patrol.web.errors import InvalidRequest, translate_errors
 
-router = APIRouter(dependencies=[Depends(BEARER)])
+router = APIRouter(dependencies=[Depends(BEARER)], route_class=DocumentRoute)
 
 
 @router.post("/findings", response_model=town_documents.FiledFindingDocument, status_code=201)

@@ -12,16 +12,16 @@ from patrol.reports.documents import JsonObject, human_patrol_document
 from patrol.rounds import duty
 from patrol.rounds.human_patrol import CheckForm
 from patrol.web.api import town_documents
-from patrol.web.api.routes import BEARER, App, Limit, RequireScope
+from patrol.web.api.routes import BEARER, App, DocumentRoute, Limit, RequireScope
 from patrol.web.errors import translate_errors
 
-router = APIRouter(dependencies=[Depends(BEARER)])
+router = APIRouter(dependencies=[Depends(BEARER)], route_class=DocumentRoute)
 Work = Annotated[ApiKey, Depends(RequireScope("rounds:work"))]
 READ = [Depends(RequireScope("rounds:read"))]
 
 
 @router.get("/human-patrols", response_model=list[town_documents.HumanPatrolTask],
-            response_model_exclude_unset=True, dependencies=READ)  # fmt: skip
+            dependencies=READ)  # fmt: skip
 def human_patrols(app: App, limit: Limit = 100) -> list[JsonObject]:
     """Tasks of human patrols, the newest first."""
     with app.store.begin_read() as uow:

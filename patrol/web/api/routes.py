@@ -6,6 +6,7 @@ Plain `def`: each runs in a thread, with one short transaction.
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from patrol.administration.legal_holds import end_hold, hold_document, set_hold
@@ -67,7 +68,17 @@ class RequireScope:
         return key
 
 
-router = APIRouter(dependencies=[Depends(BEARER)])
+class DocumentRoute(APIRoute):
+    """A route that answers with the document as it was made: a field that it lacks is not added.
+
+    Of every router of the API, so that a case is the same in a list, alone and when it changes.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "response_model_exclude_unset": True})
+
+
+router = APIRouter(dependencies=[Depends(BEARER)], route_class=DocumentRoute)
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most this many, the first.")]
 Offset = Annotated[
     int, Query(ge=0, le=10_000_000, description="Leave out so many, for the next page.")
@@ -83,7 +94,7 @@ def _application(request: Request) -> Application:
 App = Annotated[Application, Depends(_application)]
 
 
-@router.get("/rounds", response_model=list[documents.Round], response_model_exclude_unset=True,
+@router.get("/rounds", response_model=list[documents.Round],
             dependencies=[Depends(RequireScope("rounds:read"))])  # fmt: skip
 def rounds(app: App, plan: str | None = None, limit: Limit = 20) -> list[JsonObject]:
     """Rounds, the newest first; of one plan, or of all."""
@@ -135,9 +146,9 @@ def one_finding(app: App, finding_id: str) -> JsonObject:
         return masked(app, finding_document(uow.findings.get(FindingId(finding_id))))
 
 
-@router.post("/findings/{finding_id}/confirm", response_model=documents.ConfirmedCase,
-    response_model_exclude_unset=True,
-             status_code=201)  # fmt: skip
+@router.post(
+    "/findings/{finding_id}/confirm", response_model=documents.ConfirmedCase, status_code=201
+)
 def confirm(
     app: App,
     finding_id: str,

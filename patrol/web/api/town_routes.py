@@ -4,9 +4,10 @@
 secret, as our webhooks are signed (docs/mqtt.md). A repeat under its `webhook-id` changes nothing.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.security import APIKeyHeader
 from starlette.concurrency import run_in_threadpool
 
 from patrol.app import Application
@@ -30,12 +31,27 @@ from patrol.reports.meeting import (
 )
 from patrol.reports.meeting_files import pack_document
 from patrol.web.api import documents, town_documents
-from patrol.web.api.routes import BEARER, App, Limit, RequireScope, decided_by, masked
+from patrol.web.api.routes import (
+    BEARER,
+    App,
+    DocumentRoute,
+    Limit,
+    RequireScope,
+    decided_by,
+    masked,
+)
 from patrol.web.context import public
 from patrol.web.errors import ResourceNotFound, translate_errors
 
-router = APIRouter(dependencies=[Depends(BEARER)])
-inbound = APIRouter()
+router = APIRouter(dependencies=[Depends(BEARER)], route_class=DocumentRoute)
+SIGNATURE: Final = APIKeyHeader(
+    name="webhook-signature",
+    scheme_name="WebhookSignature",
+    auto_error=False,  # SignedInbox refuses, with what is wrong
+    description="`v1,BASE64(HMAC-SHA256(secret, id.timestamp.body))` of the source's own secret, "
+    "beside `webhook-id` and `webhook-timestamp` (Standard Webhooks).",
+)
+inbound = APIRouter(dependencies=[Depends(SIGNATURE)], route_class=DocumentRoute)
 Move = Annotated[ApiKey, Depends(RequireScope("cases:move"))]
 READ = [Depends(RequireScope("cases:read"))]
 

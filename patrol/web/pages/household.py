@@ -30,7 +30,7 @@ from patrol.domain.consent import (
 from patrol.domain.household_link import HOUSEHOLD_PATH
 from patrol.households.slip import CameraSlip, camera_slip
 from patrol.store.consents import HouseholdLinkRow
-from patrol.web.context import ContextDep, WebContext
+from patrol.web.context import ContextDep, WebContext, public
 from patrol.web.errors import ResourceNotFound
 from patrol.web.i18n import Translator
 from patrol.web.pages.login import refuse_cross_site
@@ -50,7 +50,7 @@ _DONE: Final = re.compile("|".join(HOUSEHOLD_ACTIONS))
 router = APIRouter()
 
 
-@router.get(HOUSEHOLD_PATH + "{token}")
+@router.get(HOUSEHOLD_PATH + "{token}", dependencies=public("the token is the right: one camera"))
 def household_page(context: ContextDep, request: Request, token: str, done: str = "") -> Response:
     """The state of the camera's consent, and the forms that change it."""
     try:
@@ -72,7 +72,10 @@ def household_page(context: ContextDep, request: Request, token: str, done: str 
     return _page(context, request, token, slip, done=done if _DONE.fullmatch(done) else "")
 
 
-@router.post(HOUSEHOLD_PATH + "{token}")
+@router.post(
+    HOUSEHOLD_PATH + "{token}",
+    dependencies=public("the token is the right: one camera; refused across sites"),
+)
 def change_by_household(  # noqa: PLR0917  a form's fields
     context: ContextDep,
     request: Request,

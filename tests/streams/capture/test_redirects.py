@@ -24,6 +24,7 @@ from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.errors import StreamError
 from streams.model import VisitOptions
+from streams.tls import CAMERA_TLS
 
 HOME, ELSEWHERE = "127.0.0.1", "127.0.0.2"
 USER, PASSWORD = "patrol-user", "s3cret:pw"
@@ -266,13 +267,15 @@ def test_there_and_back_again() -> None:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("tls") / "both.pem"
     request = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {path} -out {path}.crt -days 2"
     names = f"-subj /CN=camera -addext subjectAltName=IP:{HOME}"
     subprocess.run([*request.split(), *names.split()], check=True, capture_output=True)
     path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
-    return path
+    CAMERA_TLS.configure(verify=True, ca_file=path)  # the site trusts the camera's authority
+    yield path
+    CAMERA_TLS.configure(verify=True, ca_file=None)
 
 
 @pytest.mark.parametrize(
@@ -292,9 +295,7 @@ def test_no_login_leaves_tls(
     target: str,
     host: str,
     certificate: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     _, path, redirect, _ = TABLE[row]
