@@ -274,6 +274,7 @@ def test_a_shift_is_handed_over_by_clicking(enter: Enter, town: Any) -> None:
     comes.goto("/shift")
     comes.click("[data-sign$=take] button")
     comes.wait_for_selector("[data-sign$=take]", state="detached")
+    comes.wait_for_load_state()  # of the page after it, whose script listens to the button
     comes.select_option("[data-sign$=give] [name=to]", "operator")
     comes.click("[data-sign$=give] button")
     comes.wait_for_selector(".banner.warn")

@@ -328,6 +328,7 @@ def test_a_live_view_shows_its_age_and_leaves_nothing_running(
     page = enter("operator", **WIDE_SCREEN)
     page.goto(f"/cases/{town.case.id}")
     page.click("a[href*='/live?for=case:']")
+    page.wait_for_load_state()  # its script listens to the button
     page.fill("input[name=reason]", "确认处置结果")
     page.click("#begin")
     until(page, "document.getElementById('frame').naturalWidth === 160")

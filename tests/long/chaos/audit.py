@@ -66,11 +66,25 @@ def _misplaced_replies(
         for letter in dead_letters
         for token in _tokens(letter.payload.decode(errors="replace"))
     }
+    receipts = {receipt for token in noted if (receipt := _receipt(token))}
     for token in leaders.topic_by_token:
         if noted[token] > 1:
             yield f"{token} had effect {noted[token]} times"
-        if not noted[token] and token not in refused:
-            yield f"{token} was sent and is nowhere"
+        if noted[token] or token in refused or _receipt(token) in receipts:
+            continue
+        yield f"{token} was sent and is nowhere"
+
+
+def _receipt(token: str) -> tuple[str, ...] | None:
+    """Case, grid and kind of a receipt's token; None: of another reply.
+
+    Of receipts that the history has already, another one is not noted: one that comes late, after
+    that of a later revision, says nothing new (`ReplyHandler._is_known_receipt`).
+    """
+    match token.strip("<>").split("."):
+        case [case, _revision, grid, "received" | "opened" as kind, _result]:
+            return case, grid, kind
+    return None
 
 
 def _tokens(text: str) -> set[str]:
