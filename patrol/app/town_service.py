@@ -275,7 +275,7 @@ def _read_body(payload: bytes) -> Mapping[str, Any]:
         raise BadReply(f"has {len(payload)} bytes, at most {MAX_REPLY_BYTES}")
     try:
         body = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: brackets within brackets
         raise BadReply("is no JSON") from None
     if not isinstance(body, dict):
         raise BadReply("is no JSON object")

@@ -166,7 +166,7 @@ def _flown(flight: _CanaryInFlight, now: datetime, now_s: float | None) -> timed
 def _answered_key(payload: bytes) -> str:
     try:
         body = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     about = body.get("about") if isinstance(body, dict) else None
     return about if isinstance(about, str) else ""

@@ -86,6 +86,6 @@ def _state_of(payload: bytes) -> object:
     """The `state` of a status message; the payload itself where it is none."""
     try:
         document = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return payload
     return document.get("state") if isinstance(document, dict) else payload

@@ -158,7 +158,8 @@ def test_the_shipped_listener_for_telephones_binds_ids_to_accounts(tmp_path: Pat
     shipped = (Path(__file__).parents[2] / "config/mosquitto/patrol-tls.conf").read_text("utf-8")
     block = shipped.partition("#listener 8884\n")[2].partition("\n\n")[0]
     options = [line.lstrip("#") for line in block.splitlines()]
-    options = [line for line in options if not line.startswith(("cafile", "cert", "key", "tls_"))]
+    elsewhere = ("cafile", "cert", "key", "tls_", "password_file", "acl_file")
+    options = [line for line in options if not line.startswith(elsewhere)]
     passwords, port = tmp_path / "passwords", free_port()
     passwords.write_text("")
     for user in ("centre", "leader"):

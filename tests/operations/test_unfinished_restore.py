@@ -15,7 +15,8 @@ from tests.support.peak_memory import ROOT
 
 # Fills its scratch folder, says so, and is then killed or ended.
 _PROCESS = """
-import sys, threading
+import signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from pathlib import Path
 from patrol.cli.site import cleaning_up_on_signals
 from patrol.files import scratch_folder
