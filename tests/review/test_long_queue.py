@@ -70,10 +70,10 @@ def test_every_finding_is_on_exactly_one_page(store: Store) -> None:
 
 def test_the_whole_queue_is_ranked_in_a_moment(store: Store) -> None:
     """0.4 s of processor time; the second that is allowed is for a busy machine."""
-    begun = time.process_time()
+    begun = time.thread_time()
     with store.begin_read() as uow:
         lines = review_queue(uow, NOON).lines
-    took_s = time.process_time() - begun
+    took_s = time.thread_time() - begun
     assert [line.position for line in lines] == list(range(1, COUNT + 1))
     assert took_s < 1.0
 
