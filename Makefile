@@ -24,7 +24,7 @@ test: $(VENV)/.installed-dev $(MODELS)/.installed $(ASSETS)/.installed
 	tests/real-parts.sh
 	$(MAKE) --no-print-directory check
 	$(BIN)/pytest -m "not slow and not soak" -q $(BOTH_CORES)
-	$(BIN)/pytest -m "slow and not soak" -q
+	$(BIN)/pytest -m "slow and not soak" -q $(BOTH_CORES)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check patrol streams simulators tests
