@@ -1,116 +1,105 @@
 """Rows of the table of verbs for the town's own work: own findings, duties, patrols, supervision.
 
-As in root.py: the path of a verb, its function, and the line that lists show (the first line of the
-function's docstring). Imports nothing, so that `patrol --help` stays fast.
+As in verbs.py, which makes a `Verb` of each row: the path of a verb, its function, and the line
+that lists show. Imports nothing, so that `patrol --help` stays fast.
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
-
-class TownVerb(NamedTuple):
-    """As `root.Verb`: where a verb's function is, and the line that lists show."""
-
-    function: str  # module below patrol.cli, colon, name
-    short_help: str
-
-
-TOWN_VERBS: Final[Mapping[str, TownVerb]] = {
-    "finding file": TownVerb(
+TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
+    "finding file": (
         "finding:file_finding",
         "登记人工发现:看到的或电话报告的。 File what a person saw, or what a caller reported.",
     ),
-    "finding undo": TownVerb(
+    "finding undo": (
         "finding:undo_decision",
         "撤销研判:下发前、一小时内。 Undo a decision before it was sent, within an hour.",
     ),
-    "finding list": TownVerb(
+    "finding list": (
         "finding:list_decided",
         "已判线索,最近的在前。 Decided findings, the latest first; mine, today's, with a text.",
     ),
-    "finding history": TownVerb(
+    "finding history": (
         "finding:show_history",
         "线索的经过:登记、告警、撤销。 What happened to a finding beside its decision.",
     ),
-    "duty sign": TownVerb(
+    "duty sign": (
         "finding:sign_on",
         "签到:本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so.",
     ),
-    "duty hand-over": TownVerb(
+    "duty hand-over": (
         "finding:hand_over",
         "移交:本轮交给另一人。 Hand my round over to another account.",
     ),
-    "duty list": TownVerb(
+    "duty list": (
         "finding:list_duties",
         "本轮的签到与移交。 The signatures on a round, the oldest first.",
     ),
-    "human-patrol plan": TownVerb(
+    "human-patrol plan": (
         "human_patrol:plan_patrol",
         "现在安排今天的一次。 Plan today's task of a plan at once.",
     ),
-    "human-patrol list": TownVerb(
+    "human-patrol list": (
         "human_patrol:list_patrols",
         "人工巡查列表,新的在前。 Tasks, the newest first.",
     ),
-    "human-patrol show": TownVerb(
+    "human-patrol show": (
         "human_patrol:show_patrol",
         "一次人工巡查,逐路。 One task, camera by camera.",
     ),
-    "human-patrol start": TownVerb(
+    "human-patrol start": (
         "human_patrol:start_patrol",
         "开始一次人工巡查。 Start a task within its window.",
     ),
-    "human-patrol pause": TownVerb(
-        "human_patrol:pause_patrol", "中断一次人工巡查。 Interrupt a task."
-    ),
-    "human-patrol resume": TownVerb(
+    "human-patrol pause": ("human_patrol:pause_patrol", "中断一次人工巡查。 Interrupt a task."),
+    "human-patrol resume": (
         "human_patrol:resume_patrol",
         "继续一次人工巡查。 Go on with an interrupted task.",
     ),
-    "human-patrol check": TownVerb(
+    "human-patrol check": (
         "human_patrol:check_camera",
         "登记已看一路(或无法查看)。 Say that a camera was seen, or cannot be viewed.",
     ),
-    "human-patrol finish": TownVerb(
+    "human-patrol finish": (
         "human_patrol:finish_patrol",
         "结束一次人工巡查;没看的记为漏看。 Finish a task; what was not looked at is missed.",
     ),
-    "overdue": TownVerb(
+    "overdue": (
         "supervise:show_overdue",
         "超时清单,最要紧的在前。 The overdue list, the most urgent first.",
     ),
-    "supervise": TownVerb(
+    "supervise": (
         "supervise:supervise",
         "督办:写明原因与时限。 Put a case under supervision, with reason and clock.",
     ),
-    "urge": TownVerb(
-        "supervise:urge", "催办:再次通知责任人。 Tell the person whose move it is again."
+    "urge": ("supervise:urge", "催办:再次通知责任人。 Tell the person whose move it is again."),
+    "tags case": (
+        "supervise:tag_case",
+        "给案件加标签(四网融合等)。 Give a case exactly these tags.",
     ),
-    "tags case": TownVerb(
-        "supervise:tag_case", "给案件加标签(四网融合等)。 Give a case exactly these tags."
-    ),
-    "tags grid": TownVerb("supervise:tag_grid", "给网格加标签。 Give a grid exactly these tags."),
-    "hand-off give": TownVerb(
+    "tags grid": ("supervise:tag_grid", "给网格加标签。 Give a grid exactly these tags."),
+    "hand-off give": (
         "supervise:give_case",
         "移交给公安、县里等部门(警格联动)。 Hand a case to another department.",
     ),
-    "hand-off answer": TownVerb(
+    "hand-off answer": (
         "supervise:answer_hand_off",
         "登记部门的接收或回复。 Enter a department's receipt, or its answer.",
     ),
-    "hand-off list": TownVerb(
+    "hand-off list": (
         "supervise:list_hand_offs",
         "移交列表,新的在前。 Hand-offs, the newest first.",
     ),
-    "broadcast ask": TownVerb(
+    "broadcast ask": (
         "supervise:broadcast",
         "申请大喇叭播报,待另一人批准。 Ask for a broadcast; another person approves it.",
     ),
-    "broadcast decide": TownVerb(
+    "broadcast decide": (
         "supervise:decide_broadcast",
         "批准或不批准播报(不得由申请人本人)。 Approve or refuse a broadcast.",
     ),
-    "meeting": TownVerb(
+    "meeting": (
         "meeting:make_pack",
         "会议材料:村月例会、镇联席会。 A pack for a meeting: html, xlsx, docx, csv, json.",
     ),
