@@ -12,7 +12,7 @@ from patrol.domain.ids import PictureId
 from patrol.domain.labels import bilingual, label_of
 from patrol.domain.town_labels import CHECK_OUTCOMES, HUMAN_PATROL_STATES
 from patrol.reports.documents import human_patrol_document
-from patrol.rounds.human_patrol import CheckForm
+from patrol.rounds.human_patrol import CheckForm, human_patrol_id
 
 PatrolArgument = Annotated[
     str, typer.Argument(metavar="ID", help="巡查编号,见 list。 As `human-patrol list` shows it.")
@@ -41,7 +41,7 @@ def plan_patrol(
         planned = HumanPatrolService(app).plan_now(plan)
         with app.store.begin_read() as uow:
             day = app.clock.now().astimezone(app.site.settings.site.tz).date()
-            ident = planned.id if planned else f"{day:%Y%m%d}-{plan}-h"
+            ident = planned.id if planned else human_patrol_id(plan, day)
             document = human_patrol_document(
                 uow.human_patrols.get(ident), uow.human_patrols.checks(ident)
             )
@@ -84,7 +84,7 @@ def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJs
         try:
             found = uow.human_patrols.get(patrol)
         except KeyError:
-            bad_input(_none(patrol))
+            bad_input(_no_patrol_text(patrol))
         checks = uow.human_patrols.checks(found.id)
     if as_json:
         print_json(human_patrol_document(found, checks))
@@ -101,53 +101,26 @@ def start_patrol(
 ) -> None:  # fmt: skip
     """开始一次人工巡查。 Start a task within its window."""
     _move(
-        context,
-        patrol,
-        HumanPatrolEvent.START,
-        remark,
-        by,
-        as_supervisor=as_supervisor,
-        as_json=as_json,
-    )
+        context, patrol, HumanPatrolEvent.START, by, remark=remark,
+        as_supervisor=as_supervisor, as_json=as_json,
+    )  # fmt: skip
 
 
 def pause_patrol(
-    context: typer.Context,
-    patrol: PatrolArgument,
-    *,
-    as_supervisor: AsSupervisor = False,
-    by: By = "",
-    as_json: AsJson = False,
+    context: typer.Context, patrol: PatrolArgument, *, as_supervisor: AsSupervisor = False,
+    by: By = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """中断一次人工巡查。 Interrupt a task."""
-    _move(
-        context,
-        patrol,
-        HumanPatrolEvent.PAUSE,
-        "",
-        by,
-        as_supervisor=as_supervisor,
-        as_json=as_json,
-    )
+    _move(context, patrol, HumanPatrolEvent.PAUSE, by, as_supervisor=as_supervisor, as_json=as_json)
 
 
 def resume_patrol(
-    context: typer.Context,
-    patrol: PatrolArgument,
-    *,
-    as_supervisor: AsSupervisor = False,
-    by: By = "",
-    as_json: AsJson = False,
+    context: typer.Context, patrol: PatrolArgument, *, as_supervisor: AsSupervisor = False,
+    by: By = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """继续一次人工巡查。 Go on with an interrupted task."""
     _move(
-        context,
-        patrol,
-        HumanPatrolEvent.RESUME,
-        "",
-        by,
-        as_supervisor=as_supervisor,
-        as_json=as_json,
+        context, patrol, HumanPatrolEvent.RESUME, by, as_supervisor=as_supervisor, as_json=as_json
     )
 
 
@@ -157,14 +130,9 @@ def finish_patrol(
 ) -> None:  # fmt: skip
     """结束一次人工巡查;没看的记为漏看。 Finish a task; what was not looked at is missed."""
     _move(
-        context,
-        patrol,
-        HumanPatrolEvent.FINISH,
-        remark,
-        by,
-        as_supervisor=as_supervisor,
-        as_json=as_json,
-    )
+        context, patrol, HumanPatrolEvent.FINISH, by, remark=remark,
+        as_supervisor=as_supervisor, as_json=as_json,
+    )  # fmt: skip
 
 
 def check_camera(
@@ -209,9 +177,9 @@ def _move(
     context: typer.Context,
     patrol: str,
     event: HumanPatrolEvent,
-    remark: str,
     by: str,
     *,
+    remark: str = "",
     as_supervisor: bool,
     as_json: bool,
 ) -> None:
@@ -222,7 +190,7 @@ def _move(
         try:
             moved = HumanPatrolService(app).move(patrol, event, who, remark=remark)
         except KeyError:
-            bad_input(_none(patrol))
+            bad_input(_no_patrol_text(patrol))
         with app.store.begin_read() as uow:
             checks = uow.human_patrols.checks(moved.id)
     if as_json:
@@ -236,5 +204,5 @@ def _print_patrol(patrol: HumanPatrol) -> None:
     console().print(f"{patrol.id}  {patrol.title}  {state}  {patrol.started_by}", markup=False)
 
 
-def _none(patrol: str) -> str:
+def _no_patrol_text(patrol: str) -> str:
     return f"patrol {patrol!r}: there is none, `patrol human-patrol list` lists them"

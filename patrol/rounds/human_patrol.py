@@ -42,15 +42,20 @@ LOOK_BACK: Final = timedelta(days=365)
 MAX_DECIDED_A_DAY: Final = 10_000
 
 
+def human_patrol_id(plan: str, day: date) -> str:
+    """The id of a plan's one task of a local day."""
+    return f"{day:%Y%m%d}-{plan}-h"
+
+
 def plan_patrol(
     uow: UnitOfWork, plan: HumanPatrolPlan, day: date, *, registry: Registry, zone: ZoneInfo,
     now: datetime,
 ) -> HumanPatrol | None:  # fmt: skip
-    """Add the plan's task of that local day; None when there is one already, or nothing to see."""
+    """Add the plan's task of that local day; None when there is one already."""
     start = datetime.combine(day, plan.start, zone).astimezone(UTC)
     last_day = day if plan.finish_by > plan.start else day + timedelta(days=1)
     finish_by = datetime.combine(last_day, plan.finish_by, zone).astimezone(UTC)
-    ident = f"{day:%Y%m%d}-{plan.name}-h"
+    ident = human_patrol_id(plan.name, day)
     terms = uow.consents.terms(now)
     allowed = {
         camera.id
