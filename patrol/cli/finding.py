@@ -12,13 +12,12 @@ import typer
 from patrol.cli.cases import case_document
 from patrol.cli.options import AsJson, By, FindingArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.queue import finding_document
+from patrol.cli.queue import finding_document, parse_level
 from patrol.cli.site import app_of, camera_named, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.finding import CATEGORY_BY_ID, FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
 from patrol.domain.labels import bilingual, label_of
-from patrol.domain.priority import Level
 from patrol.domain.round_duty import RoundDutyEntry
 from patrol.domain.timestamps import rfc3339
 from patrol.domain.town_labels import FINDING_ENTRIES, FINDING_STATES, ROUND_DUTY_ACTIONS
@@ -67,7 +66,7 @@ def file_finding(
             source=source,
             camera=camera_named(app.site, camera).id if camera else None,
             grid=GridCode(grid) if grid else None,
-            level=_level(level),
+            level=parse_level(level),
             box=parse_box(box),
             text=text,
             picture=PictureId(picture) if picture else None,
@@ -131,13 +130,13 @@ def list_decided(
     zone = site.settings.site.tz
     wanted = text.strip().lower()
     cameras = site.registry.cameras.values() if wanted else ()
-    named = [one for one in CATEGORY_BY_ID.values() if wanted in f"{one.zh} {one.en}".lower()]
+    named = CATEGORY_BY_ID.values() if wanted else ()
     chosen = DecidedFilter(
         by=operator(by) if mine or by else "",
         since=datetime.combine(now.astimezone(zone), time(), zone) if today else None,
         text=text.strip(),
         cameras=[one.id for one in cameras if wanted in one.name.lower()],
-        categories=[one.id for one in named] if wanted else [],
+        categories=[one.id for one in named if wanted in f"{one.zh} {one.en}".lower()],
     )
     with store_of(site) as store, store.begin_read() as uow:
         found = uow.findings.decided(chosen, limit=limit)
@@ -249,12 +248,3 @@ def _print_duty(entry: RoundDutyEntry, *, as_json: bool) -> None:
 
 def _decided_document(one: Finding) -> dict[str, Any]:
     return {**finding_document(one), "by": one.decided_by or None}
-
-
-def _level(text: str) -> Level | None:
-    if not text:
-        return None
-    try:
-        return Level(text.upper())
-    except ValueError:
-        bad_input(f"--level: {text!r} is not a level, give one of {', '.join(Level)}")

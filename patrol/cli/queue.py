@@ -140,7 +140,7 @@ def confirm(
 ) -> None:
     """确认线索,立案并推送网格长。 Confirm a finding: opens a case and notifies its grid leader."""
     _check_category(category)
-    chosen = _parse_level(level)
+    chosen = parse_level(level)
     with app_of(context) as app:
         try:
             case = app.confirm(
@@ -252,7 +252,8 @@ def _check_category(category: str) -> None:
         )
 
 
-def _parse_level(text: str) -> Level | None:
+def parse_level(text: str) -> Level | None:
+    """The level that `--level` names; None without one. Raises BadInput."""
     if not text:
         return None
     try:

@@ -1,5 +1,9 @@
-"""Supervision at the command line: `patrol overdue`, `supervise`, `urge`, `tag`, `hand-off …`."""
+"""Supervision at the command line: `patrol overdue`, `supervise`, `urge`, `tags`, `hand-off …`.
 
+And broadcasts: `patrol broadcast ask|decide`.
+"""
+
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -11,8 +15,10 @@ from patrol.cli.site import RELAY_WITHIN_S, app_of
 from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.finding import category_named
 from patrol.domain.hand_off import HandOffEvent
+from patrol.domain.ids import GridCode
 from patrol.domain.labels import bilingual, label_of
 from patrol.domain.town_labels import BROADCAST_STATES, HAND_OFF_STATES, OVERDUE_STEPS
+from patrol.reports.documents import broadcast_document, hand_off_document, overdue_document
 
 if TYPE_CHECKING:
     from patrol.app import Application
@@ -20,6 +26,9 @@ if TYPE_CHECKING:
     from patrol.domain.case import Case
 
 Why = Annotated[str, typer.Option("--why", help="原因,写入案件经过。 Kept in its history.")]
+Tags = Annotated[
+    list[str] | None, typer.Argument(metavar="[TAG]…", help="全部标签;不给则清空。 All tags.")
+]
 
 
 def show_overdue(
@@ -32,7 +41,6 @@ def show_overdue(
 ) -> None:
     """超时清单,最要紧的在前。 The overdue list, the most urgent first."""
     from patrol.cases.supervision import overdue_list  # noqa: PLC0415  as app_of does
-    from patrol.reports.documents import overdue_document  # noqa: PLC0415
 
     with app_of(context) as app:
         now, zone = app.clock.now(), app.site.settings.site.tz
@@ -60,58 +68,47 @@ def supervise(
     by: By = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """督办:写明原因与时限。 Put a case under supervision, with reason and clock."""
-    with app_of(context) as app:
-        try:
-            changed = _service(app).supervise(case, by=operator(by), why=why, hours=hours)
-        except KeyError:
-            bad_input(no_case_text(case))
-        _print(app, changed, as_json=as_json)
+    _change_case(
+        context,
+        case,
+        lambda town: town.supervise(case, by=operator(by), why=why, hours=hours),
+        as_json=as_json,
+    )
 
 
 def urge(
     context: typer.Context, case: CaseArgument, *, why: Why, by: By = "", as_json: AsJson = False
 ) -> None:
     """催办:再次通知责任人。 Tell the person whose move it is again."""
-    with app_of(context) as app:
-        try:
-            changed = _service(app).urge(case, by=operator(by), why=why)
-        except KeyError:
-            bad_input(no_case_text(case))
-        _print(app, changed, as_json=as_json)
+    _change_case(
+        context, case, lambda town: town.urge(case, by=operator(by), why=why), as_json=as_json
+    )
 
 
 def tag_case(
     context: typer.Context,
     case: CaseArgument,
-    tags: Annotated[
-        list[str] | None, typer.Argument(metavar="[TAG]…", help="全部标签;不给则清空。 All tags.")
-    ] = None,
+    tags: Tags = None,
     *,
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """给案件加标签(四网融合等)。 Give a case exactly these tags."""
-    with app_of(context) as app:
-        try:
-            changed = _service(app).tag(case, tags or [], by=operator(by))
-        except KeyError:
-            bad_input(no_case_text(case))
-        _print(app, changed, as_json=as_json)
+    _change_case(
+        context, case, lambda town: town.tag(case, tags or [], by=operator(by)), as_json=as_json
+    )
 
 
 def tag_grid(
     context: typer.Context,
     grid: Annotated[str, typer.Argument(metavar="GRID", help="网格编码。 A grid's code.")],
-    tags: Annotated[
-        list[str] | None, typer.Argument(metavar="[TAG]…", help="全部标签;不给则清空。 All tags.")
-    ] = None,
+    tags: Tags = None,
     *,
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """给网格加标签。 Give a grid exactly these tags."""
     from patrol.cases.supervision import check_tags  # noqa: PLC0415
-    from patrol.domain.ids import GridCode  # noqa: PLC0415
 
     with app_of(context) as app:
         if grid not in app.registry.tree.grids:
@@ -136,8 +133,6 @@ def give_case(
     as_json: AsJson = False,
 ) -> None:
     """移交给公安、县里等部门(警格联动)。 Hand a case to another department."""
-    from patrol.reports.documents import hand_off_document  # noqa: PLC0415
-
     with app_of(context) as app:
         try:
             given = _service(app).hand_off(case, to, by=operator(by), why=why)
@@ -159,8 +154,6 @@ def answer_hand_off(
     as_json: AsJson = False,
 ) -> None:
     """登记部门的接收或回复。 Enter a department's receipt, or its answer."""
-    from patrol.reports.documents import hand_off_document  # noqa: PLC0415
-
     event = HandOffEvent.ANSWER if text.strip() else HandOffEvent.RECEIVE
     with app_of(context) as app:
         try:
@@ -176,8 +169,6 @@ def answer_hand_off(
 
 def list_hand_offs(context: typer.Context, *, as_json: AsJson = False) -> None:
     """移交列表,新的在前。 Hand-offs, the newest first."""
-    from patrol.reports.documents import hand_off_document  # noqa: PLC0415
-
     with app_of(context) as app, app.store.begin_read() as uow:
         found = uow.hand_offs.list()
     if as_json:
@@ -201,8 +192,6 @@ def broadcast(
     as_json: AsJson = False,
 ) -> None:
     """申请大喇叭播报,待另一人批准。 Ask for a broadcast; another person approves it."""
-    from patrol.reports.documents import broadcast_document  # noqa: PLC0415
-
     with app_of(context) as app:
         try:
             asked = _service(app).ask_broadcast(
@@ -227,8 +216,6 @@ def decide_broadcast(
     as_json: AsJson = False,
 ) -> None:
     """批准或不批准播报(不得由申请人本人)。 Approve or refuse a broadcast."""
-    from patrol.reports.documents import broadcast_document  # noqa: PLC0415
-
     with app_of(context) as app:
         try:
             decided = _service(app).decide_broadcast(
@@ -250,9 +237,17 @@ def _service(app: "Application") -> "TownService":
     return TownService(app)
 
 
-def _print(app: "Application", case: "Case", *, as_json: bool) -> None:
-    app.send_now(RELAY_WITHIN_S)
-    if as_json:
-        print_json(case_document(case))
-    else:
-        print_case(case, app.site)
+def _change_case(
+    context: typer.Context, case: str, change: "Callable[[TownService], Case]", *, as_json: bool
+) -> None:
+    """Change a case, send what that asks for, and print the case."""
+    with app_of(context) as app:
+        try:
+            changed = change(_service(app))
+        except KeyError:
+            bad_input(no_case_text(case))
+        app.send_now(RELAY_WITHIN_S)
+        if as_json:
+            print_json(case_document(changed))
+        else:
+            print_case(changed, app.site)
