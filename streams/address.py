@@ -122,6 +122,11 @@ class StreamAddress:
         return self.password == SEALED_PASSWORD
 
     @property
+    def has_plain_password(self) -> bool:
+        """Whether a password stands in it that is not sealed."""
+        return bool(self.password) and not self.is_sealed
+
+    @property
     def authority(self) -> str:
         """`host[:port]`, IPv6 in brackets, the scheme's own port left out."""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -97,7 +97,7 @@ def put_credentials(
 
 
 def _has_sealed(camera: Camera) -> bool:
-    return any(a is not None and a.is_sealed for a in (camera.main_stream, camera.sub_stream))
+    return any(address.is_sealed for address in camera.addresses)
 
 
 def _with_password(camera: Camera, credentials: Credentials) -> Camera:

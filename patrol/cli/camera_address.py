@@ -9,7 +9,9 @@ import sys
 from dataclasses import replace
 from getpass import getpass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+import typer
 
 from patrol.cli.output import bad_input, print_err
 from patrol.settings.config_file import (
@@ -17,10 +19,18 @@ from patrol.settings.config_file import (
     BadEnvReference,
     check_references,
     expand_env,
+    first_line,
 )
 from streams.address import StreamAddress
 from streams.errors import BadAddress
 
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
+]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read it from stdin.")
+]
 PROMPT: Final = "口令 password: "
 SHOWN_IN_COMMAND: Final = (
     "注意:命令行里的口令本机所有用户可见;写成 rtsp://用户@主机/路径,程序会询问"
@@ -51,8 +61,12 @@ def with_password(
         bad_input("the address names no user, or a password already: give rtsp://USER@HOST/PATH")
     if file is None:
         return replace(address, password=sys.stdin.readline().rstrip("\r\n"))
+    return replace(address, password=read_password_file(file))
+
+
+def read_password_file(file: Path) -> str:
+    """The first line of the file that `--password-file` names. Raises BadInput."""
     try:
-        lines = file.read_text("utf-8").splitlines()
+        return first_line(file)
     except (OSError, UnicodeDecodeError) as exc:
         bad_input(f"--password-file: {file}: cannot be read ({type(exc).__name__})")
-    return replace(address, password=lines[0] if lines else "")

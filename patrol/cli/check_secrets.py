@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from patrol.domain.ids import CameraId
 from patrol.encryption.site_key import credential_path
 from patrol.settings import Site
 from patrol.settings.config_file import ConfigProblem
@@ -15,18 +16,18 @@ from patrol.settings.csv_file import lines_by_first_cell
 from patrol.settings.site_keys import key_path
 
 
+def cameras_with_plain_password(site: Site) -> list[CameraId]:
+    """The cameras of which a password stands in cameras.csv, unsealed."""
+    cameras = site.registry.cameras.values()
+    return [c.id for c in cameras if any(address.has_plain_password for address in c.addresses)]
+
+
 def check_secrets(site: Site, config: Path) -> Iterator[ConfigProblem]:
     """Passwords that stand plain in cameras.csv, and a key on the disk that it protects."""
     settings = site.settings
     if not settings.production:
         return
-    plain = [
-        camera.id
-        for camera in site.registry.cameras.values()
-        if any(
-            a and a.password and not a.is_sealed for a in (camera.main_stream, camera.sub_stream)
-        )
-    ]
+    plain = cameras_with_plain_password(site)
     if plain:
         path = config / "cameras.csv"
         line = lines_by_first_cell(path).get(plain[0], 1)

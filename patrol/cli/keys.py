@@ -7,12 +7,14 @@ import os
 import sys
 from getpass import getpass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from patrol.administration.camera_table import CAMERAS_FILE, seal_cameras_file
 from patrol.administration.sealed_streams import put_credentials
+from patrol.cli.camera_address import PROMPT, PasswordFile, read_password_file
+from patrol.cli.check_secrets import cameras_with_plain_password
 from patrol.cli.options import AsJson, By, CameraArgument, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import camera_named, site_of, store_of
@@ -25,8 +27,6 @@ from patrol.settings.site_keys import day_keys, key_path, make_site_key, read_si
 from patrol.store import Store
 from patrol.store.credentials import StreamCredential
 from streams.address import StreamAddress, StreamChoice
-
-PROMPT: Final = "口令 password: "
 
 
 def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -81,14 +81,7 @@ def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None
     site = site_of(context)
     with store_of(site) as store, store.begin_read() as uow:
         sealed = uow.credentials.places()
-    cameras = site.registry.cameras.values()
-    plain = [
-        camera.id
-        for camera in cameras
-        if any(
-            a and a.password and not a.is_sealed for a in (camera.main_stream, camera.sub_stream)
-        )
-    ]
+    plain = cameras_with_plain_password(site)
     if as_json:
         rows = [{"camera": c, "stream": s, "host": h, "port": p} for c, s, h, p in sealed]
         print_json({"sealed": rows, "not_sealed": plain})
@@ -118,10 +111,7 @@ def set_credential(
     stream: Annotated[
         StreamChoice, typer.Option("--stream", help="主或子码流。 Main or sub stream.")
     ] = StreamChoice.MAIN,
-    password_file: Annotated[
-        Path | None,
-        typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
-    ] = None,
+    password_file: PasswordFile = None,
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
@@ -157,10 +147,7 @@ def _password(file: Path | None) -> str:
     if file is None:
         text = getpass(PROMPT) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     else:
-        try:
-            text = next(iter(file.read_text("utf-8").splitlines()), "")
-        except (OSError, UnicodeDecodeError) as exc:
-            bad_input(f"--password-file: {file}: cannot be read ({type(exc).__name__})")
+        text = read_password_file(file)
     if not text:
         bad_input("the password is empty; give it at the prompt, on stdin, or --password-file")
     return text

@@ -7,13 +7,12 @@ with the address to write into cameras.csv; for the picture itself there is `pat
 
 import asyncio
 import ipaddress
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from patrol.cli.camera_address import address_of, with_password
+from patrol.cli.camera_address import PasswordFile, PasswordStdin, address_of, with_password
 from patrol.cli.options import AsJson
 from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, print_json
 from patrol.cli.probe import report_failure
@@ -130,13 +129,8 @@ def probe(
         str, typer.Argument(metavar="URL", help="onvif://[用户@]主机[:端口]/ of the device.")
     ],
     *,
-    password_file: Annotated[
-        Path | None,
-        typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
-    ] = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read it from stdin.")
-    ] = False,
+    password_file: PasswordFile = None,
+    password_stdin: PasswordStdin = False,
     timeout_s: Annotated[
         float,
         typer.Option("--timeout", metavar="S", min=1, max=600, help="最多等几秒。 Longest wait."),

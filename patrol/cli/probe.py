@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from patrol.cli.camera_address import address_of, with_password
+from patrol.cli.camera_address import PasswordFile, PasswordStdin, address_of, with_password
 from patrol.cli.options import AsJson, By
 from patrol.cli.output import (
     BAD_INPUT,
@@ -53,14 +53,6 @@ PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 SLOW_KEY_FRAME_S: Final = 8.0  # as the quality gauges judge it
 CLOCK_OFF_S: Final = 60.0
 
-
-PasswordFile = Annotated[
-    Path | None,
-    typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
-]
-PasswordStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read it from stdin.")
-]
 ProbeReason = Annotated[
     str,
     typer.Option("--reason", help="登记点位未同意时的事由,记入登记。 Logged, with the household."),

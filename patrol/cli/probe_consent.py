@@ -89,7 +89,7 @@ def cameras_at(address: StreamAddress, cameras: Iterable[Camera]) -> list[Camera
     name may lead to any of them.
     """
     at_host = [
-        camera for camera in cameras if any(_same_host(address, a) for a in _streams(camera))
+        camera for camera in cameras if any(_same_host(address, a) for a in camera.addresses)
     ]
     return [camera for camera in at_host if _is_named(address, [camera])] or at_host
 
@@ -97,7 +97,7 @@ def cameras_at(address: StreamAddress, cameras: Iterable[Camera]) -> list[Camera
 def _is_named(address: StreamAddress, cameras: list[Camera]) -> bool:
     """Whether the very address is one of a camera's of these."""
     return any(
-        _same_host(address, a) and _same_path(address, a) for c in cameras for a in _streams(c)
+        _same_host(address, a) and _same_path(address, a) for c in cameras for a in c.addresses
     )
 
 
@@ -110,10 +110,6 @@ def _refuse_unless_argued(camera: Camera, refusal: Refusal, reason: str) -> None
             f"…{camera.id[-6:]} {camera.name}: {why}; 农户在场并同意时加 --reason"
             " (with the household at hand give --reason TEXT, which is logged)"
         )
-
-
-def _streams(camera: Camera) -> list[StreamAddress]:
-    return [a for a in (camera.main_stream, camera.sub_stream) if a is not None]
 
 
 def _same_host(one: StreamAddress, other: StreamAddress) -> bool:

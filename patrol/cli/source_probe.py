@@ -6,7 +6,6 @@ their times, and from the last one follows whose move it is when the visit faile
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -118,8 +117,3 @@ def print_stages(log: StageLog) -> None:
         line = Text.assemble((f"  {stage['at_s']:6.2f} s  ", "dim"), label)
         seen = f"  {stage['seen']}" if stage["seen"] else ""
         out.print(line.append(seen, style="dim"), soft_wrap=True)
-
-
-def stages_document(log: StageLog) -> list[Mapping[str, Any]]:
-    """The stages as `--json` prints them."""
-    return list(log.stages)

@@ -250,6 +250,13 @@ class Camera:
     latitude: float | None = None
     areas: PictureAreas = field(default_factory=PictureAreas)
 
+    @property
+    def addresses(self) -> tuple[StreamAddress, ...]:
+        """The main stream's address, and the sub stream's where it has one."""
+        return (
+            (self.main_stream,) if self.sub_stream is None else (self.main_stream, self.sub_stream)
+        )
+
     def stream(self, choice: StreamChoice) -> StreamAddress:
         """The address of the stream to visit; the main one where the camera has no sub stream."""
         return (

@@ -180,6 +180,14 @@ def _bare(name: str) -> str:
     return name.removeprefix("PATROL_").removeprefix("CAM_") or "PASSWORD"
 
 
+def first_line(path: Path) -> str:
+    """The first line of a file that holds one secret; empty without one.
+
+    Raises OSError, UnicodeDecodeError.
+    """
+    return next(iter(path.read_text("utf-8").splitlines()), "")
+
+
 def read_text(path: Path, notes: FileProblemLog) -> str | None:
     """The file's text, or None after a problem was noted."""
     raw = read_bytes(path, notes)

@@ -12,14 +12,13 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from patrol.domain.ids import camera_id_problem
-from patrol.settings.yaml_types import SettingsSection
+from patrol.settings.config_file import first_line
+from patrol.settings.yaml_types import SettingsSection, camera_id
 from streams.source_schemes import NAME, NAME_RULE
 
 SIP_PORT: Final = 5060
 MIN_MEDIA_PORT: Final = 1024
 MAX_PORT: Final = 65_535
-MIN_PASSWORD_CHARS: Final = 8
 
 
 class Registration(StrEnum):
@@ -50,13 +49,6 @@ class StandardYear(StrEnum):
 
     Y2016 = "2016"
     Y2022 = "2022"
-
-
-def device_code(value: str) -> str:
-    """A 20-digit code of GB/T 28181."""
-    if (reason := camera_id_problem(value)) is not None:
-        raise ValueError(reason)
-    return value
 
 
 def source_name(value: str) -> str:
@@ -106,7 +98,7 @@ def port_range(value: str) -> str:
     return value
 
 
-DeviceCode = Annotated[str, AfterValidator(device_code)]
+DeviceCode = Annotated[str, AfterValidator(camera_id)]
 SourceName = Annotated[str, AfterValidator(source_name)]
 HostAndPort = Annotated[str, AfterValidator(host_and_port)]
 IpText = Annotated[str, AfterValidator(ip_text)]
@@ -165,10 +157,7 @@ class Gb28181PeerSettings(SettingsSection):
 
     def read_password(self) -> str:
         """The password; empty where there is none. Raises OSError."""
-        if self.password_file is None:
-            return self.password
-        lines = self.password_file.read_text("utf-8").splitlines()
-        return lines[0] if lines else ""
+        return self.password if self.password_file is None else first_line(self.password_file)
 
 
 class Gb28181Settings(SettingsSection):

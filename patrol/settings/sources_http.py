@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from patrol.settings.config_file import first_line
 from patrol.settings.sources_gb28181 import MAX_PORT, NetworkText, SourceName
 from patrol.settings.yaml_types import SettingsSection
 from streams.gateways.gateway import (
@@ -141,10 +142,7 @@ class GatewaySettings(SettingsSection):
 
     def read_password(self) -> str:
         """The password; empty where there is none. Raises OSError."""
-        if self.password_file is None:
-            return self.password
-        lines = self.password_file.read_text("utf-8").splitlines()
-        return lines[0] if lines else ""
+        return self.password if self.password_file is None else first_line(self.password_file)
 
     def live_rules(self, setting: str) -> LiveUrlRules:
         """How its live URLs are used; its own host is where a person sent us."""

@@ -104,7 +104,7 @@ def plain_id(value: str) -> str:
 
 
 def camera_id(value: str) -> str:
-    """A camera's id, as cameras.csv has it."""
+    """A camera's id, as cameras.csv has it: a 20-digit code of GB/T 28181."""
     if (reason := camera_id_problem(value)) is not None:
         raise ValueError(reason)
     return value
