@@ -55,7 +55,7 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     site = site_of(context)
     with store_of(site) as opened:
         wrong = [str(line) for line in store.check(opened)]
-    wrong += _loose_file_problems(site)
+        wrong += _loose_file_problems(opened, site)
     if as_json:
         print_json({"ok": not wrong, "problems": wrong})
     elif not wrong:
@@ -67,13 +67,12 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def _loose_file_problems(site: Site) -> list[str]:
+def _loose_file_problems(opened: store.Store, site: Site) -> list[str]:
     """Files with pictures that nothing names, and that the sweep should have deleted."""
     if not site.settings.evidence.is_dir():
         return []
     evidence = FilePictureStore(site.settings.evidence, only_read=True)
-    with store_of(site) as opened:
-        loose = find_loose_files(opened, evidence, SystemClock().now() - SWEEP_EVERY)
+    loose = find_loose_files(opened, evidence, SystemClock().now() - SWEEP_EVERY)
     return [
         f"{file.path}: no row names this file -> the shift supervisor: run `patrol db sweep`"
         for file in loose[:MAX_FILES_NAMED]

@@ -26,9 +26,11 @@ from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.settings import Site
 from patrol.settings.cameras_csv import CAMERA_OPTIONAL, CAMERA_REQUIRED
 from patrol.settings.config_file import did_you_mean
+from patrol.settings.sources_gb28181 import Gb28181Settings
 from patrol.store import open_store
 from streams.gb28181.catalog import KnownChannel, path_of
 from streams.gb28181.codes import CodeKind
+from streams.gb28181.manscdp import CatalogItem
 
 if TYPE_CHECKING:
     from patrol.app.gb28181 import Gb28181Service
@@ -46,8 +48,7 @@ class NoGb28181(BadInput):
 def show_peers(context: typer.Context, *, as_json: AsJson = False) -> None:
     """对端:是否注册、地址、会话、拒绝计数。 Peers: registered or not, sessions, refusals."""
     site = _site(context)
-    settings = site.sources.gb28181
-    assert settings is not None  # noqa: S101  _site looked  # nosec B101
+    settings = _settings(site)
     with open_store(database_of(site)) as store, store.begin_read() as uow:
         records = uow.gb28181.registrations()
         open_sessions = len(uow.gb28181.open_sessions())
@@ -99,9 +100,10 @@ def show_catalog(
     proposed = proposed_rows(peer, channels, listed)
     if rows is not None:
         write_atomically(rows, _as_csv(proposed).encode("utf-8-sig"), mode=PRIVATE_MODE)
+    items = {code: channel.item for code, channel in channels.items()}
     document = {
         "peer": peer,
-        "channels": [_channel_document(channel, channels) for channel in channels.values()],
+        "channels": [_channel_document(channel, items) for channel in channels.values()],
         "proposed": len(proposed),
         "rows": str(rows) if rows is not None else None,
     }
@@ -212,9 +214,7 @@ def _own_service(site: Site) -> Iterator["Gb28181Service"]:
     """GB/T 28181 in this process, while the block runs."""
     from patrol.app.gb28181 import Gb28181Service  # noqa: PLC0415  see ask
 
-    settings = site.sources.gb28181
-    if settings is None:
-        raise NoGb28181("sources.yaml has no gb28181 section, write one")
+    settings = _settings(site)
     with open_store(database_of(site)) as store:
         print_err("服务未运行,由本命令自己监听 no service runs, this command listens itself")
         service = Gb28181Service(settings, store, SystemClock(), site.settings.site.tz)
@@ -238,9 +238,14 @@ async def _collect(service: "Gb28181Service", request: Mapping[str, Any]) -> lis
 
 def _site(context: typer.Context) -> Site:
     site = site_of(context)
+    _settings(site)
+    return site
+
+
+def _settings(site: Site) -> Gb28181Settings:
     if site.sources.gb28181 is None:
         raise NoGb28181("sources.yaml has no gb28181 section, write one")
-    return site
+    return site.sources.gb28181
 
 
 def _check_peer(site: Site, peer: str) -> None:
@@ -258,15 +263,13 @@ def _live_state(site: Site) -> Mapping[str, Any]:
         return {}
 
 
-def _channel_document(
-    channel: KnownChannel, channels: Mapping[str, KnownChannel]
-) -> dict[str, Any]:
+def _channel_document(channel: KnownChannel, items: Mapping[str, CatalogItem]) -> dict[str, Any]:
     item = channel.item
     return {
         "code": item.code,
         "kind": str(item.kind),
         "name": item.name,
-        "path": list(path_of(item.code, {code: one.item for code, one in channels.items()})),
+        "path": list(path_of(item.code, items)),
         "online": item.online,
         "maker": item.maker,
         "missing": channel.missing,

@@ -10,6 +10,7 @@ from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import camera_named, site_of, store_of
 from patrol.clock import SystemClock
+from patrol.domain.ids import camera_id_problem
 from patrol.domain.labels import bilingual
 from patrol.domain.legal_hold import HoldScope, LegalHold
 from patrol.domain.timestamps import rfc3339_or_none
@@ -136,7 +137,8 @@ def _class_document(one: RetentionRule) -> dict[str, Any]:
 
 
 def _camera_id(site: Site, text: str) -> str:
-    return text if len(text) == 20 and text.isdecimal() else camera_named(site, text).id  # noqa: PLR2004  a camera that left cameras.csv too
+    """A whole id counts as it is: a camera that left cameras.csv is held, too."""
+    return camera_named(site, text).id if camera_id_problem(text) else text
 
 
 def _line(site: Site, hold: LegalHold) -> str:
