@@ -132,7 +132,7 @@ def backup(
             now=SystemClock().now(),
             keys=_backup_keys(settings, recipients or settings.backup.recipients),
         )
-    _log_backup(context, out, len(manifest.pictures))
+    _log_backup(site, out, len(manifest.pictures))
     _print_manifest(out, manifest, as_json=as_json, problems=())
     if manifest.damaged:
         print_err(f"{len(manifest.damaged)} 张照片已损坏,未备份 pictures are damaged and left out")
@@ -151,10 +151,10 @@ def _backup_keys(settings: Settings, recipients: Sequence[str]) -> BackupKeys | 
     return BackupKeys(site_key=site_key, days=days, recipients=recipients)
 
 
-def _log_backup(context: typer.Context, out: Path, pictures: int) -> None:
+def _log_backup(site: Site, out: Path, pictures: int) -> None:
     """Append the backup to the access log, from which the console reads the last one."""
     try:
-        with store_of(site_of(context)) as store, store.begin() as uow:
+        with store_of(site) as store, store.begin() as uow:
             why = f"{out.name}: {pictures} pictures"
             now = trusted_now(uow)
             uow.access.append(at=now, who=operator(""), what="back_up", camera=None, why=why)

@@ -13,7 +13,7 @@ from patrol.cli.cases import case_document
 from patrol.cli.options import AsJson, By, FindingArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.queue import finding_document, parse_level
-from patrol.cli.site import app_of, camera_named, site_of, store_of
+from patrol.cli.site import app_of, camera_named, site_for_lists, store_of
 from patrol.clock import SystemClock
 from patrol.domain.finding import CATEGORY_BY_ID, FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
@@ -126,7 +126,7 @@ def list_decided(
     as_json: AsJson = False,
 ) -> None:
     """已判线索,最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
-    site, now = site_of(context), SystemClock().now()
+    site, now = site_for_lists(context), SystemClock().now()
     zone = site.settings.site.tz
     wanted = text.strip().lower()
     cameras = site.registry.cameras.values() if wanted else ()
@@ -159,7 +159,7 @@ def show_history(
     context: typer.Context, finding: FindingArgument, *, as_json: AsJson = False
 ) -> None:
     """线索的经过:登记、告警、撤销。 What happened to a finding beside its decision."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         try:
             one = uow.findings.get(FindingId(finding))
@@ -188,7 +188,7 @@ def sign_on(
     as_json: AsJson = False,
 ) -> None:
     """签到:本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin() as uow:
         try:
             entry = duty.sign_on(
@@ -211,7 +211,7 @@ def hand_over(
     as_json: AsJson = False,
 ) -> None:
     """移交:本轮交给另一人。 Hand my round over to another account."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin() as uow:
         try:
             entry = duty.hand_over(
@@ -225,7 +225,7 @@ def hand_over(
 
 def list_duties(context: typer.Context, a_round: RoundArgument, *, as_json: AsJson = False) -> None:
     """本轮的签到与移交。 The signatures on a round, the oldest first."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         entries = uow.round_duties.of_round(RoundId(a_round))
     if as_json:

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import database_of, site_of
+from patrol.cli.site import database_of, site_for_lists
 from patrol.clock import SystemClock
 from patrol.domain.errors import BadInput, Failed
 from patrol.files import PRIVATE_MODE, write_atomically
@@ -237,7 +237,7 @@ async def _collect(service: "Gb28181Service", request: Mapping[str, Any]) -> lis
 
 
 def _site(context: typer.Context) -> Site:
-    site = site_of(context)
+    site = site_for_lists(context)
     _settings(site)
     return site
 

@@ -8,7 +8,7 @@ import typer
 from patrol.administration.legal_holds import end_hold, hold_document, set_hold
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import camera_named, site_of, store_of
+from patrol.cli.site import camera_named, site_for_lists, store_of
 from patrol.clock import SystemClock
 from patrol.domain.ids import camera_id_problem
 from patrol.domain.labels import bilingual
@@ -37,7 +37,7 @@ def add_hold(
     """证据保全:有文号、有事由,期间不删除。 Hold deletion by order, with its reference."""
     if bool(case) == bool(camera):
         bad_input("hold add: give one of --case ID and --camera ID")
-    site = site_of(context)
+    site = site_for_lists(context)
     scope = HoldScope.CASE if case else HoldScope.CAMERA
     subject = case or _camera_id(site, camera)
     with store_of(site) as store, store.begin() as uow:
@@ -64,7 +64,7 @@ def finish_hold(
     as_json: AsJson = False,
 ) -> None:
     """解除保全,写明原因。 End a hold; what is due goes at the next sweep."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin() as uow:
         hold = end_hold(uow, number, by=operator(by), why=why, now=SystemClock().now())
         uow.commit()
@@ -80,7 +80,7 @@ def list_holds(
     as_json: AsJson = False,
 ) -> None:
     """现有保全:对象、文号、事由、何人何时。 What is held, by which order, and since when."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         holds = uow.holds.all(ended=every)
         pictures = uow.holds.held_pictures()
@@ -94,7 +94,7 @@ def list_holds(
 
 def show_retention(context: typer.Context, *, as_json: AsJson = False) -> None:
     """各类数据留多久、依据、现有多少。 Each class: how long, why so long, and what there is."""
-    site = site_of(context)
+    site = site_for_lists(context)
     retention = site.settings.retention
     with store_of(site) as store, store.begin_read() as uow:
         classes = retention_classes(

@@ -17,7 +17,7 @@ from patrol.cli.camera_address import PROMPT, PasswordFile, read_password_file
 from patrol.cli.check_secrets import cameras_with_plain_password
 from patrol.cli.options import AsJson, By, CameraArgument, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import camera_named, site_of, store_of
+from patrol.cli.site import camera_named, site_for_lists, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.encryption import SiteKey
 from patrol.picture_keys import plain_count, renew_keys
@@ -31,7 +31,7 @@ from streams.address import StreamAddress, StreamChoice
 
 def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
     """站点密钥、各日密钥、未加密照片。 Where the key lies, day keys, plain pictures."""
-    site = site_of(context)
+    site = site_for_lists(context)
     site_key = read_site_key(site.settings, os.environ)
     path = key_path(site.settings, os.environ)
     document: dict[str, Any] = {"file": str(path), "fingerprint": None, "days": []}
@@ -78,7 +78,7 @@ def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None:
     """哪些口令已封存,哪些仍为明文。 Which are sealed, which stand in the file."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         sealed = uow.credentials.places()
     plain = cameras_with_plain_password(site)

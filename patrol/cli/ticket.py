@@ -12,7 +12,7 @@ from rich.table import Table
 from patrol.cli.options import AsJson
 from patrol.cli.output import FAILED, bad_input, console, print_json
 from patrol.cli.probe import report_failure
-from patrol.cli.site import site_of
+from patrol.cli.site import site_for_lists
 from patrol.clock import SystemClock
 from patrol.settings.config_file import did_you_mean
 from streams.errors import StreamError
@@ -36,7 +36,7 @@ def list_devices(
     """列出票据平台账号下的设备及其写法。 The devices of a ticket service, as addresses."""
     from patrol.app.http_sources import ticket_services  # noqa: PLC0415  0.6 s
 
-    site = site_of(context)
+    site = site_for_lists(context)
     services = ticket_services(site.sources, SystemClock())
     if vendor not in services:
         known = did_you_mean(vendor, sorted(services)) if services else ", add it there"
