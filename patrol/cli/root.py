@@ -1,9 +1,8 @@
 """The tree of verbs, the global options, and the one place where a command line ends.
 
-Typer runs on Click, and this is Click's lazy group: `VERBS` holds what a list of
-verbs shows (verbs.py), and a verb's module is imported when the verb is run, so `patrol --help`
-imports nothing heavy. A new verb is a row of `VERBS`, whose text is the first line of its
-function's docstring.
+Typer runs on Click, and this is Click's lazy group: `VERBS` (verbs.py) holds what a list of verbs
+shows, and a verb's module is imported when the verb is run, so `patrol --help` imports nothing
+heavy. A new verb is a row of `VERBS`, whose text is the first line of its function's docstring.
 """
 
 import os

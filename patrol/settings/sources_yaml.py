@@ -1,9 +1,9 @@
 """sources.yaml, optional → the platforms, vendors and gateways that cameras are asked for at.
 
 One section a kind of source: `gb28181:` (sources_gb28181.py), `vendors:` and `gateways:`
-(sources_http.py). A camera's address names
-one of them (`gb28181://PEER/CHANNEL`). Secrets are read from files or the environment here, and
-print themselves nowhere. Read at start: a change takes a restart, as of site.yaml.
+(sources_http.py). A camera's address names one of them (`gb28181://PEER/CHANNEL`). Secrets are read
+from files or the environment here, and print themselves nowhere. Read at start: a change takes a
+restart, as of site.yaml.
 """
 
 from collections.abc import Iterator, Mapping
