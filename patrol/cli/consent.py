@@ -11,7 +11,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, CameraArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import camera_named, site_of, store_of, trusted_now
+from patrol.cli.site import camera_named, site_of, store_of, trusted_now_of
 from patrol.clock import SystemClock
 from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.access_log import AccessEntry
@@ -158,8 +158,7 @@ def _change_terms(
     camera, who = camera_named(site, text), operator(by)
     with store_of(site) as store:
         evidence = FilePictureStore(site.settings.evidence)  # makes its directory: after the store
-        with store.begin_read() as uow:
-            now = trusted_now(uow)
+        now = trusted_now_of(store)
         stands = change_terms(
             store, evidence, camera.id, change, by=who, channel="patrol consent", now=now
         )

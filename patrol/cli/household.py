@@ -13,7 +13,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import site_of, store_of, trusted_now
+from patrol.cli.site import site_of, store_of, trusted_now_of
 from patrol.domain.household_link import HouseholdLinkSigner
 from patrol.domain.ids import CameraId
 from patrol.files import PRIVATE_MODE, write_atomically
@@ -69,8 +69,7 @@ def show_household(
         bad_input(f"--html: {html.parent}: no such directory, make it first")
     links = LinkChange(make=html is not None or new_link, revoke=new_link or revoke_links)
     with store_of(site) as store:
-        with store.begin_read() as uow:
-            now = trusted_now(uow)
+        now = trusted_now_of(store)
         slips = _read_slips(store, site, ident, links=links, by=who, now=now)
     if html is not None:
         page = slip_page(ident, slips, now, reader)

@@ -10,11 +10,10 @@ import ipaddress
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from patrol.cli.camera_address import PasswordFile, PasswordStdin, address_of, with_password
 from patrol.cli.options import AsJson
-from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, print_json
+from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, folding_table, print_json
 from patrol.cli.probe import report_failure
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
@@ -105,9 +104,7 @@ def _scan_document(found: DiscoveryResult, devices: list[FoundDevice]) -> dict[s
 
 
 def _print_devices(found: DiscoveryResult, devices: list[FoundDevice]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for title in ("地址 address", "名称 name", "型号 hardware", "位置 location"):
-        table.add_column(title, overflow="fold")
+    table = folding_table("地址 address", "名称 name", "型号 hardware", "位置 location")
     for device in devices:
         table.add_row(device.address, device.name, device.hardware, device.location)
     out = console()
@@ -207,9 +204,7 @@ def _print_device(document: dict[str, Any]) -> None:
     out.print(f"{document['address']}  {about}  {document['firmware']}")
     offset = document["clock_offset_s"]
     out.print(f"时钟偏差 clock  {'—' if offset is None else f'{offset:+.1f} s'}")
-    table = Table(box=None, pad_edge=False)
-    for title in ("配置 profile", "编码 codec", "尺寸 size", "写入 cameras.csv 的地址 url"):
-        table.add_column(title, overflow="fold")
+    table = folding_table("配置 profile", "编码 codec", "尺寸 size", "写入 cameras.csv 的地址 url")
     for profile in document["profiles"]:
         size = f"{profile['width']}×{profile['height']}" if profile["width"] else "—"
         table.add_row(profile["token"], profile["encoding"] or "—", size, profile["url"])

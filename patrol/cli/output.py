@@ -116,6 +116,14 @@ def _is_nested(value: Any) -> bool:
     return isinstance(value, Mapping) or _is_rows(value)
 
 
+def folding_table(*titles: str) -> Table:
+    """A table without a frame; what is too wide for a column goes on in its next line."""
+    table = Table(box=None, pad_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table
+
+
 @dataclass(frozen=True, slots=True)
 class FittedTable:
     """A table where it fits the console, else its content as lines, which cut no word."""

@@ -92,6 +92,12 @@ def trusted_now(uow: UnitOfWork) -> datetime:
     return TrustedClock.of_record(SystemClock(), uow.clock.get()).now()
 
 
+def trusted_now_of(store: Store) -> datetime:
+    """As `trusted_now`, in a transaction of its own."""
+    with store.begin_read() as uow:
+        return trusted_now(uow)
+
+
 def camera_named(site: Site, text: str) -> Camera:
     """The one camera of this id, or with these last digits. Raises BadInput where it is not one."""
     cameras = site.registry.cameras

@@ -7,10 +7,9 @@ import asyncio
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from patrol.cli.options import AsJson
-from patrol.cli.output import FAILED, bad_input, console, print_json
+from patrol.cli.output import FAILED, bad_input, console, folding_table, print_json
 from patrol.cli.probe import report_failure
 from patrol.cli.site import site_for_lists
 from patrol.clock import SystemClock
@@ -65,9 +64,7 @@ def _document(vendor: str, device: TicketDevice) -> dict[str, Any]:
 
 
 def _print_devices(vendor: str, devices: list[TicketDevice]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for title in ("地址 url", "名称 name", "状态 state"):
-        table.add_column(title, overflow="fold")
+    table = folding_table("地址 url", "名称 name", "状态 state")
     for device in devices:
         table.add_row(f"ticket://{vendor}/{device.id}", device.name, _ONLINE[device.online])
     out = console()

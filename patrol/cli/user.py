@@ -7,7 +7,6 @@ A password is asked for twice on the terminal, or read from stdin's first line w
 
 import getpass
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -24,12 +23,11 @@ from patrol.administration.accounts import (
 )
 from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import site_for_lists, store_of, trusted_now
+from patrol.cli.site import site_for_lists, store_of, trusted_now, trusted_now_of
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
 from patrol.settings import load_site
-from patrol.store import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="账号名。 The account's name.")]
 FromStdin = Annotated[
@@ -58,7 +56,7 @@ def add_user(
             duty=duty,
             password=_read_password(from_stdin=from_stdin),
             registry=site.registry,
-            now=_now_of(store),
+            now=trusted_now_of(store),
             known_names=guessable_names(site.settings.site, site.registry),
             shown_as=shown_as,
             grid=grid or None,
@@ -82,7 +80,7 @@ def set_password(
                 store,
                 name=name,
                 password=_read_password(from_stdin=from_stdin),
-                now=_now_of(store),
+                now=trusted_now_of(store),
                 by=operator(by),
                 known_names=guessable_names(site.settings.site, site.registry),
             )
@@ -105,7 +103,7 @@ def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
     """解除口令输错的锁定。 Forgive its wrong passwords, at once."""
     with store_of(site_for_lists(context)) as store:
         try:
-            unlock(store, name=name, now=_now_of(store), by=operator(by))
+            unlock(store, name=name, now=trusted_now_of(store), by=operator(by))
         except KeyError:
             bad_input(_no_account_text(name))
     print_err(f"{name}: 已解锁 unlocked")
@@ -124,15 +122,12 @@ def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
         console().print(line, markup=False)
 
 
-def _now_of(store: Store) -> datetime:
-    with store.begin_read() as uow:
-        return trusted_now(uow)
-
-
 def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool) -> None:
     with store_of(site_for_lists(context)) as store:
         try:
-            set_disabled(store, name=name, disabled=disabled, now=_now_of(store), by=operator(by))
+            set_disabled(
+                store, name=name, disabled=disabled, now=trusted_now_of(store), by=operator(by)
+            )
         except KeyError:
             bad_input(_no_account_text(name))
     print_err(f"{name}: {'已停用 disabled' if disabled else '已恢复 open again'}")

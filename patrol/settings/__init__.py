@@ -82,15 +82,13 @@ def load_site(
 
 
 def _load(
-    config_dir: Path,
-    base: Path,
-    env: Mapping[str, str],
-    *,
-    with_areas: bool,
-    with_named_files: bool,
-) -> Site:
-    paths = [config_dir / name for name in CONFIG_FILES]
-    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = paths[:7]
+    config_dir: Path, base: Path, env: Mapping[str, str], *,
+    with_areas: bool, with_named_files: bool,
+) -> Site:  # fmt: skip
+    (
+        site_yaml, grids_csv, people_csv, cameras_csv,
+        zones_yaml, rules_yaml, models_yaml, sources_yaml, grids_geojson,
+    ) = (config_dir / name for name in CONFIG_FILES)  # fmt: skip
     notes = ProblemLog()
     site_notes = notes.for_file(site_yaml)
     site_file = load_site_file(site_yaml, base, env, site_notes, with_named_files=with_named_files)
@@ -100,14 +98,14 @@ def _load(
     areas, area_lines = (
         load_areas(zones_yaml, notes.for_file(zones_yaml), models) if with_areas else ({}, {})
     )
-    sources = load_sources(paths[7], base, env, notes.for_file(paths[7]))
+    sources = load_sources(sources_yaml, base, env, notes.for_file(sources_yaml))
     references = CrossReferences(grids, areas, env, sources)
     loaded = load_cameras(cameras_csv, references, notes.for_file(cameras_csv))
     _note_unknown_cameras(areas, area_lines, loaded and loaded[1], notes.for_file(zones_yaml))
     if site_file is not None and loaded is not None:
         note_unknown_sampling(site_file[0].sampling, loaded[0], site_yaml, notes)
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
-    shapes = load_shapes(paths[-1], grids, notes.for_file(paths[-1]))
+    shapes = load_shapes(grids_geojson, grids, notes.for_file(grids_geojson))
     if notes.problems or site_file is None or grids is None or people is None or loaded is None:
         raise ConfigProblems(notes.problems, count=notes.problem_count)
     settings, relative_paths = site_file
