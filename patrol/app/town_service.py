@@ -228,7 +228,7 @@ def handle_town_reply(app: Application, topic: str, payload: bytes) -> bool:
     try:
         body = _read_body(payload)
         if department is not None:
-            _take_department_reply(TownService(app), department, body)
+            take_answer(TownService(app), department.recipient, department.ident, body)
         elif speaker is not None:
             _take_speaker_reply(TownService(app), speaker.speaker, body)
     except (BadInput, Failed, KeyError) as exc:
@@ -236,20 +236,16 @@ def handle_town_reply(app: Application, topic: str, payload: bytes) -> bool:
     return True
 
 
-def _take_department_reply(
-    service: TownService, topic: HandOffReplyTopic, body: Mapping[str, Any]
-) -> None:
-    with service.app.store.begin_read() as uow:
-        given = uow.hand_offs.get(topic.ident)
-    if given.recipient != topic.recipient:
-        raise KeyError(topic.ident)  # another department's
-    take_answer(service, topic.recipient, topic.ident, body)
-
-
 def take_answer(
     service: TownService, recipient: str, ident: str, body: Mapping[str, Any]
 ) -> HandOff:
-    """A receipt or an answer as a department wrote it. Raises BadReply, and as `answer`."""
+    """A receipt or an answer as a department wrote it. Raises BadReply, and as `answer`.
+
+    KeyError also where the hand-off is another department's.
+    """
+    with service.app.store.begin_read() as uow:
+        if uow.hand_offs.get(ident).recipient != recipient:
+            raise KeyError(ident)
     try:
         event = HandOffEvent(str(body.get("type", "")))
     except ValueError:

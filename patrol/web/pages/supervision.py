@@ -1,13 +1,13 @@
 """Supervision (督办): the overdue list, approvals that wait for me, and verifications by keys."""
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from patrol.app.town_service import TownService
-from patrol.cases.supervision import overdue_list
+from patrol.cases.supervision import MAX_OPEN_CASES, overdue_list
 from patrol.domain import labels, town_labels
 from patrol.domain.account import may_see_case
 from patrol.domain.approval import span_texts
@@ -35,7 +35,6 @@ from patrol.web.i18n import (
 from patrol.web.pages.case_actions import shown_revision, visible_case
 from patrol.web.pages.extension import granting_text
 
-MAX_OPEN_CASES: Final = 10_000
 router = APIRouter()
 
 
@@ -97,7 +96,7 @@ def approvals_page(context: ContextDep, user: MaySettle) -> Response:
             "seen": shown_revision(case),
             "broadcast": "",
             "what": _request_text(case, user),
-            "about": f"{category_label(case.category, t)} {grid_name(registry, case.grid)}",
+            "about": _about(case, context, user),
             "by": person_name(registry, case.request.by, names),
             "at": t.short_datetime(case.request.at),
             "why": case.request.why,
