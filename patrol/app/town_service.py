@@ -230,7 +230,7 @@ def handle_town_reply(app: Application, topic: str, payload: bytes) -> bool:
         if department is not None:
             take_answer(TownService(app), department.recipient, department.ident, body)
         elif speaker is not None:
-            _take_speaker_reply(TownService(app), speaker.speaker, body)
+            take_playback(TownService(app), speaker.speaker, body)
     except (BadInput, Failed, KeyError) as exc:
         log.warning("a reply from outside was not taken", topic=topic, reason=str(exc))
     return True
@@ -255,7 +255,8 @@ def take_answer(
     return service.answer(ident, event, by=f"department:{recipient}", text=text, key=key)
 
 
-def _take_speaker_reply(service: TownService, speaker: str, body: Mapping[str, Any]) -> None:
+def take_playback(service: TownService, speaker: str, body: Mapping[str, Any]) -> Broadcast:
+    """What a loudspeaker reports of a broadcast. Raises BadReply, and as `played`."""
     try:
         event = BroadcastEvent(str(body.get("type", "")))
     except ValueError:
@@ -263,7 +264,7 @@ def _take_speaker_reply(service: TownService, speaker: str, body: Mapping[str, A
     if event not in (BroadcastEvent.PLAYED, BroadcastEvent.FAILED):
         raise BadReply("type: give played or failed")
     reason = service.app.payloads.scrub(str(body.get("reason", ""))[:200])
-    service.played(str(body.get("id", "")), event, speaker=speaker, text=reason)
+    return service.played(str(body.get("id", "")), event, speaker=speaker, text=reason)
 
 
 def _read_body(payload: bytes) -> Mapping[str, Any]:

@@ -12,10 +12,16 @@ from fastapi.security import APIKeyHeader
 from starlette.concurrency import run_in_threadpool
 
 from patrol.app import Application
-from patrol.app.town_service import AlreadyOpened, BadReply, SignedInbox, TownService, take_answer
+from patrol.app.town_service import (
+    AlreadyOpened,
+    BadReply,
+    SignedInbox,
+    TownService,
+    take_answer,
+    take_playback,
+)
 from patrol.cases.supervision import check_tags, overdue_list
 from patrol.domain.account import ApiKey
-from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.ids import CaseId, GridCode
 from patrol.reports.documents import (
     JsonObject,
@@ -199,7 +205,5 @@ def _take(app: Application, source: str, headers: Mapping[str, str], body: bytes
             take_answer(service, source, ident, {**message, "key": key})
             return {"taken": ident, "repeated": False}
         if kind in {"played", "failed"}:
-            ident, reason = str(message.get("id", "")), str(message.get("reason", ""))[:200]
-            service.played(ident, BroadcastEvent(kind), speaker=source, text=reason)
-            return {"taken": ident, "repeated": False}
+            return {"taken": take_playback(service, source, message).id, "repeated": False}
     raise BadReply("type: give open, receive, answer, played or failed")
