@@ -15,7 +15,7 @@ from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.queue import finding_document
 from patrol.cli.site import app_of, camera_named, site_of, store_of
 from patrol.clock import SystemClock
-from patrol.domain.finding import CATEGORY_BY_ID, FilingSource, Finding, category_named
+from patrol.domain.finding import FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
 from patrol.domain.labels import bilingual, label_of
 from patrol.domain.priority import Level
@@ -23,9 +23,9 @@ from patrol.domain.round_duty import RoundDutyEntry
 from patrol.domain.timestamps import rfc3339
 from patrol.domain.town_labels import FINDING_ENTRIES, FINDING_STATES, ROUND_DUTY_ACTIONS
 from patrol.reports.documents import round_duty_document
+from patrol.review.decided import decided_filter
 from patrol.review.own_findings import FilingForm, FilingTarget, parse_box
 from patrol.rounds import duty
-from patrol.store.findings import DecidedFilter
 
 if TYPE_CHECKING:
     from patrol.app.finding_service import FiledFinding
@@ -129,15 +129,11 @@ def list_decided(
     """已判线索,最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
     site, now = site_of(context), SystemClock().now()
     zone = site.settings.site.tz
-    wanted = text.strip().lower()
-    cameras = site.registry.cameras.values() if wanted else ()
-    named = [one for one in CATEGORY_BY_ID.values() if wanted in f"{one.zh} {one.en}".lower()]
-    chosen = DecidedFilter(
+    chosen = decided_filter(
+        text,
+        site.registry,
         by=operator(by) if mine or by else "",
         since=datetime.combine(now.astimezone(zone), time(), zone) if today else None,
-        text=text.strip(),
-        cameras=[one.id for one in cameras if wanted in one.name.lower()],
-        categories=[one.id for one in named] if wanted else [],
     )
     with store_of(site) as store, store.begin_read() as uow:
         found = uow.findings.decided(chosen, limit=limit)

@@ -22,9 +22,9 @@ from patrol.domain.ids import CameraId, GridCode, PictureId, RoundId
 from patrol.domain.priority import Level
 from patrol.domain.round import StoredPicture
 from patrol.review.alarms import alarming
+from patrol.review.decided import decided_filter
 from patrol.review.own_findings import FilingForm, FilingTarget, usual_level
 from patrol.review.undo import undo_refusal
-from patrol.store.findings import DecidedFilter
 from patrol.web.access_logger import PictureDeleted
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import (
@@ -242,20 +242,10 @@ def decided_page(  # noqa: PLR0917  each is a filter of the page
     page: int = 1,
 ) -> Response:  # fmt: skip
     """Decided findings: mine or everybody's, today's or all, with a text."""
-    registry, zone = context.app.registry, context.site.tz
-    wanted = text.strip()[:100]
-    lowered = wanted.lower()
+    zone = context.site.tz
     since = datetime.combine(user.now.astimezone(zone), time(), zone) if day == "today" else None
-    chosen = DecidedFilter(
-        by=user.account.name if mine else "",
-        since=since,
-        text=wanted,
-        cameras=[c.id for c in registry.cameras.values() if lowered in c.name.lower()]
-        if wanted
-        else (),
-        categories=[c.id for c in CATEGORIES if lowered in f"{c.zh} {c.en}".lower()]
-        if wanted
-        else (),
+    chosen = decided_filter(
+        text.strip()[:100], context.app.registry, by=user.account.name if mine else "", since=since
     )
     with context.app.store.begin_read() as uow:
         total = uow.findings.count_decided(chosen)
@@ -264,8 +254,9 @@ def decided_page(  # noqa: PLR0917  each is a filter of the page
     shown, pager = paginate(found, page, DECIDED_PER_PAGE)
     lines = [_decided_row(context, user, one, names) for one in shown]
     return context.renderer.render_page(
-        "decided.html", user, lines=lines, total=total, mine=mine, day=day, text=wanted, **pager
-    )
+        "decided.html", user, lines=lines, total=total, mine=mine, day=day, text=chosen.text,
+        **pager,
+    )  # fmt: skip
 
 
 def _decided_row(
