@@ -17,7 +17,7 @@ from patrol.app.human_patrol_service import HumanPatrolService
 from patrol.cases.request_keys import RequestRepeated
 from patrol.domain import labels, town_labels
 from patrol.domain.account import Permission
-from patrol.domain.finding import CATEGORIES, FilingSource, Finding, category_named
+from patrol.domain.finding import CATEGORIES, FilingSource, Finding
 from patrol.domain.ids import CameraId, GridCode, PictureId, RoundId
 from patrol.domain.priority import Level
 from patrol.domain.round import StoredPicture
@@ -293,7 +293,7 @@ def review_alarms(context: ContextDep, user: MayReview) -> Response:
         {
             "id": one.id,
             "level": str(one.level),
-            "what": category_label(category_named(one.category).id, user.t),
+            "what": category_label(one.category, user.t),
             "waiting_s": round((user.now - one.found_at).total_seconds()),
         }
         for one in waiting[:20]
