@@ -115,7 +115,7 @@ def round_duty(app: App, round_id: str) -> list[JsonObject]:
     """The signatures on a round, the oldest first; the last one's owner has it."""
     with app.store.begin_read() as uow, translate_errors(f"round {round_id}"):
         entries = uow.round_duties.of_round(uow.rounds.get(RoundId(round_id)).id)
-    return [round_duty_document(entry) for entry in entries]
+    return [masked(app, round_duty_document(entry)) for entry in entries]
 
 
 @router.post("/rounds/{round_id}/duty", response_model=town_documents.RoundDuty, status_code=201)
@@ -138,4 +138,4 @@ def sign_round(
                 uow, ident, who=form.account, now=now, may_take_over=False, note=note
             )
         uow.commit()
-    return round_duty_document(entry)
+    return masked(app, round_duty_document(entry))
