@@ -4,7 +4,6 @@ A finding that a person saw or was told of is filed to the queue or straight to 
 an operator on to a round and hands it over, so that the ledger names who patrolled.
 """
 
-from datetime import datetime, time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -132,8 +131,9 @@ def list_decided(
     chosen = decided_filter(
         text,
         site.registry,
+        zone,
         by=operator(by) if mine or by else "",
-        since=datetime.combine(now.astimezone(zone), time(), zone) if today else None,
+        day=now.astimezone(zone).date() if today else None,
     )
     with store_of(site) as store, store.begin_read() as uow:
         found = uow.findings.decided(chosen, limit=limit)

@@ -22,6 +22,7 @@ SHORT_MODULES = {
     "patrol/bench/round_ours.py": "a program of its own, that one benchmark runs",
     "patrol/households/qr_code.py": "QR codes of invitations and of slips",
     "patrol/cli/init.py": "the one verb that makes a site instead of reading one",
+    "patrol/review/decided.py": "what a search of decisions finds, for console, API and verbs alike",
     "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
 }
 

@@ -1,7 +1,7 @@
 """Own findings, undone decisions, alarms of unreviewed findings, duties of rounds."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -208,10 +208,14 @@ def test_decided_findings_are_found_by_decider_day_and_text(dismissed: Store) ->
 def test_a_text_counts_in_names_of_cameras_and_categories() -> None:
     camera = small_site.finding().camera
     name = REGISTRY.cameras[camera].name
-    assert camera in decided_filter(f" {name} ", REGISTRY).cameras
-    assert decided_filter("其他", REGISTRY).categories == ["other"]
-    assert "other" in decided_filter("OTHER", REGISTRY).categories
-    assert decided_filter(" ", REGISTRY) == DecidedFilter(cameras=[], categories=[])
+    assert camera in decided_filter(f" {name} ", REGISTRY, UTC).cameras
+    assert decided_filter("其他", REGISTRY, UTC).categories == ["other"]
+    assert "other" in decided_filter("OTHER", REGISTRY, UTC).categories
+    assert decided_filter(" ", REGISTRY, UTC) == DecidedFilter(cameras=[], categories=[])
+    day = decided_filter("", REGISTRY, NOON.tzinfo or UTC, day=NOON.date())
+    assert day.since is not None
+    assert day.until is not None
+    assert day.since <= NOON < day.until == day.since + timedelta(days=1)
 
 
 class TestAlarm:

@@ -1,6 +1,6 @@
 """API routes of own findings, decided findings, undone decisions, and duties of rounds."""
 
-from datetime import datetime, time, timedelta
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -74,24 +74,20 @@ def decided_findings(  # noqa: PLR0917  each is a filter of the query
     offset: Offset = 0,
 ) -> list[JsonObject]:
     """Decided findings, the latest decision first; X-Total-Count has the number of all."""
-    since, until = _bounds_of_day(app, day)
-    wanted = decided_filter(text, app.registry, by=by.strip(), since=since, until=until)
+    zone = app.site.settings.site.tz
+    wanted = decided_filter(text, app.registry, zone, by=by.strip(), day=_day(day))
     with app.store.begin_read() as uow:
         answer.headers[TOTAL_HEADER] = str(uow.findings.count_decided(wanted))
         found = uow.findings.decided(wanted, limit=limit, offset=offset)
     return [masked(app, finding_document(one)) for one in found]
 
 
-def _bounds_of_day(app: App, day: str) -> tuple[datetime | None, datetime | None]:
-    """Start and end of a local day; None for an empty text. Raises InvalidRequest: it is none."""
-    if not day:
-        return None, None
+def _day(text: str) -> date | None:
+    """The day; None for an empty text. Raises InvalidRequest: it is none."""
     try:
-        parsed = parse_day(day)
+        return parse_day(text) if text else None
     except ValueError:
-        raise InvalidRequest(f"day: {day!r} is no day, write 2026-11-22") from None
-    since = datetime.combine(parsed, time(), app.site.settings.site.tz)
-    return since, since + timedelta(days=1)
+        raise InvalidRequest(f"day: {text!r} is no day, write 2026-11-22") from None
 
 
 @router.post("/findings/{finding_id}/undo", response_model=documents.Finding)

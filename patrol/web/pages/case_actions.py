@@ -117,8 +117,8 @@ class CaseAction:
 
     @property
     def signature(self) -> dict[str, Any]:
-        """The keyword arguments `by`, `now` and `note` that most actions take."""
-        return {"by": self.by, "now": self.now, "note": self.note}
+        """The keyword arguments that most actions take."""
+        return {"by": self.by, "now": self.now, "note": self.note, "payloads": self.payloads}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ class CaseButton:
 
 def _verify(gone: bool) -> Callable[[CaseAction], Case]:  # noqa: FBT001  two buttons of one action
     return lambda action: actions.apply_person_decision(
-        action.uow, action.case, gone=gone, payloads=action.payloads, **action.signature
+        action.uow, action.case, gone=gone, **action.signature
     )
 
 
@@ -152,42 +152,32 @@ def _request_approval(kind: ApprovalKind) -> Callable[[CaseAction], Case]:
 
 
 def _grant(action: CaseAction) -> Case:
-    return actions.approve(action.uow, action.case, payloads=action.payloads, **action.signature)
+    return actions.approve(action.uow, action.case, **action.signature)
 
 
 def _refuse(action: CaseAction) -> Case:
-    return actions.reject(action.uow, action.case, payloads=action.payloads, **action.signature)
+    return actions.reject(action.uow, action.case, **action.signature)
 
 
 def _resume(action: CaseAction) -> Case:
-    return actions.resume_case(
-        action.uow, action.case, payloads=action.payloads, **action.signature
-    )
+    return actions.resume_case(action.uow, action.case, **action.signature)
 
 
 def _reassign(action: CaseAction) -> Case:
     to, registry = GridCode(action.form.grid), action.context.app.registry
-    return actions.reassign_case(
-        action.uow, action.case, to, registry=registry, payloads=action.payloads, **action.signature
-    )
+    return actions.reassign_case(action.uow, action.case, to, registry=registry, **action.signature)
 
 
 def _close(action: CaseAction) -> Case:
-    return actions.end_case(
-        action.uow, action.case, CaseEvent.CLOSE, payloads=action.payloads, **action.signature
-    )
+    return actions.end_case(action.uow, action.case, CaseEvent.CLOSE, **action.signature)
 
 
 def _reopen(action: CaseAction) -> Case:
-    return actions.reopen_case(
-        action.uow, action.case, payloads=action.payloads, **action.signature
-    )
+    return actions.reopen_case(action.uow, action.case, **action.signature)
 
 
 def _phone(action: CaseAction) -> Case:
-    return actions.record_phone_call(
-        action.uow, action.case, payloads=action.payloads, **action.signature
-    )
+    return actions.record_phone_call(action.uow, action.case, **action.signature)
 
 
 def _urge(action: CaseAction) -> Case:

@@ -5,7 +5,6 @@ may show. A picture is named by its id, a frame of a live view by the hash under
 sent it to this session.
 """
 
-from datetime import datetime, time
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
@@ -243,10 +242,10 @@ def decided_page(  # noqa: PLR0917  each is a filter of the page
 ) -> Response:  # fmt: skip
     """Decided findings: mine or everybody's, today's or all, with a text."""
     zone = context.site.tz
-    since = datetime.combine(user.now.astimezone(zone), time(), zone) if day == "today" else None
     chosen = decided_filter(
-        text.strip()[:100], context.app.registry, by=user.account.name if mine else "", since=since
-    )
+        text.strip()[:100], context.app.registry, zone, by=user.account.name if mine else "",
+        day=user.now.astimezone(zone).date() if day == "today" else None,
+    )  # fmt: skip
     with context.app.store.begin_read() as uow:
         total = uow.findings.count_decided(chosen)
         found = uow.findings.decided(chosen, limit=min(total, MAX_DECIDED))
