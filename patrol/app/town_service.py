@@ -228,28 +228,24 @@ def handle_town_reply(app: Application, topic: str, payload: bytes) -> bool:
     try:
         body = _read_body(payload)
         if department is not None:
-            _take_department_reply(TownService(app), department, body)
+            take_answer(TownService(app), department.recipient, department.ident, body)
         elif speaker is not None:
-            _take_speaker_reply(TownService(app), speaker.speaker, body)
+            take_playback(TownService(app), speaker.speaker, body)
     except (BadInput, Failed, KeyError) as exc:
         log.warning("a reply from outside was not taken", topic=topic, reason=str(exc))
     return True
 
 
-def _take_department_reply(
-    service: TownService, topic: HandOffReplyTopic, body: Mapping[str, Any]
-) -> None:
-    with service.app.store.begin_read() as uow:
-        given = uow.hand_offs.get(topic.ident)
-    if given.recipient != topic.recipient:
-        raise KeyError(topic.ident)  # another department's
-    take_answer(service, topic.recipient, topic.ident, body)
-
-
 def take_answer(
     service: TownService, recipient: str, ident: str, body: Mapping[str, Any]
 ) -> HandOff:
-    """A receipt or an answer as a department wrote it. Raises BadReply, and as `answer`."""
+    """A receipt or an answer as a department wrote it. Raises BadReply, and as `answer`.
+
+    KeyError also where the hand-off is another department's.
+    """
+    with service.app.store.begin_read() as uow:
+        if uow.hand_offs.get(ident).recipient != recipient:
+            raise KeyError(ident)
     try:
         event = HandOffEvent(str(body.get("type", "")))
     except ValueError:
@@ -259,7 +255,8 @@ def take_answer(
     return service.answer(ident, event, by=f"department:{recipient}", text=text, key=key)
 
 
-def _take_speaker_reply(service: TownService, speaker: str, body: Mapping[str, Any]) -> None:
+def take_playback(service: TownService, speaker: str, body: Mapping[str, Any]) -> Broadcast:
+    """What a loudspeaker reports of a broadcast. Raises BadReply, and as `played`."""
     try:
         event = BroadcastEvent(str(body.get("type", "")))
     except ValueError:
@@ -267,7 +264,7 @@ def _take_speaker_reply(service: TownService, speaker: str, body: Mapping[str, A
     if event not in (BroadcastEvent.PLAYED, BroadcastEvent.FAILED):
         raise BadReply("type: give played or failed")
     reason = service.app.payloads.scrub(str(body.get("reason", ""))[:200])
-    service.played(str(body.get("id", "")), event, speaker=speaker, text=reason)
+    return service.played(str(body.get("id", "")), event, speaker=speaker, text=reason)
 
 
 def _read_body(payload: bytes) -> Mapping[str, Any]:

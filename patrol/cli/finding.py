@@ -4,7 +4,6 @@ A finding that a person saw or was told of is filed to the queue or straight to 
 an operator on to a round and hands it over, so that the ledger names who patrolled.
 """
 
-from datetime import datetime, time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,16 +14,16 @@ from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.queue import finding_document, parse_level
 from patrol.cli.site import app_of, camera_named, site_for_lists, store_of
 from patrol.clock import SystemClock
-from patrol.domain.finding import CATEGORY_BY_ID, FilingSource, Finding, category_named
+from patrol.domain.finding import FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
 from patrol.domain.labels import bilingual, label_of
 from patrol.domain.round_duty import RoundDutyEntry
 from patrol.domain.timestamps import rfc3339
 from patrol.domain.town_labels import FINDING_ENTRIES, FINDING_STATES, ROUND_DUTY_ACTIONS
 from patrol.reports.documents import round_duty_document
+from patrol.review.decided import decided_filter
 from patrol.review.own_findings import FilingForm, FilingTarget, parse_box
 from patrol.rounds import duty
-from patrol.store.findings import DecidedFilter
 
 if TYPE_CHECKING:
     from patrol.app.finding_service import FiledFinding
@@ -128,15 +127,12 @@ def list_decided(
     """已判线索,最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
     site, now = site_for_lists(context), SystemClock().now()
     zone = site.settings.site.tz
-    wanted = text.strip().lower()
-    cameras = site.registry.cameras.values() if wanted else ()
-    named = CATEGORY_BY_ID.values() if wanted else ()
-    chosen = DecidedFilter(
+    chosen = decided_filter(
+        text,
+        site.registry,
+        zone,
         by=operator(by) if mine or by else "",
-        since=datetime.combine(now.astimezone(zone), time(), zone) if today else None,
-        text=text.strip(),
-        cameras=[one.id for one in cameras if wanted in one.name.lower()],
-        categories=[one.id for one in named if wanted in f"{one.zh} {one.en}".lower()],
+        day=now.astimezone(zone).date() if today else None,
     )
     with store_of(site) as store, store.begin_read() as uow:
         found = uow.findings.decided(chosen, limit=limit)

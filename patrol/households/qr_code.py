@@ -9,7 +9,9 @@ QUIET_MODULES: Final = 4  # the margin that the standard asks for
 
 def qr_code_rows(text: str) -> list[str]:
     """The rows of a QR code, `#` for a dark module and `.` for a light one."""
-    code = cv2.QRCodeEncoder.create().encode(text)
+    params = cv2.QRCodeEncoder.Params()
+    params.correction_level = cv2.QRCODE_ENCODER_CORRECT_LEVEL_M  # it is printed, and folded
+    code = cv2.QRCodeEncoder.create(params).encode(text)
     return ["".join("#" if module == 0 else "." for module in row) for row in code]
 
 

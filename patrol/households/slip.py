@@ -55,11 +55,6 @@ class CameraSlip:
     last_machine_visit: datetime | None
     link: str  # the address of the household's own page; empty: none
 
-    @property
-    def pictures(self) -> int:
-        """How many pictures and references are held."""
-        return sum(one.count for one in self.held if one.place.table is not None)
-
 
 def camera_slip(
     uow: UnitOfWork,

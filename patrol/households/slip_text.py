@@ -22,11 +22,12 @@ from patrol.store.pixel_places import PlaceKind
 
 STYLE: Final = (
     "body{font:14px/1.5 'Noto Sans CJK SC','Microsoft YaHei',sans-serif;max-width:190mm;"
-    "margin:8mm auto;color:#111}h1{font-size:20px}h2{font-size:16px;margin:6mm 0 2mm;"
-    "border-bottom:1px solid #999}table{border-collapse:collapse;width:100%}"
+    "margin:8mm auto;color:#111;overflow-wrap:anywhere}h1{font-size:20px}"
+    "h2{font-size:16px;margin:6mm 0 2mm;border-bottom:1px solid #999}"
+    "table{border-collapse:collapse;width:100%}"
     "td,th{border:1px solid #bbb;padding:1mm 2mm;text-align:left;vertical-align:top}"
     ".qr{float:right;margin:0 0 4mm 4mm}section{clear:both;break-before:auto}"
-    "code{word-break:break-all}@page{size:A4;margin:12mm}"
+    "@media screen{body{padding:0 4mm}}@page{size:A4;margin:12mm}"
 )
 STYLE_HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 BYTES_IN_MB: Final = 1_000_000

@@ -24,9 +24,20 @@ from patrol.domain.timestamps import rfc3339_or_none
 
 JsonObject = dict[str, Any]
 Mask = Callable[[str], str]
-TYPED_FIELDS: Final = frozenset(
-    {"answer", "note", "place", "reason", "text", "why"}
-)  # free text of people
+TYPED_FIELDS: Final = frozenset(  # free text of people
+    {
+        "answer",
+        "end_remark",
+        "ended_why",
+        "note",
+        "place",
+        "problem",
+        "reason",
+        "start_remark",
+        "text",
+        "why",
+    }
+)
 CASE_TOPIC_GRID: Final = re.compile(r"/grid/([^/]+)/case/")
 
 

@@ -9,11 +9,12 @@ stand in the order of their codes: no table ranks them.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Final
 
+from patrol.cases.supervision import overdue_list
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import REAL_STATES, FindingState, Origin, category_named
@@ -22,14 +23,13 @@ from patrol.domain.ids import CameraId, CaseId, GridCode
 from patrol.domain.registry import GridLevel, GridTree, Registry
 from patrol.domain.round import VisitOutcome
 from patrol.domain.statistics import wilson_interval
-from patrol.domain.supervision import OverdueCase, overdue_cases
+from patrol.domain.supervision import OverdueCase
 from patrol.domain.town_labels import PACK_PERIODS
 from patrol.reports.figures import Figure, case_figures, change_text
 from patrol.reports.ledger import is_late
 from patrol.reports.queries import ReportMaterial, first_entry
 from patrol.store import UnitOfWork
 
-MAX_OPEN_CASES: Final = 10_000
 _WEEK, _QUARTER = re.compile(r"(\d{4})-W(\d\d)"), re.compile(r"(\d{4})-Q([1-4])")
 _MONTH, _YEAR = re.compile(r"(\d{4})-(\d\d)"), re.compile(r"(\d{4})")
 REWORK_EVENTS: Final = (CaseEvent.NOT_VERIFIED, CaseEvent.REOPEN)
@@ -233,12 +233,12 @@ def load_pack(uow: UnitOfWork, heading: PackHeading, plans: Iterable[str]) -> Me
     """Read and compose one pack; `plans`: the calendar's, whose rounds count as coverage."""
     tree, scope, period = heading.registry.tree, heading.scope, heading.period
     plans = tuple(plans)
-    current = _figures(uow, heading, period, plans)
-    old = {f.id: f for f in _figures(uow, heading, period.before(), plans)}
-    older = {f.id: f for f in _figures(uow, heading, period.last_year(), plans)}
     cases = _cases(uow, heading, period)
-    running = uow.cases.list(open_only=True, limit=MAX_OPEN_CASES)
-    within = [case for case in running if scope.holds(tree, case.grid)]
+    current = _figures(uow, heading, period, plans, cases)
+    old, older = (
+        {f.id: f for f in _figures(uow, heading, one, plans, _cases(uow, heading, one))}
+        for one in (period.before(), period.last_year())
+    )
     return MeetingPack(
         scope=scope, period=period, site=heading.site, zone=heading.zone,
         made_at=heading.made_at, registry=heading.registry,
@@ -253,7 +253,11 @@ def load_pack(uow: UnitOfWork, heading: PackHeading, plans: Iterable[str]) -> Me
         hours=_by_hour(cases, heading.zone),
         tags=tuple(_by_tag(cases, heading, uow.grid_tags.all())),
         precision=tuple(_precision(uow, heading)),
-        overdue=tuple(overdue_cases(within, heading.made_at)),
+        overdue=tuple(
+            line
+            for line in overdue_list(uow, heading.made_at)
+            if scope.holds(tree, line.case.grid)
+        ),
         cases=tuple(sorted(cases, key=lambda case: (case.level, case.id))),
     )  # fmt: skip
 
@@ -270,25 +274,28 @@ def _cases(uow: UnitOfWork, heading: PackHeading, period: PackPeriod) -> list[Ca
 
 
 def _figures(
-    uow: UnitOfWork, heading: PackHeading, period: PackPeriod, plans: Sequence[str]
+    uow: UnitOfWork,
+    heading: PackHeading,
+    period: PackPeriod,
+    plans: Sequence[str],
+    cases: Sequence[Case],
 ) -> list[Figure]:
-    cases = _cases(uow, heading, period)
+    mine = _cameras_within(heading)
     pushed: Mapping[CaseId, datetime] = uow.outbox.first_published_at(case.id for case in cases)
     material = ReportMaterial(cases=cases, pushed_at=pushed)
     return [
-        *_coverage(uow, heading, period, plans),
-        *_people(uow, heading, period),
+        *_coverage(uow, period, plans, mine),
+        *_people(uow, heading, period, mine),
         *case_figures(material, heading.made_at),
         _rework(cases),
     ]
 
 
 def _coverage(
-    uow: UnitOfWork, heading: PackHeading, period: PackPeriod, plans: Sequence[str]
+    uow: UnitOfWork, period: PackPeriod, plans: Sequence[str], mine: Collection[CameraId]
 ) -> list[Figure]:
     """Of the plans' rounds: how many cameras of the scope gave a usable picture."""
     counts = uow.rounds.outcome_counts(period.start, period.end, plans)
-    mine = _cameras_within(heading)
     total: Counter[str] = Counter()
     for (camera, outcome), number in counts.items():
         if camera in mine:
@@ -308,9 +315,11 @@ def _cameras_within(heading: PackHeading) -> set[CameraId]:
     return {one.id for one in heading.registry.cameras.values() if one.grid in held}
 
 
-def _people(uow: UnitOfWork, heading: PackHeading, period: PackPeriod) -> list[Figure]:
+def _people(
+    uow: UnitOfWork, heading: PackHeading, period: PackPeriod, mine: Collection[CameraId]
+) -> list[Figure]:
     """What people saw by themselves: own findings, human patrols."""
-    tree, scope, mine = heading.registry.tree, heading.scope, _cameras_within(heading)
+    tree, scope = heading.registry.tree, heading.scope
     own = [
         one
         for one in uow.findings.filed_between(*_bounds(period, heading.zone))

@@ -15,7 +15,6 @@ from patrol.domain import labels, town_labels
 from patrol.domain.finding import category_named
 from patrol.domain.labels import label_of
 from patrol.domain.timestamps import rfc3339
-from patrol.reports.figures import Figure
 from patrol.reports.meeting import CountRow, MeetingPack
 from patrol.reports.writers import SIGNATURES, escape_formula
 
@@ -164,11 +163,6 @@ def _moment(pack: MeetingPack, at: Any) -> str:
     return f"{at.astimezone(pack.zone):%m-%d %H:%M}"
 
 
-def figure_text(figure: Figure) -> str:
-    """For people: `95.2 %(571/600)`."""
-    return figure.text
-
-
 # ---- html
 
 
@@ -179,8 +173,7 @@ def to_html(pack: MeetingPack) -> bytes:
     left = len(pack.cases) - len(shown)
     more = f"<p><small>另有 {left} 件,见 Excel。</small></p>" if left > 0 else ""
     figures = [
-        (one.figure.zh, figure_text(one.figure), one.mom, one.yoy, one.figure.note)
-        for one in pack.figures
+        (one.figure.zh, one.figure.text, one.mom, one.yoy, one.figure.note) for one in pack.figures
     ]
     parts = [
         f"<h1>{escape(pack.title)}</h1><p><small>{escape(pack.site)} · 制表 {made}</small></p>",
@@ -306,7 +299,7 @@ def to_docx(pack: MeetingPack) -> bytes:
     document = Document()
     document.add_heading(pack.title, level=1)
     document.add_paragraph(f"{pack.site} · {pack.made_at.astimezone(pack.zone):%Y-%m-%d}")
-    figures = [(one.figure.zh, figure_text(one.figure), one.mom, one.yoy) for one in pack.figures]
+    figures = [(one.figure.zh, one.figure.text, one.mom, one.yoy) for one in pack.figures]
     _add_table(document, "指标", ("指标", "本期", "环比", "同比"), figures)
     _add_table(document, "按类别", COUNT_COLUMNS, count_lines(pack.categories))
     _add_table(document, "按村", COUNT_COLUMNS, count_lines(pack.villages))

@@ -91,7 +91,6 @@ class DecidedFilter:
     by: str = ""
     since: datetime | None = None
     until: datetime | None = None
-    state: FindingState | None = None
     text: str = ""
     cameras: Collection[CameraId] = ()
     categories: Collection[str] = ()
@@ -348,8 +347,6 @@ def _decided_as_wanted(wanted: DecidedFilter) -> list[ColumnElement[bool]]:
         found.append(f.decided_at >= wanted.since)
     if wanted.until is not None:
         found.append(f.decided_at < wanted.until)
-    if wanted.state is not None:
-        found.append(f.state == wanted.state)
     if wanted.text:
         columns = (f.id, f.why, f.reason, f.category, f.camera, f.case)
         parts = [column.icontains(wanted.text, autoescape=True) for column in columns]

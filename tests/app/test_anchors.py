@@ -13,12 +13,11 @@ from sqlalchemy import select
 
 from patrol.app import Application, build
 from patrol.app.anchors import DAYS_PUBLISHED, publish_anchor
-from patrol.settings import load_site
 from patrol.settings.site_keys import anchor_path
 from patrol.store.schema_people import outbox
 from simulators import small_site
 from tests.support.clock import ManualClock
-from tests.support.store import copy_template
+from tests.support.small_files import write_small_site
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs/schemas/audit.json").read_text("utf-8"))
@@ -32,20 +31,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def app(tmp_path: Path, clock: ManualClock) -> Iterator[Application]:
-    for name in ("grids.csv", "people.csv", "cameras.csv"):
-        (tmp_path / name).write_bytes((ROOT / "config" / name).read_bytes())
-    (tmp_path / "site.yaml").write_text(
-        f"""
-site: {{id: shangba, name: 上坝镇, latitude: 39.6, longitude: 98.75}}
-database: sqlite:///{tmp_path}/patrol.db
-evidence: {tmp_path}/evidence
-objects: false
-mqtt: {{url: "mqtt://127.0.0.1:9"}}
-""",
-        "utf-8",
-    )
-    copy_template(tmp_path / "patrol.db")
-    site = replace(load_site(tmp_path, env={}), registry=small_site.registry())
+    site = replace(write_small_site(tmp_path), registry=small_site.registry())
     with build(site, clock=clock) as built:
         yield built
 

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from patrol.app import Application, build
-from patrol.settings import Site, load_site
+from patrol.settings import Site
 from simulators.mosquitto import Mosquitto, find_mosquitto
-
-SOURCE = Path(__file__).parents[2] / "config"
+from tests.support import small_files
 
 
 @pytest.fixture
@@ -18,20 +17,7 @@ def write_small_site(tmp_path: Path) -> Callable[..., Site]:
     """The example's town with a broker's address, and whatever else site.yaml should say."""
 
     def written(broker_url: str, more: str = "") -> Site:
-        for name in ("grids.csv", "people.csv", "cameras.csv"):
-            (tmp_path / name).write_bytes((SOURCE / name).read_bytes())
-        (tmp_path / "site.yaml").write_text(
-            f"""
-site: {{id: shangba, name: 上坝镇, latitude: 39.6, longitude: 98.75}}
-database: sqlite:///{tmp_path}/patrol.db
-evidence: {tmp_path}/evidence
-objects: false
-mqtt: {{url: "{broker_url}"}}
-{more}
-""",
-            "utf-8",
-        )
-        return load_site(tmp_path, env={})
+        return small_files.write_small_site(tmp_path, broker_url, more)
 
     return written
 

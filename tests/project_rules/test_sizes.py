@@ -20,8 +20,9 @@ SHORT_MODULES = {
     "streams/gb28181/text.py": "the charset of peers, for messages, documents and logs alike",
     "patrol/bench/brokers.py": "the brokers that two benchmarks start",
     "patrol/bench/round_ours.py": "a program of its own, that one benchmark runs",
-    "patrol/households/qr_code.py": "QR codes of invitations and of slips",
+    "patrol/households/qr_code.py": "QR codes of slips and of hand-off sheets",
     "patrol/cli/init.py": "the one verb that makes a site instead of reading one",
+    "patrol/review/decided.py": "what a search of decisions finds, in console, API and CLI",
     "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
 }
 

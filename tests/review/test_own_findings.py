@@ -1,7 +1,7 @@
 """Own findings, undone decisions, alarms of unreviewed findings, duties of rounds."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from patrol.domain.round import Round
 from patrol.domain.round_duty import NotRoundOwner, owners_of
 from patrol.review import dismiss, unsure
 from patrol.review.alarms import ReviewAlarm, ReviewAlarmWorker, alarming
+from patrol.review.decided import decided_filter
 from patrol.review.decisions import dismiss_and_suppress
 from patrol.review.own_findings import (
     CannotFile,
@@ -202,6 +203,19 @@ def test_decided_findings_are_found_by_decider_day_and_text(dismissed: Store) ->
     assert ids() == ids(by="op") == ids(text="SHADOW") == ids(since=NOON) == [F1]
     assert ids(by="other") == ids(text="%") == ids(until=NOON) == []
     assert ids(text="x", cameras=[small_site.finding().camera]) == [F1]
+
+
+def test_a_text_counts_in_names_of_cameras_and_categories() -> None:
+    camera = small_site.finding().camera
+    name = REGISTRY.cameras[camera].name
+    assert camera in decided_filter(f" {name} ", REGISTRY, UTC).cameras
+    assert decided_filter("其他", REGISTRY, UTC).categories == ["other"]
+    assert "other" in decided_filter("OTHER", REGISTRY, UTC).categories
+    assert decided_filter(" ", REGISTRY, UTC) == DecidedFilter(cameras=[], categories=[])
+    day = decided_filter("", REGISTRY, NOON.tzinfo or UTC, day=NOON.date())
+    assert day.since is not None
+    assert day.until is not None
+    assert day.since <= NOON < day.until == day.since + timedelta(days=1)
 
 
 class TestAlarm:

@@ -142,6 +142,7 @@ def test_the_viewer_is_worked_by_keys(town: Any, enter: Enter) -> None:
     page.click("#own-categories [data-category=sewage]")
     page.keyboard.press("Enter")
     expect(page.locator("#cells .cell.finding")).to_have_count(1)
+    page.wait_for_selector("#own-finding", state="hidden")  # else it takes the next key
     page.keyboard.press("Enter")  # the two that are left on this screen
     expect(page.locator("#cells .cell")).to_have_count(2)
     page.keyboard.press("r")

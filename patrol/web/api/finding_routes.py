@@ -1,13 +1,12 @@
 """API routes of own findings, decided findings, undone decisions, and duties of rounds."""
 
-from datetime import datetime, time, timedelta
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from patrol.app.finding_service import FindingService
 from patrol.domain.account import ApiKey
-from patrol.domain.finding import category_named
 from patrol.domain.ids import CameraId, GridCode, PictureId, RoundId
 from patrol.domain.timestamps import parse_day
 from patrol.reports.documents import (
@@ -16,9 +15,9 @@ from patrol.reports.documents import (
     finding_document,
     round_duty_document,
 )
+from patrol.review.decided import decided_filter
 from patrol.review.own_findings import FilingForm, FilingTarget
 from patrol.rounds import duty
-from patrol.store.findings import DecidedFilter
 from patrol.web.api import documents, town_documents
 from patrol.web.api.routes import (
     BEARER,
@@ -75,37 +74,20 @@ def decided_findings(  # noqa: PLR0917  each is a filter of the query
     offset: Offset = 0,
 ) -> list[JsonObject]:
     """Decided findings, the latest decision first; X-Total-Count has the number of all."""
-    wanted = decided_filter(app, by=by, day=day, text=text)
+    zone = app.site.settings.site.tz
+    wanted = decided_filter(text, app.registry, zone, by=by.strip(), day=_day(day))
     with app.store.begin_read() as uow:
         answer.headers[TOTAL_HEADER] = str(uow.findings.count_decided(wanted))
         found = uow.findings.decided(wanted, limit=limit, offset=offset)
     return [masked(app, finding_document(one)) for one in found]
 
 
-def decided_filter(app: App, *, by: str, day: str, text: str) -> DecidedFilter:
-    """The filter of a query; names of cameras and categories count as text.
-
-    Raises InvalidRequest: `day` is none.
-    """
-    since = until = None
-    if day:
-        try:
-            parsed = parse_day(day)
-        except ValueError:
-            raise InvalidRequest(f"day: {day!r} is no day, write 2026-11-22") from None
-        since = datetime.combine(parsed, time(), app.site.settings.site.tz)
-        until = since + timedelta(days=1)
-    wanted = text.strip().lower()
-    cameras = app.registry.cameras.values() if wanted else ()
-    categories = [category_named(one) for one in app.site.rules.by_kind] if wanted else []
-    return DecidedFilter(
-        by=by.strip(),
-        since=since,
-        until=until,
-        text=text.strip(),
-        cameras=[one.id for one in cameras if wanted in one.name.lower()],
-        categories=[one.id for one in categories if wanted in f"{one.zh} {one.en}".lower()],
-    )
+def _day(text: str) -> date | None:
+    """The day; None for an empty text. Raises InvalidRequest: it is none."""
+    try:
+        return parse_day(text) if text else None
+    except ValueError:
+        raise InvalidRequest(f"day: {text!r} is no day, write 2026-11-22") from None
 
 
 @router.post("/findings/{finding_id}/undo", response_model=documents.Finding)
@@ -129,7 +111,7 @@ def round_duty(app: App, round_id: str) -> list[JsonObject]:
     """The signatures on a round, the oldest first; the last one's owner has it."""
     with app.store.begin_read() as uow, translate_errors(f"round {round_id}"):
         entries = uow.round_duties.of_round(uow.rounds.get(RoundId(round_id)).id)
-    return [round_duty_document(entry) for entry in entries]
+    return [masked(app, round_duty_document(entry)) for entry in entries]
 
 
 @router.post("/rounds/{round_id}/duty", response_model=town_documents.RoundDuty, status_code=201)
@@ -152,4 +134,4 @@ def sign_round(
                 uow, ident, who=form.account, now=now, may_take_over=False, note=note
             )
         uow.commit()
-    return round_duty_document(entry)
+    return masked(app, round_duty_document(entry))

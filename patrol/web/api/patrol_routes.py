@@ -12,7 +12,7 @@ from patrol.reports.documents import JsonObject, human_patrol_document
 from patrol.rounds import duty
 from patrol.rounds.human_patrol import CheckForm
 from patrol.web.api import town_documents
-from patrol.web.api.routes import BEARER, App, DocumentRoute, Limit, RequireScope
+from patrol.web.api.routes import BEARER, App, DocumentRoute, Limit, RequireScope, masked
 from patrol.web.errors import translate_errors
 
 router = APIRouter(dependencies=[Depends(BEARER)], route_class=DocumentRoute)
@@ -25,7 +25,9 @@ READ = [Depends(RequireScope("rounds:read"))]
 def human_patrols(app: App, limit: Limit = 100) -> list[JsonObject]:
     """Tasks of human patrols, the newest first."""
     with app.store.begin_read() as uow:
-        return [human_patrol_document(one) for one in uow.human_patrols.list(limit=limit)]
+        return [
+            masked(app, human_patrol_document(one)) for one in uow.human_patrols.list(limit=limit)
+        ]
 
 
 @router.get("/human-patrols/{patrol_id}", response_model=town_documents.HumanPatrolTask,
@@ -70,4 +72,4 @@ def _check_account(app: App, name: str) -> None:
 def _document(app: App, patrol_id: str) -> JsonObject:
     with app.store.begin_read() as uow, translate_errors(f"patrol {patrol_id}"):
         patrol = uow.human_patrols.get(patrol_id)
-        return human_patrol_document(patrol, uow.human_patrols.checks(patrol.id))
+        return masked(app, human_patrol_document(patrol, uow.human_patrols.checks(patrol.id)))

@@ -300,7 +300,7 @@ def report(app: App, kind: Literal["round", "day", "month"], period: str) -> dic
 def holds(app: App, every: Annotated[bool, Query(alias="all")] = False) -> list[JsonObject]:  # noqa: FBT002  a query's switch
     """Legal holds in force, the newest first; with `all` those that were ended, too."""
     with app.store.begin_read() as uow:
-        return [hold_document(one) for one in uow.holds.all(ended=every)]
+        return [masked(app, hold_document(one)) for one in uow.holds.all(ended=every)]
 
 
 @router.post("/holds", response_model=documents.HoldOrder, status_code=201)
@@ -322,7 +322,7 @@ def add_hold(
             cameras=app.registry.cameras.keys(),
         )
         uow.commit()
-    return hold_document(hold)
+    return masked(app, hold_document(hold))
 
 
 @router.post("/holds/{number}/end", response_model=documents.HoldOrder)
@@ -336,7 +336,7 @@ def finish_hold(
     with translate_errors(f"hold {number}"), app.store.begin() as uow:
         hold = end_hold(uow, number, by=decided_by(key), why=form.reason, now=app.clock.now())
         uow.commit()
-    return hold_document(hold)
+    return masked(app, hold_document(hold))
 
 
 def masked(app: Application, document: JsonObject) -> JsonObject:

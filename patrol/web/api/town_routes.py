@@ -4,6 +4,7 @@
 secret, as our webhooks are signed (docs/mqtt.md). A repeat under its `webhook-id` changes nothing.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -11,10 +12,16 @@ from fastapi.security import APIKeyHeader
 from starlette.concurrency import run_in_threadpool
 
 from patrol.app import Application
-from patrol.app.town_service import AlreadyOpened, BadReply, SignedInbox, TownService, take_answer
+from patrol.app.town_service import (
+    AlreadyOpened,
+    BadReply,
+    SignedInbox,
+    TownService,
+    take_answer,
+    take_playback,
+)
 from patrol.cases.supervision import check_tags, overdue_list
 from patrol.domain.account import ApiKey
-from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.ids import CaseId, GridCode
 from patrol.reports.documents import (
     JsonObject,
@@ -177,11 +184,12 @@ def meeting_pack(app: App, scope: str, period: str) -> JsonObject:
 async def take_signed(request: Request, source: str) -> JsonObject:
     """A department opens a case or answers one; a loudspeaker says that it played. Signed."""
     body = await request.body()
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return await run_in_threadpool(_take, request.app.state.application, source, headers, body)
+    return await run_in_threadpool(
+        _take, request.app.state.application, source, request.headers, body
+    )
 
 
-def _take(app: Application, source: str, headers: dict[str, str], body: bytes) -> JsonObject:
+def _take(app: Application, source: str, headers: Mapping[str, str], body: bytes) -> JsonObject:
     service = TownService(app)
     key, message = SignedInbox(service).check(source, headers, body)
     kind = str(message.get("type", ""))
@@ -194,13 +202,8 @@ def _take(app: Application, source: str, headers: dict[str, str], body: bytes) -
             return {"taken": case.id, "repeated": False}
         if kind in {"receive", "answer"}:
             ident = str(message.get("id", ""))
-            with app.store.begin_read() as uow:
-                if uow.hand_offs.get(ident).recipient != source:
-                    raise KeyError(ident)  # another department's
             take_answer(service, source, ident, {**message, "key": key})
             return {"taken": ident, "repeated": False}
         if kind in {"played", "failed"}:
-            ident, reason = str(message.get("id", "")), str(message.get("reason", ""))[:200]
-            service.played(ident, BroadcastEvent(kind), speaker=source, text=reason)
-            return {"taken": ident, "repeated": False}
+            return {"taken": take_playback(service, source, message).id, "repeated": False}
     raise BadReply("type: give open, receive, answer, played or failed")

@@ -7,7 +7,7 @@ state and right again when a button is pressed.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
@@ -101,10 +101,24 @@ class CaseAction:
         return self.context.app.payloads
 
     @property
+    def by(self) -> str:
+        """Who pressed the button."""
+        return self.user.account.name
+
+    @property
+    def now(self) -> datetime:
+        """When the request came."""
+        return self.user.now
+
+    @property
+    def note(self) -> str:
+        """The reason that the page asked for."""
+        return self.form.note.strip()
+
+    @property
     def signature(self) -> dict[str, Any]:
-        """The keyword arguments `by`, `now` and `note` that every action takes."""
-        by, note = self.user.account.name, self.form.note.strip()
-        return {"by": by, "now": self.user.now, "note": note}
+        """The keyword arguments that most actions take."""
+        return {"by": self.by, "now": self.now, "note": self.note, "payloads": self.payloads}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,96 +136,83 @@ class CaseButton:
 
 def _verify(gone: bool) -> Callable[[CaseAction], Case]:  # noqa: FBT001  two buttons of one action
     return lambda action: actions.apply_person_decision(
-        action.uow, action.case, gone=gone, payloads=action.payloads, **action.signature
+        action.uow, action.case, gone=gone, **action.signature
     )
 
 
 def _request_approval(kind: ApprovalKind) -> Callable[[CaseAction], Case]:
     def make(action: CaseAction) -> Case:
         span = timedelta(hours=action.form.hours if kind is ApprovalKind.EXTENSION else 0)
-        signed = action.signature
         request = ApprovalRequest(
-            kind=kind, by=signed["by"], at=signed["now"], why=signed["note"],
-            span_s=span.total_seconds(),
-        )  # fmt: skip
+            kind=kind, by=action.by, at=action.now, why=action.note, span_s=span.total_seconds()
+        )
         return actions.request_approval(action.uow, action.case, request, payloads=action.payloads)
 
     return make
 
 
 def _grant(action: CaseAction) -> Case:
-    return actions.approve(action.uow, action.case, payloads=action.payloads, **action.signature)
+    return actions.approve(action.uow, action.case, **action.signature)
 
 
 def _refuse(action: CaseAction) -> Case:
-    return actions.reject(action.uow, action.case, payloads=action.payloads, **action.signature)
+    return actions.reject(action.uow, action.case, **action.signature)
 
 
 def _resume(action: CaseAction) -> Case:
-    return actions.resume_case(
-        action.uow, action.case, payloads=action.payloads, **action.signature
-    )
+    return actions.resume_case(action.uow, action.case, **action.signature)
 
 
 def _reassign(action: CaseAction) -> Case:
     to, registry = GridCode(action.form.grid), action.context.app.registry
-    return actions.reassign_case(
-        action.uow, action.case, to, registry=registry, payloads=action.payloads, **action.signature
-    )
+    return actions.reassign_case(action.uow, action.case, to, registry=registry, **action.signature)
 
 
 def _close(action: CaseAction) -> Case:
-    return actions.end_case(
-        action.uow, action.case, CaseEvent.CLOSE, payloads=action.payloads, **action.signature
-    )
+    return actions.end_case(action.uow, action.case, CaseEvent.CLOSE, **action.signature)
 
 
 def _reopen(action: CaseAction) -> Case:
-    return actions.reopen_case(
-        action.uow, action.case, payloads=action.payloads, **action.signature
-    )
+    return actions.reopen_case(action.uow, action.case, **action.signature)
 
 
 def _phone(action: CaseAction) -> Case:
-    return actions.record_phone_call(
-        action.uow, action.case, payloads=action.payloads, **action.signature
-    )
+    return actions.record_phone_call(action.uow, action.case, **action.signature)
 
 
 def _urge(action: CaseAction) -> Case:
-    by, now, why = action.signature["by"], action.signature["now"], action.signature["note"]
-    return urge_case(action.uow, action.case, by=by, now=now, payloads=action.payloads, why=why)
+    return urge_case(
+        action.uow, action.case, by=action.by, now=action.now, payloads=action.payloads,
+        why=action.note,
+    )  # fmt: skip
 
 
 def _supervise(action: CaseAction) -> Case:
-    by, now, why = action.signature["by"], action.signature["now"], action.signature["note"]
     return supervise_case(
-        action.uow, action.case, by=by, now=now, payloads=action.payloads, why=why,
-        span=timedelta(hours=action.form.span),
+        action.uow, action.case, by=action.by, now=action.now, payloads=action.payloads,
+        why=action.note, span=timedelta(hours=action.form.span),
     )  # fmt: skip
 
 
 def _tag(action: CaseAction) -> Case:
-    by, now = action.signature["by"], action.signature["now"]
     tags = re.split(r"[\s,;，；、]+", action.form.tags)
-    return tag_case(action.uow, action.case, tags, by=by, now=now, payloads=action.payloads)
+    return tag_case(
+        action.uow, action.case, tags, by=action.by, now=action.now, payloads=action.payloads
+    )
 
 
 def _hand_off(action: CaseAction) -> Case:
-    by, now, why = action.signature["by"], action.signature["now"], action.signature["note"]
-    context = TownService(action.context.app).context
     hand_off_case(
-        action.uow, action.case, action.form.recipient, by=by, now=now, why=why, context=context
-    )
+        action.uow, action.case, action.form.recipient, by=action.by, now=action.now,
+        why=action.note, context=TownService(action.context.app).context,
+    )  # fmt: skip
     return action.uow.cases.get(action.case)
 
 
 def _broadcast(action: CaseAction) -> Case:
-    by, now, text = action.signature["by"], action.signature["now"], action.signature["note"]
-    context = TownService(action.context.app).context
     ask_broadcast(
-        action.uow, action.case, by=by, now=now, context=context, text=text,
-        template=action.form.template,
+        action.uow, action.case, by=action.by, now=action.now, text=action.note,
+        template=action.form.template, context=TownService(action.context.app).context,
     )  # fmt: skip
     return action.uow.cases.get(action.case)
 
@@ -304,9 +305,7 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
         label=("申请作废", "Ask to void"),
         permission=Permission.MOVE_CASES,
         run=_request_approval(ApprovalKind.VOID),
-        is_shown=lambda case: (
-            _can_request(case) and (case.state, CaseEvent.VOID) in CASE_TRANSITIONS
-        ),
+        is_shown=lambda case: _can_request(case) and _allows(CaseEvent.VOID)(case),
     ),
     "urge": CaseButton(
         label=("催办", "Urge"),

@@ -1,10 +1,9 @@
 """Hand-offs (移交) with their printed sheet, and broadcasts (大喇叭) that wait for approval."""
 
-import io
 from collections.abc import Mapping
+from html import escape
 from typing import Any, Final, Literal
 
-import segno
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
@@ -16,6 +15,7 @@ from patrol.domain.account import Permission, may_see_case
 from patrol.domain.broadcast import BroadcastEvent, BroadcastState
 from patrol.domain.case import Case
 from patrol.domain.hand_off import HandOff, HandOffEvent
+from patrol.households.qr_code import qr_code_svg
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import (
@@ -26,7 +26,7 @@ from patrol.web.context import (
     WebContext,
     request_key,
 )
-from patrol.web.errors import translate_errors
+from patrol.web.errors import NO_STORE, translate_errors
 from patrol.web.i18n import category_label, grid_name, person_name
 
 LISTED: Final = 200
@@ -129,10 +129,8 @@ def hand_off_code(context: ContextDep, user: MayHandOff, ident: str) -> Response
     given, case = _visible_hand_off(context, user, ident)
     phone = context.app.site.settings.centre_phone
     text = f"{context.site.name} {given.id} {case.id} {phone}".strip()
-    out = io.BytesIO()
-    segno.make(text, error="m", micro=False).save(out, kind="svg", scale=4, border=2)
-    headers = {"Cache-Control": "no-store"}
-    return Response(out.getvalue(), media_type="image/svg+xml", headers=headers)
+    label = escape(user.t("移交单二维码", "QR code of the sheet"))
+    return Response(qr_code_svg(text, label), media_type="image/svg+xml", headers=NO_STORE)
 
 
 def _visible_hand_off(context: WebContext, user: CurrentUser, ident: str) -> tuple[HandOff, Case]:

@@ -17,7 +17,6 @@ from starlette.responses import RedirectResponse, Response
 
 from patrol.domain import labels
 from patrol.domain.access_labels import TERMS_DONE
-from patrol.domain.camera import Camera
 from patrol.domain.consent import (
     HOUSEHOLD_ACTIONS,
     BadTerms,
@@ -154,7 +153,7 @@ def _page(
     context: WebContext, request: Request, token: str, slip: CameraSlip, *, done: str
 ) -> Response:
     t, terms = context.translator(request), slip.terms
-    camera: Camera | None = slip.camera
+    camera = slip.camera
     return context.renderer.render(
         "household.html",
         t,
@@ -177,7 +176,6 @@ def _page(
             for one in slip.held
             if one.count
         ],
-        pictures=slip.pictures,
         looked=slip.accesses_in_all,
         visits=slip.machine_visits,
         last_visit=t.short_datetime(slip.last_machine_visit),

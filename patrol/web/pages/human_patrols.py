@@ -39,7 +39,6 @@ from patrol.web.context import (
 )
 from patrol.web.errors import NO_STORE, ResourceNotFound, translate_errors
 from patrol.web.i18n import camera_name, grid_name, paginate, person_name, plan_label, village_of
-from patrol.web.thumbnails import newest_picture
 
 TASKS_PER_PAGE: Final = 40
 MAX_TASKS: Final = 2000
@@ -112,7 +111,6 @@ def _task_row(
         "coverage": "—" if counts.coverage is None else f"{100 * counts.coverage:.0f} %",
         "assigned": t("、", ", ").join(names.get(name, name) for name in one.assigned),
         "by": names.get(one.started_by, one.started_by),
-        "is_open": one.is_open,
         "soon": one.is_open and one.open_from <= user.now < one.finish_by,
         "refused": one.refused,
     }
@@ -151,7 +149,7 @@ def patrol_page(context: ContextDep, user: MayPatrol, patrol_id: str) -> Respons
     items = [(n, text, n in patrol.checked_items) for n, text in enumerate(patrol.checklist)]
     return context.renderer.render_page(
         "patrol.html", user, patrol=patrol, task=_task_row(patrol, checks, user, names),
-        lines=lines, items=items, started=names.get(patrol.started_by, patrol.started_by),
+        lines=lines, items=items,
     )  # fmt: skip
 
 
@@ -314,7 +312,7 @@ def rotation_cells(
     cells = []
     for visit in visits:
         known = registry.cameras.get(visit.camera)
-        if known is None or visit.camera in withdrawn or newest_picture(visit) is None:
+        if known is None or visit.camera in withdrawn or not visit.pictures:
             continue
         if village and not registry.tree.is_within(known.grid, village):
             continue

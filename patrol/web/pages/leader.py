@@ -259,8 +259,7 @@ def _store_photo(
     except (ValueError, cv2.error) as exc:
         raise InvalidRequest(user.t("不是照片", "not a picture")) from exc
     photo_key = MessageKey(f"{case.id}/{key}"[:128])
-    by, retention = user.account.person or user.account.name, context.app.site.settings.retention
-    due_at = user.now + timedelta(days=retention.evidence_days)
+    due_at = user.now + timedelta(days=context.app.site.settings.retention.evidence_days)
     with context.app.store.begin() as uow:
         if any(known.key == photo_key for known in uow.case_photos.of_case(case.id)):
             return False  # a repeat, or another photo under the same key: no file of it is left
@@ -277,7 +276,7 @@ def _store_photo(
             delete_after=due_at,
         )
         photo = CasePhoto(
-            key=photo_key, case=case.id, sha256=stored.sha256, by=by, at=user.now,
+            key=photo_key, case=case.id, sha256=stored.sha256, by=_person(user), at=user.now,
             picture=stored.id,
         )  # fmt: skip
         uow.case_photos.add(photo)

@@ -5,7 +5,6 @@ may show. A picture is named by its id, a frame of a live view by the hash under
 sent it to this session.
 """
 
-from datetime import datetime, time
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
@@ -17,14 +16,14 @@ from patrol.app.human_patrol_service import HumanPatrolService
 from patrol.cases.request_keys import RequestRepeated
 from patrol.domain import labels, town_labels
 from patrol.domain.account import Permission
-from patrol.domain.finding import CATEGORIES, FilingSource, Finding, category_named
+from patrol.domain.finding import CATEGORIES, FilingSource, Finding
 from patrol.domain.ids import CameraId, GridCode, PictureId, RoundId
 from patrol.domain.priority import Level
 from patrol.domain.round import StoredPicture
 from patrol.review.alarms import alarming
+from patrol.review.decided import decided_filter
 from patrol.review.own_findings import FilingForm, FilingTarget, usual_level
 from patrol.review.undo import undo_refusal
-from patrol.store.findings import DecidedFilter
 from patrol.web.access_logger import PictureDeleted
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import (
@@ -242,21 +241,11 @@ def decided_page(  # noqa: PLR0917  each is a filter of the page
     page: int = 1,
 ) -> Response:  # fmt: skip
     """Decided findings: mine or everybody's, today's or all, with a text."""
-    registry, zone = context.app.registry, context.site.tz
-    wanted = text.strip()[:100]
-    lowered = wanted.lower()
-    since = datetime.combine(user.now.astimezone(zone), time(), zone) if day == "today" else None
-    chosen = DecidedFilter(
-        by=user.account.name if mine else "",
-        since=since,
-        text=wanted,
-        cameras=[c.id for c in registry.cameras.values() if lowered in c.name.lower()]
-        if wanted
-        else (),
-        categories=[c.id for c in CATEGORIES if lowered in f"{c.zh} {c.en}".lower()]
-        if wanted
-        else (),
-    )
+    zone = context.site.tz
+    chosen = decided_filter(
+        text.strip()[:100], context.app.registry, zone, by=user.account.name if mine else "",
+        day=user.now.astimezone(zone).date() if day == "today" else None,
+    )  # fmt: skip
     with context.app.store.begin_read() as uow:
         total = uow.findings.count_decided(chosen)
         found = uow.findings.decided(chosen, limit=min(total, MAX_DECIDED))
@@ -264,8 +253,9 @@ def decided_page(  # noqa: PLR0917  each is a filter of the page
     shown, pager = paginate(found, page, DECIDED_PER_PAGE)
     lines = [_decided_row(context, user, one, names) for one in shown]
     return context.renderer.render_page(
-        "decided.html", user, lines=lines, total=total, mine=mine, day=day, text=wanted, **pager
-    )
+        "decided.html", user, lines=lines, total=total, mine=mine, day=day, text=chosen.text,
+        **pager,
+    )  # fmt: skip
 
 
 def _decided_row(
@@ -302,7 +292,7 @@ def review_alarms(context: ContextDep, user: MayReview) -> Response:
         {
             "id": one.id,
             "level": str(one.level),
-            "what": category_label(category_named(one.category).id, user.t),
+            "what": category_label(one.category, user.t),
             "waiting_s": round((user.now - one.found_at).total_seconds()),
         }
         for one in waiting[:20]

@@ -1,13 +1,12 @@
 """Supervision (督办): the overdue list, approvals that wait for me, and verifications by keys."""
 
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from patrol.app.town_service import TownService
-from patrol.cases.supervision import overdue_list
+from patrol.cases.supervision import MAX_OPEN_CASES, overdue_list
 from patrol.domain import labels, town_labels
 from patrol.domain.account import may_see_case
 from patrol.domain.approval import span_texts
@@ -24,18 +23,10 @@ from patrol.web.context import (
     WebContext,
 )
 from patrol.web.errors import NO_STORE, InvalidRequest
-from patrol.web.i18n import (
-    camera_name,
-    case_state_label,
-    category_label,
-    grid_name,
-    level_label,
-    person_name,
-)
+from patrol.web.i18n import category_label, grid_name, level_label, person_name
 from patrol.web.pages.case_actions import shown_revision, visible_case
 from patrol.web.pages.extension import granting_text
 
-MAX_OPEN_CASES: Final = 10_000
 router = APIRouter()
 
 
@@ -97,7 +88,7 @@ def approvals_page(context: ContextDep, user: MaySettle) -> Response:
             "seen": shown_revision(case),
             "broadcast": "",
             "what": _request_text(case, user),
-            "about": f"{category_label(case.category, t)} {grid_name(registry, case.grid)}",
+            "about": _about(case, context, user),
             "by": person_name(registry, case.request.by, names),
             "at": t.short_datetime(case.request.at),
             "why": case.request.why,
@@ -166,8 +157,6 @@ def verification_queue(context: ContextDep, user: MayActOnCases) -> Response:
             "seen": shown_revision(one),
             "what": category_label(one.category, t),
             "level": level_label(one.level, t),
-            "state": case_state_label(one.state, t),
-            "camera": camera_name(registry, one.camera),
             "grid": grid_name(registry, one.grid),
             "place": one.place,
         }
@@ -197,13 +186,10 @@ def verification_pictures(context: ContextDep, user: MayActOnCases, case_id: str
         {
             "before": shown(case.before),
             "after": shown(case.after),
-            "box": list(case.box) if case.box else None,
             "photos": [
                 user.picture_url(one.picture or one.sha256, "full", viewed_for) for one in photos
             ],
             "note": last.note if last else "",
-            "waits": t.duration(user.now - (case.entries[-1].at if case.entries else user.now)),
-            "live": bool(case.camera) and user.now - case.found_at < timedelta(days=365),
         },
         headers=NO_STORE,
     )

@@ -14,37 +14,30 @@ import pytest
 from starlette.types import ASGIApp
 
 from patrol.app import Application, build
-from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, FindingClaim, hash_api_secret
+from patrol.domain.account import (
+    API_KEY_PREFIX,
+    API_SCOPES,
+    Account,
+    AccountRole,
+    ApiKey,
+    FindingClaim,
+    hash_api_secret,
+)
 from patrol.domain.ids import FindingId, RoundId
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
-from patrol.settings import load_site
 from patrol.store import Store, StoreUnavailable
 from patrol.web.api.app import create_api
 from simulators import small_site
 from tests.support.clock import ManualClock
-from tests.support.store import copy_template
+from tests.support.small_files import write_small_site
 
-SOURCE = Path(__file__).parents[3] / "config"
 ROUND = RoundId("20261122-morning-1")
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Application]:
     """The smallest site's application, at noon, with one round and one finding."""
-    for name in ("grids.csv", "people.csv", "cameras.csv"):
-        (tmp_path / name).write_bytes((SOURCE / name).read_bytes())
-    (tmp_path / "site.yaml").write_text(
-        f"""
-site: {{id: shangba, name: 上坝镇, latitude: 39.6, longitude: 98.75}}
-database: sqlite:///{tmp_path}/patrol.db
-evidence: {tmp_path}/evidence
-objects: false
-mqtt: {{url: "mqtt://127.0.0.1:9"}}
-""",
-        "utf-8",
-    )
-    copy_template(tmp_path / "patrol.db")
-    site = replace(load_site(tmp_path, env={}), registry=small_site.registry())
+    site = replace(write_small_site(tmp_path), registry=small_site.registry())
     with build(site, clock=ManualClock(small_site.NOON)) as built:
         add_round(built.store)
         yield built
@@ -339,3 +332,26 @@ def test_holds_are_set_and_ended_by_their_scope(app: Application, client: Client
     assert client.get("/holds", headers=reads).json() == []
     (ended,) = client.get("/holds?all=true", headers=reads).json()
     assert (ended["in_force"], ended["ended_why"]) == (False, "y")
+
+
+def test_what_people_typed_names_no_camera_to_a_program(app: Application, client: Client) -> None:
+    keys = key(app, "holds:write", "holds:read", "rounds:work", "rounds:read")
+    typed = f"看 {small_site.CAMERA}"
+    form = {"scope": "camera", "subject": small_site.CAMERA, "reference": "12", "reason": typed}
+    made = client.post("/holds", json=form, headers=keys)
+    ended = client.post(
+        f"/holds/{made.json()['number']}/end", json={"reason": typed}, headers=keys
+    ).json()
+    assert ended["subject"] == small_site.CAMERA
+    for text in (made.json()["reason"], ended["reason"], ended["ended_why"]):
+        assert text == f"看 …{small_site.CAMERA[-6:]}"
+    with app.store.begin() as uow:
+        uow.accounts.put(
+            Account(name="anna", duty=AccountRole.OPERATOR, shown_as="Anna", password="x",
+                    created_at=small_site.NOON)
+        )  # fmt: skip
+        uow.commit()
+    body = {"account": "anna", "note": typed}
+    assert client.post(f"/rounds/{ROUND}/duty", json=body, headers=keys).status_code == 201
+    (signed,) = client.get(f"/rounds/{ROUND}/duty", headers=keys).json()
+    assert signed["note"].endswith(f"看 …{small_site.CAMERA[-6:]}")
