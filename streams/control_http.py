@@ -8,7 +8,7 @@ and the whole call ends at its limit. URLs, headers and bodies hold keys: nothin
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -62,6 +62,10 @@ class ControlAnswer:
     def json(self) -> Any:
         """The body as JSON. Raises Unreadable."""
         return read_json(self.body)
+
+
+# Makes one call, within so many seconds.
+Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
 
 
 class ControlHttp:

@@ -10,7 +10,7 @@ networks it names a host that is not there, so the host that was reached stays.
 
 import dataclasses
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from streams.address import StreamAddress
-from streams.control_http import ControlAnswer, ControlRequest
+from streams.control_http import Ask, ControlAnswer, ControlRequest
 from streams.errors import (
     LOGIN_REFUSED,
     BadAddress,
@@ -38,8 +38,6 @@ HTTPS_PORT: Final = 443
 MAX_LOGIN_REFUSALS: Final = 2  # of one visit
 CLOCK_CHANGED_S: Final = 2.0  # less is the time that a call takes
 MAX_PROFILES: Final = 512
-
-Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

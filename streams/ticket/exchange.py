@@ -15,7 +15,9 @@ from urllib.parse import quote, urlencode
 from streams.address import StreamAddress
 from streams.control_http import ControlAnswer, ControlRequest, read_json, value_at
 from streams.errors import (
+    DEVICE_OFFLINE,
     LOGIN_REFUSED,
+    NOT_FOUND,
     BadAddress,
     RefusedUs,
     StreamBusy,
@@ -38,9 +40,7 @@ from streams.ticket.profile import (
     VendorProfile,
 )
 
-DEVICE_OFFLINE: Final = "device_offline"  # the reason of an Unreachable
 VENDOR_ERROR: Final = "vendor_error"  # the reason of an Unreadable
-NOT_FOUND: Final = "not_found"  # the reason of a RefusedUs
 NO_GRANT: Final = "no_grant"  # the reason of a RefusedUs
 EXPIRED_TICKET: Final = "expired_ticket"  # the reason of a RefusedUs
 _TYPES: Final = {
