@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Final
 
 from streams.errors import LOGIN_REFUSED, RefusedUs, StreamBusy, StreamError, Unreadable, WentSilent
-from streams.rtsp.message import RtspHeaders, printable
+from streams.rtsp.message import RtspHeaders, printable, read_head
 
 TUNNEL_TYPE: Final = "application/x-rtsp-tunnelled"
 MAX_HTTP_HEAD_BYTES: Final = 16 * 1024
@@ -37,13 +37,11 @@ class HttpHead:
 
 def read_http_head(data: bytes) -> HttpHead:
     """The head of an answer, its blank line included. Raises Unreadable."""
-    lines = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n").split("\n")
-    match = _STATUS.fullmatch(lines[0].strip())
+    first, headers = read_head(data.strip(b"\r\n"))
+    match = _STATUS.fullmatch(first)
     if match is None:
-        raise Unreadable(f"no HTTP answer, but {printable(lines[0], 40)!r}")
-    pairs = (line.partition(":") for line in lines[1:])
-    items = tuple((name.strip().lower(), value.strip()) for name, colon, value in pairs if colon)
-    return HttpHead(int(match[1]), match[2] or "", RtspHeaders(items))
+        raise Unreadable(f"no HTTP answer, but {printable(first, 40)!r}")
+    return HttpHead(int(match[1]), match[2] or "", headers)
 
 
 def refusal_of(head: HttpHead, why: str) -> StreamError:
