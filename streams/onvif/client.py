@@ -117,16 +117,17 @@ class OnvifClient:
     ) -> StreamAddress:
         """The RTSP address of a profile, host and login as we know them. Raises StreamError."""
         call = soap.get_stream_uri(namespace, profile.token)
-        uri = soap.read_uri(await self.call(facts.media[namespace], call))
-        return reached_address(self.address, uri)
+        return await self._named_address(facts.media[namespace], call)
 
     async def snapshot_address(
         self, facts: DeviceFacts, namespace: str, profile: OnvifProfile
     ) -> StreamAddress:
         """The HTTP address of a profile's still picture. Raises StreamError."""
         call = soap.get_snapshot_uri(namespace, profile.token)
-        uri = soap.read_uri(await self.call(facts.media[namespace], call))
-        return reached_address(self.address, uri)
+        return await self._named_address(facts.media[namespace], call)
+
+    async def _named_address(self, path: str, call: SoapCall) -> StreamAddress:
+        return reached_address(self.address, soap.read_uri(await self.call(path, call)))
 
     # -- one call ------------------------------------------------------------------------------
 
