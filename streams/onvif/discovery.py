@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from typing_extensions import override
 
+from streams.address import StreamAddress
 from streams.errors import Unreadable
 from streams.onvif.xml import read_xml
 from streams.rtsp.message import printable
@@ -57,8 +58,7 @@ class FoundDevice:
     @property
     def address(self) -> str:
         """`onvif://HOST[:PORT]/`, as cameras.csv takes it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"onvif://{host}/" if self.port == 80 else f"onvif://{host}:{self.port}/"  # noqa: PLR2004
+        return str(StreamAddress(scheme="onvif", host=self.host, port=self.port, path="/"))
 
 
 def probe_message(types: str, message_id: uuid.UUID) -> bytes:
