@@ -77,7 +77,6 @@ class RequestBuilder:
         """A REGISTER of ours; `call` is Call-ID, From tag, CSeq."""
         call_id, tag, cseq = call
         us = self._address
-        version = (("x-gb-ver", "3.0" if peer.version_2022 else "2.0"),)
         signed = (("authorization", authorization),) if authorization else ()
         return SipMessage(
             method="REGISTER",
@@ -91,7 +90,7 @@ class RequestBuilder:
                 ("max-forwards", "70"),
                 ("user-agent", USER_AGENT),
                 ("expires", str(peer.expires_s)),
-                *version,
+                ("x-gb-ver", peer.edition),
                 *signed,
             ),
         )

@@ -7,6 +7,7 @@ carries our requests in Base64.
 
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -86,9 +87,15 @@ def _request(
 ) -> bytes:
     headers = [("Host", host), ("User-Agent", "patrol-streams"), ("x-sessioncookie", cookie), *more]
     headers += [("Pragma", "no-cache"), ("Cache-Control", "no-cache")]
-    if authorization is not None:
-        headers.append(("Authorization", authorization))
-    lines = [f"{method} {path} HTTP/1.0", *(f"{name}: {value}" for name, value in headers)]
+    return write_http_request(f"{method} {path} HTTP/1.0", headers, authorization)
+
+
+def write_http_request(
+    first: str, headers: Sequence[tuple[str, str]], authorization: str | None
+) -> bytes:
+    """A request without a body, with the login where there is one."""
+    signed = [("Authorization", authorization)] if authorization is not None else []
+    lines = [first, *(f"{name}: {value}" for name, value in (*headers, *signed))]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
