@@ -28,7 +28,6 @@ class DeviceSession:
     sender: MediaSender
     to_tag: str
     playing: Playing | None = None
-    confirmed: bool = False
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
 

@@ -23,6 +23,7 @@ SHORT_MODULES = {
     "patrol/households/qr_code.py": "QR codes of invitations and of slips",
     "patrol/cli/init.py": "the one verb that makes a site instead of reading one",
     "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
+    "simulators/serving.py": "what the programs of two simulators do around their loop",
 }
 
 
