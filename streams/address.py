@@ -42,6 +42,11 @@ LOCAL_SCHEMES: Final = frozenset({"file"})
 TLS_SCHEMES: Final = frozenset({"rtsps", "rtmps", "https", "rtsp+https", "rtsp+wss"})
 
 
+def host_text(host: str) -> str:
+    """A host as it stands in a URI: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 class StreamChoice(StrEnum):
     """Which of a camera's two streams to visit."""
 
@@ -112,11 +117,6 @@ class StreamAddress:
         return tuple(unquote(part) for part in self.path.split("/")[1:])
 
     @property
-    def host_alone(self) -> "StreamAddress":
-        """The address of the host itself: no path, no query, no login."""
-        return StreamAddress(scheme=self.scheme, host=self.host, port=self.port, path="/")
-
-    @property
     def is_sealed(self) -> bool:
         """Whether its password is still sealed, so that it cannot be visited."""
         return self.password == SEALED_PASSWORD
@@ -129,7 +129,7 @@ class StreamAddress:
     @property
     def authority(self) -> str:
         """`host[:port]`, IPv6 in brackets, the scheme's own port left out."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = host_text(self.host)
         return host if self.port == DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
 
     @property

@@ -8,7 +8,7 @@ and the whole call ends at its limit. URLs, headers and bodies hold keys: nothin
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -50,6 +50,10 @@ class ControlAnswer:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # names in lower case
     body: bytes = field(default=b"", repr=False)
 
+    def get(self, name: str) -> str:
+        """The first value of a header; empty without it."""
+        return next(iter(self.all(name)), "")
+
     def all(self, name: str) -> list[str]:
         """Every value of a header."""
         return [value for key, value in self.headers if key == name]
@@ -57,11 +61,15 @@ class ControlAnswer:
     @property
     def date(self) -> datetime | None:
         """The server's clock by its `Date` header (RFC 9110 §6.6.1), UTC."""
-        return read_http_date(next(iter(self.all("date")), ""))
+        return read_http_date(self.get("date"))
 
     def json(self) -> Any:
         """The body as JSON. Raises Unreadable."""
         return read_json(self.body)
+
+
+# Makes one call, within so many seconds.
+Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
 
 
 class ControlHttp:

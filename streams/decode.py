@@ -145,12 +145,7 @@ def _to_bgr(frame: VideoFrame) -> BgrImage:
 def _planes(frame: VideoFrame) -> YuvPlanes | None:
     if frame.format.name not in _PLANAR_420 or frame.colorspace not in _MATRICES:
         return None
-    luma, cb, cr = (
-        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[
-            :, : plane.width
-        ]
-        for plane in frame.planes
-    )
+    luma, cb, cr = (_plane_view(plane) for plane in frame.planes)
     full_range = frame.format.name == "yuvj420p" or frame.color_range == ColorRange.JPEG
     return YuvPlanes(
         luma=luma, cb=cb, cr=cr, full_range=full_range, bt709=frame.colorspace == _BT709

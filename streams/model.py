@@ -5,7 +5,7 @@ hundreds of visits fit in memory; `streams.decode` turns one into a Picture in a
 Times are UTC; `media_time_s` is seconds on the stream's own timeline.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum, auto
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from streams.address import StreamAddress
 from streams.target_policy import TargetPolicy
 
 BgrImage = NDArray[np.uint8]  # height × width × 3, blue-green-red
@@ -209,3 +210,7 @@ class VisitOptions:
     def __post_init__(self) -> None:
         if self.pictures < 1 or self.spacing_s < 0 or self.visit_timeout_s <= 0:
             raise ValueError(f"not a way to visit: {self!r}")
+
+
+# Makes one visit.
+Capture = Callable[[StreamAddress, VisitOptions], Awaitable[Sample]]

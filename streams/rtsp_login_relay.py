@@ -12,12 +12,11 @@ process of the machine can use it. Media over the same connection passes unchang
 import asyncio
 import contextlib
 import secrets
-import ssl
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from streams.address import TLS_SCHEMES, StreamAddress
+from streams.address import StreamAddress
 from streams.errors import (
     LOGIN_REFUSED,
     RefusedUs,
@@ -38,8 +37,7 @@ from streams.rtsp.message import (
     write_request,
 )
 from streams.target_policy import TargetPolicy
-from streams.tcp_connect import connect_tcp
-from streams.tls import CAMERA_TLS, tls_problem
+from streams.tcp_connect import connect_tcp, open_streams
 
 _LOOPBACK: Final = "127.0.0.1"
 _UNAUTHORIZED: Final = 401
@@ -108,23 +106,12 @@ class RtspLoginRelay:
         self._to_camera.transport.abort()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        address, context = self._address, None
+        address = self._address
         sock = await connect_tcp(address, self._connect_timeout_s, self._policy)
-        if address.scheme in TLS_SCHEMES:
-            context = CAMERA_TLS.context()
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                return await asyncio.open_connection(
-                    sock=sock,
-                    ssl=context,
-                    server_hostname=address.host if context else None,
-                    limit=MAX_HEAD_BYTES,
-                )
-        except ssl.SSLError as exc:
-            sock.close()
-            raise Unreadable(f"{address.authority}: {tls_problem(exc)}") from None
+                return await open_streams(sock, address, MAX_HEAD_BYTES)
         except OSError as exc:  # TimeoutError among them
-            sock.close()
             raise Unreachable(f"{address.authority}: {os_error_text(exc)}") from None
 
     # -- the connection of libav --------------------------------------------------------------

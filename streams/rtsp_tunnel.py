@@ -12,22 +12,20 @@ import asyncio
 import contextlib
 import secrets
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, unquote
 
-from streams.address import TLS_SCHEMES, StreamAddress
-from streams.errors import StreamError, Unreachable, Unreadable, os_error_text
+from streams.address import StreamAddress
+from streams.errors import StreamError, Unreachable, os_error_text
 from streams.rtsp import http_tunnel, websocket
 from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.http_tunnel import MAX_HTTP_HEAD_BYTES, HttpHead
 from streams.rtsp.websocket import WebSocketReader
 from streams.target_policy import TargetPolicy
-from streams.tcp_connect import connect_tcp
-from streams.tls import CAMERA_TLS, tls_problem
+from streams.tcp_connect import connect_tcp, open_streams
 
 TUNNEL_SCHEMES: Final = frozenset({"rtsps", "rtsp+http", "rtsp+https", "rtsp+ws", "rtsp+wss"})
 _READ_BYTES: Final = 64 * 1024
@@ -112,23 +110,9 @@ class _Tunnel:
         return await self._open_http()
 
     async def _connect(self) -> Pair:
-        address, context = self._address, None
+        address = self._address
         sock = await connect_tcp(address, 3600.0, self._policy)  # the whole tunnel has its limit
-        if address.scheme in TLS_SCHEMES:
-            context = CAMERA_TLS.context()
-        try:
-            reader, writer = await asyncio.open_connection(
-                sock=sock,
-                ssl=context,
-                server_hostname=address.host if context else None,
-                limit=MAX_HTTP_HEAD_BYTES,
-            )
-        except ssl.SSLError as exc:
-            sock.close()
-            raise Unreadable(f"{address.authority}: {tls_problem(exc)}") from None
-        except BaseException:
-            sock.close()
-            raise
+        reader, writer = await open_streams(sock, address, MAX_HTTP_HEAD_BYTES)
         self._pairs.append((reader, writer))
         self._stack.callback(writer.transport.abort)
         return reader, writer

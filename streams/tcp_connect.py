@@ -10,13 +10,15 @@ import asyncio
 import ipaddress
 import itertools
 import socket
+import ssl
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from streams.address import StreamAddress
-from streams.errors import Unreachable, os_error_text
+from streams.address import TLS_SCHEMES, StreamAddress
+from streams.errors import Unreachable, Unreadable, os_error_text
 from streams.target_policy import TargetPolicy
+from streams.tls import CAMERA_TLS, tls_problem
 
 ATTEMPT_DELAY_S: Final = 0.25  # RFC 8305 §5, "Connection Attempt Delay"
 MAX_TARGETS: Final = 8  # of one name; a camera's has one or two
@@ -41,6 +43,29 @@ async def connect_tcp(
         late = f"no TCP connection in {timeout_s:.1f} s"
         reason = os_error_text(exc) if exc.errno else late
         raise Unreachable(f"{address.authority}: {reason}") from None
+
+
+async def open_streams(
+    sock: socket.socket, address: StreamAddress, limit: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connected socket as streams, inside TLS where the scheme says so; closed where that fails.
+
+    `limit`: the bytes that the reader takes ahead. Raises Unreadable (TLS), OSError.
+    """
+    try:
+        context = CAMERA_TLS.context() if address.scheme in TLS_SCHEMES else None
+        return await asyncio.open_connection(
+            sock=sock,
+            ssl=context,
+            server_hostname=address.host if context else None,
+            limit=limit,
+        )
+    except ssl.SSLError as exc:
+        sock.close()
+        raise Unreadable(f"{address.authority}: {tls_problem(exc)}") from None
+    except BaseException:
+        sock.close()
+        raise
 
 
 async def _first_connected(targets: Iterable[SocketTarget]) -> socket.socket:

@@ -17,8 +17,8 @@ from patrol.settings.sources_http import (
 )
 from patrol.settings.sources_yaml import SourcesSettings, read_vendor_profile
 from streams.capture import SourceOpener, StreamCameraClient
-from streams.control_http import ControlAnswer, ControlHttp, ControlRequest
-from streams.gateways.wvp import Ask, WvpOpener
+from streams.control_http import Ask, ControlAnswer, ControlHttp, ControlRequest
+from streams.gateways.wvp import WvpOpener
 from streams.gateways.zlm import ZlmOpener
 from streams.onvif.capture import OnvifOpener
 from streams.ticket.capture import TicketOpener

@@ -28,7 +28,6 @@ class DeviceSession:
     sender: MediaSender
     to_tag: str
     playing: Playing | None = None
-    confirmed: bool = False
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
 
@@ -38,15 +37,10 @@ class DeviceCounts:
 
     registered: int = 0
     refused: int = 0
-    keepalives: int = 0
-    keepalives_answered: int = 0
     catalogs: int = 0
     invites: int = 0
     acks: int = 0
     byes: int = 0
     cancels: int = 0
     busy: int = 0
-    key_frame_commands: int = 0
     most_sessions: int = 0
-    subscriptions: int = 0
-    alarms_taken: int = 0

@@ -10,9 +10,7 @@ import itertools
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Final
-from xml.sax.saxutils import escape  # nosec B406
 
 from typing_extensions import override
 
@@ -24,7 +22,6 @@ from simulators.gb28181.wire import Headers, WireMessage, digest_answer, read, v
 from simulators.gb28181.wire import write as write_message
 
 REGISTER_RETRY_S: Final = 2.0
-_TRYING: Final = 100
 
 
 class SimulatedDevice:
@@ -208,26 +205,11 @@ class SimulatedDevice:
         self.send(self.write(f"MESSAGE {uri} SIP/2.0", headers, data))
 
     def _send_keepalive(self) -> None:
-        self.counts.keepalives += 1
         self._send_message(
             '<?xml version="1.0" encoding="GB2312"?>\r\n<Notify>\r\n'
             "<CmdType>Keepalive</CmdType>\r\n"
             f"<SN>{next(self._sn)}</SN>\r\n<DeviceID>{self.code}</DeviceID>\r\n"
             "<Status>OK</Status>\r\n</Notify>\r\n"
-        )
-
-    def send_alarm(
-        self, at: datetime, *, method: int = 5, kind: int = 2, text: str = "移动"
-    ) -> None:
-        """Send an alarm of the first channel as a MESSAGE."""
-        device = next(iter(self.channels), self.code)
-        self._send_message(
-            '<?xml version="1.0"?>\r\n<Notify>\r\n<CmdType>Alarm</CmdType>\r\n'
-            f"<SN>{next(self._sn)}</SN>\r\n<DeviceID>{device}</DeviceID>\r\n"
-            f"<AlarmPriority>4</AlarmPriority>\r\n<AlarmMethod>{method}</AlarmMethod>\r\n"
-            f"<AlarmTime>{at:%Y-%m-%dT%H:%M:%S}</AlarmTime>\r\n"
-            f"<AlarmDescription>{escape(text)}</AlarmDescription>\r\n"
-            f"<Info><AlarmType>{kind}</AlarmType></Info>\r\n</Notify>\r\n"
         )
 
     # -- receiving ------------------------------------------------------------------------------
@@ -273,8 +255,6 @@ class SimulatedDevice:
         method = message.headers.get("cseq", "").split(" ")[-1]
         if method == "REGISTER":
             self._on_register_answer(message)
-        elif method == "MESSAGE" and message.status < 300:  # noqa: PLR2004
-            self.counts.keepalives_answered += 1
 
     def _on_register_answer(self, message: WireMessage) -> None:
         if message.status == 401:  # noqa: PLR2004
@@ -297,13 +277,8 @@ class SimulatedDevice:
         if command == "Catalog" and "<Query>" in message.body:
             self.counts.catalogs += 1
             self.spawn(self._send_catalog(value_of(message.body, "SN")))
-        elif "IFameCmd" in message.body or "IFrameCmd" in message.body:
-            self.counts.key_frame_commands += 1
-        elif command == "Alarm" and "<Response>" in message.body:
-            self.counts.alarms_taken += 1
 
     def _on_subscribe(self, message: WireMessage) -> None:
-        self.counts.subscriptions += 1
         if self.faults.refuses_refresh and "tag=" in message.headers["to"]:
             self.send(self.respond(message, "481 Subscription does not exist"))
             return

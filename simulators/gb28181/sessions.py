@@ -161,7 +161,6 @@ class DeviceSessions:
         session = self.open.get(message.headers["call-id"])
         if session is not None:
             self._device.counts.acks += 1
-            session.confirmed = True
 
     def on_bye(self, message: WireMessage) -> None:
         """End a session."""

@@ -8,7 +8,6 @@ it what that names.
 import argparse
 import asyncio
 import json
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -37,8 +36,8 @@ from simulators.http_sources.onvif_device import (
 )
 from simulators.http_sources.ticket_service import TicketFault, TicketServiceSimulator
 from simulators.scenes.library import DEFAULT_CACHE
+from simulators.serving import serve_until_signal
 
-EXIT_BAD_INPUT = 2
 FAULTS: Final[dict[str, type[StrEnum]]] = {
     "onvif": OnvifFault,
     "ticket": TicketFault,
@@ -56,37 +55,26 @@ class Simulated:
     serving: AbstractAsyncContextManager[int]
     address: Callable[[int], str]
     section: Callable[[int], str]
+    discovered: OnvifDevice | None = None  # answers discovery as well
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve; 0 when stopped by a signal, 1 when a port is taken, 2 for bad options."""
     options = _options(arguments)
-    try:
-        asyncio.run(_run(options))
-    except ValueError as error:
-        sys.stderr.write(f"simulator: {error}\n")
-        return EXIT_BAD_INPUT
-    except OSError as error:
-        sys.stderr.write(f"simulator: {error}\n")
-        return 1
-    return 0
+    return serve_until_signal("simulator", lambda stop: _run(options, stop))
 
 
-async def _run(options: argparse.Namespace) -> None:
+async def _run(options: argparse.Namespace, stop: asyncio.Event) -> None:
     kind, faults = options.kind, _faults(options.kind, options.faults)
     media = LiveMedia(load_loop(options.cache, options.profile))
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         ready: dict[str, object] = {"kind": kind, "faults": sorted(faults)}
         simulated = MAKERS[kind](media, faults, options.port)
         port = await stack.enter_async_context(simulated.serving)
         ready |= {"port": port, "rtsp_port": media.rtsp_port, "address": simulated.address(port)}
-        if kind == "onvif":
-            device = ONVIF_DEVICES[-1]
+        if simulated.discovered is not None:
             ready["discovery_port"] = await stack.enter_async_context(
-                answering_discovery(device, options.discovery_port)
+                answering_discovery(simulated.discovered, options.discovery_port)
             )
         if options.out is not None:
             ready["config"] = str(_write(options.out, simulated.section(port)))
@@ -115,9 +103,6 @@ def _write(folder: Path, section: str) -> Path:
     return path
 
 
-ONVIF_DEVICES: Final[list[OnvifDevice]] = []
-
-
 def _onvif(media: LiveMedia, faults: frozenset[StrEnum], port: int) -> Simulated:
     device = OnvifDevice(
         media,
@@ -125,11 +110,11 @@ def _onvif(media: LiveMedia, faults: frozenset[StrEnum], port: int) -> Simulated
         password="onvif-pass",  # noqa: S106  a made-up one  # nosec B106
         snapshot=first_jpeg(media),
     )
-    ONVIF_DEVICES.append(device)
     return Simulated(
         serving=device.serving(port),
         address=lambda at: f"onvif://{device.user}:{device.password}@127.0.0.1:{at}/Profile_1",
         section=lambda _: "{}\n",
+        discovered=device,
     )
 
 

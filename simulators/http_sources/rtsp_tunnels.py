@@ -33,7 +33,6 @@ class RtspTunnelServer:
     hang_up: bool = False  # right after the tunnel's head
     host: str = "127.0.0.1"
     opened: Counter[str] = field(default_factory=Counter)
-    closed_politely: int = 0  # WebSockets that ended with a closing frame
     pongs: int = 0
     _posts: dict[str, asyncio.Future[asyncio.StreamReader]] = field(default_factory=dict)
 
@@ -152,7 +151,6 @@ class RtspTunnelServer:
             opcode = first & 0x0F
             self.pongs += opcode == 0x0A and data == b"still there?"  # noqa: PLR2004
             if opcode == 0x08:  # noqa: PLR2004  close
-                self.closed_politely += 1
                 return
             if opcode == 0x02:  # noqa: PLR2004  binary
                 to_rtsp.write(data)

@@ -73,7 +73,6 @@ class TicketServiceSimulator:
     devices: int = 120
     life_s: float = 30.0
     asked: Counter[str] = field(default_factory=Counter)
-    refused_openings: int = 0
     host: str = "127.0.0.1"
     port: int = 0
     rsa_key: Any = None  # of `cryptography`: answers of the Telecom API are hidden with it
@@ -111,7 +110,6 @@ class TicketServiceSimulator:
         if until is not None and not playlist:
             del self._tickets[ticket]
         if until is None or until < self.clock:
-            self.refused_openings += 1
             return 403 if until is None else 401
         return 200
 

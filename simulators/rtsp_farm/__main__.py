@@ -1,9 +1,7 @@
 """`python -m simulators.rtsp_farm`: serve a simulated town until SIGTERM or SIGINT."""
 
 import argparse
-import asyncio
 import json
-import signal
 import sys
 from pathlib import Path
 
@@ -12,30 +10,13 @@ from simulators.rtsp_farm.server import FarmInfo, FarmOptions, serve
 from simulators.rtsp_farm.server_state import StreamLimit
 from simulators.scenes.catalogue import PROFILES, SceneLight
 from simulators.scenes.library import DEFAULT_CACHE
-
-EXIT_BAD_INPUT = 2
+from simulators.serving import serve_until_signal
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve; exit code 0 when stopped by a signal, 1 when a port is taken, 2 for bad options."""
     options = _options(arguments)
-    try:
-        asyncio.run(_run(options))
-    except ValueError as error:
-        sys.stderr.write(f"farm: {error}\n")
-        return EXIT_BAD_INPUT
-    except OSError as error:
-        sys.stderr.write(f"farm: {error}\n")
-        return 1
-    return 0
-
-
-async def _run(options: FarmOptions) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await serve(options, _print_ready, stop)
+    return serve_until_signal("farm", lambda stop: serve(options, _print_ready, stop))
 
 
 def _print_ready(info: FarmInfo) -> None:

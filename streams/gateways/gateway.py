@@ -8,6 +8,7 @@ from enum import StrEnum, auto
 from typing import Final
 from urllib.parse import urlsplit
 
+from streams.address import host_text
 from streams.target_policy import TargetPolicy
 
 
@@ -55,8 +56,7 @@ class ZlmGateway:
     @property
     def host(self) -> str:
         """The gateway's host, in brackets where it is IPv6."""
-        host = urlsplit(self.base).hostname or ""
-        return f"[{host}]" if ":" in host else host
+        return host_text(urlsplit(self.base).hostname or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,18 +7,15 @@ does is ask a gateway for a snapshot: they answer with an old picture, or a logo
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from streams.address import StreamAddress
 from streams.errors import BadAddress, StreamBusy, StreamError, Unreadable
 from streams.gateways.gateway import LiveProtocol, LiveUrlRules
-from streams.model import Sample, VisitOptions
+from streams.model import Capture, Sample, VisitOptions
 
 MIN_LEFT_S: Final = 2.0  # less of the visit is left: no further URL is opened
-
-
-Capture = Callable[[StreamAddress, VisitOptions], Awaitable[Sample]]
 
 
 def live_address(url: str, rewrite_host: str) -> StreamAddress | None:

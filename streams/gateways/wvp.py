@@ -10,16 +10,18 @@ snapshot is never asked: it serves the last file.
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from streams.address import StreamAddress
 from streams.call_limit import CallLimit, SingleFlight
-from streams.control_http import ControlAnswer, ControlRequest, value_at
+from streams.control_http import Ask, ControlAnswer, ControlRequest, value_at
 from streams.errors import (
+    DEVICE_OFFLINE,
     LOGIN_REFUSED,
+    NOT_FOUND,
     BadAddress,
     RefusedUs,
     StreamBusy,
@@ -29,16 +31,14 @@ from streams.errors import (
     WentSilent,
 )
 from streams.gateways.gateway import LiveProtocol, WvpGateway
-from streams.gateways.live_urls import Capture, first_of, open_first
+from streams.gateways.live_urls import first_of, open_first
 from streams.gateways.zlm import media_list_request, read_zlm, reader_count
-from streams.model import Sample, VisitOptions
+from streams.model import Capture, Sample, VisitOptions
 from streams.rtsp.message import printable
 
 CALL_TIMEOUT_S: Final = 5.0
 PARALLEL_STARTS: Final = 4  # more at once stall WVP
 START_MARGIN_S: Final = 2.0  # beyond WVP's own limit: who hangs up before leaks a stream
-DEVICE_OFFLINE: Final = "device_offline"  # the reason of an Unreachable
-CHANNEL_UNKNOWN: Final = "not_found"  # the reason of a RefusedUs
 _NAMES: Final[Mapping[LiveProtocol, tuple[str, ...]]] = {
     LiveProtocol.RTSP: ("rtsp", "rtsps"),
     LiveProtocol.TS: ("ts", "https_ts"),
@@ -53,16 +53,14 @@ _BUSY: Final = ("upper limit", "486", "busy", "上限")
 _WORDINGS: Final[tuple[tuple[tuple[str, ...], type[StreamError], str], ...]] = (
     (("离线", "不在线", "offline", "未注册"), Unreachable, DEVICE_OFFLINE),
     (("超时", "timeout", "timed out"), WentSilent, ""),
-    (("不存在", "未找到", "not found", "not exist"), RefusedUs, CHANNEL_UNKNOWN),
+    (("不存在", "未找到", "not found", "not exist"), RefusedUs, NOT_FOUND),
     (("密码错误", "用户名", "password"), RefusedUs, LOGIN_REFUSED),
 )
 _CODES: Final[Mapping[int, tuple[type[StreamError], str]]] = {
     100: (WentSilent, ""),  # WVP's "failed"
-    404: (RefusedUs, CHANNEL_UNKNOWN),
+    404: (RefusedUs, NOT_FOUND),
     408: (WentSilent, ""),
 }
-
-Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
 
 
 class WvpTokenRefused(Exception):
@@ -244,7 +242,7 @@ class WvpOpener:
         try:
             return is_watched(await session.get(channels_path(device, channel), timeout_s), channel)
         except StreamError as exc:
-            if exc.reason in {LOGIN_REFUSED, CHANNEL_UNKNOWN, DEVICE_OFFLINE}:
+            if exc.reason in {LOGIN_REFUSED, NOT_FOUND, DEVICE_OFFLINE}:
                 raise
             return True
 

@@ -7,13 +7,14 @@ until somebody opens them, so one that is not listed is opened all the same wher
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from streams.address import StreamAddress
-from streams.control_http import ControlAnswer, ControlRequest, value_at
+from streams.control_http import Ask, ControlAnswer, ControlRequest, value_at
 from streams.errors import (
+    DEVICE_OFFLINE,
     LOGIN_REFUSED,
     BadAddress,
     RefusedUs,
@@ -23,12 +24,11 @@ from streams.errors import (
     WentSilent,
 )
 from streams.gateways.gateway import LiveProtocol, ZlmGateway
-from streams.gateways.live_urls import Capture, open_first
-from streams.model import Sample, VisitOptions
+from streams.gateways.live_urls import open_first
+from streams.model import Capture, Sample, VisitOptions
 from streams.rtsp.message import printable
 
 CALL_TIMEOUT_S: Final = 5.0
-NOT_ONLINE: Final = "device_offline"  # the reason of an Unreachable
 DEFAULT_VHOST: Final = "__defaultVhost__"
 _CODES: Final[Mapping[int, tuple[type[StreamError], str, str]]] = {
     -100: (
@@ -40,8 +40,6 @@ _CODES: Final[Mapping[int, tuple[type[StreamError], str, str]]] = {
     -400: (WentSilent, "it reports an exception of its own", ""),
     -1: (WentSilent, "it reports a failure", ""),
 }
-
-Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
 
 
 def live_urls(gateway: ZlmGateway, app: str, stream: str, query: str) -> dict[LiveProtocol, str]:
@@ -110,14 +108,14 @@ class ZlmOpener:
         app, stream = address.source_path[:2]
         is_listed = await self._is_listed(gateway, app, stream, options)
         if is_listed is False and not gateway.on_demand:
-            raise Unreachable(f"{app}/{stream} is not live on the gateway", reason=NOT_ONLINE)
+            raise Unreachable(f"{app}/{stream} is not live on the gateway", reason=DEVICE_OFFLINE)
         urls = live_urls(gateway, app, stream, address.query)
         try:
             return await open_first(urls, gateway.live, options, self._capture, deadline_s)
         except StreamError as exc:
             if is_listed is False and exc.reason != LOGIN_REFUSED:
                 raise Unreachable(
-                    f"{app}/{stream} is not live on the gateway ({exc.seen})", reason=NOT_ONLINE
+                    f"{app}/{stream} is not live on the gateway ({exc.seen})", reason=DEVICE_OFFLINE
                 ) from None
             raise
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 from typing import Final
 
+from streams.address import host_text
 from streams.gb28181.sdp import SdpAnswer, read_answer
 from streams.gb28181.sip_message import SipMessage
 from streams.gb28181.transactions import FINAL, Flow
@@ -202,7 +203,7 @@ def _routing(
 def orphan_bye(dialog: Dialog, our_id: str, domain: str) -> SipMessage:
     """The BYE of a dialog that an earlier run of the program left open."""
     tag = f";tag={dialog.to_tag}" if dialog.to_tag else ""
-    host = f"{dialog.flow.host}:{dialog.flow.port}"
+    host = f"{host_text(dialog.flow.host)}:{dialog.flow.port}"
     return SipMessage(
         method="BYE",
         uri=f"sip:{dialog.channel}@{host}",

@@ -51,6 +51,11 @@ class PeerConfig:
     media_s: float = 5.0
     catalog_s: float = 8.0
 
+    @property
+    def edition(self) -> str:
+        """The edition of the standard as X-GB-Ver names it: 2.0 is that of 2016, 3.0 of 2022."""
+        return "3.0" if self.version_2022 else "2.0"
+
     def allows(self, host: str) -> bool:
         """Whether messages of this peer may come from there."""
         if not self.networks:
@@ -91,7 +96,6 @@ class Peer:
     assemblers: dict[int, CatalogAssembler] = field(default_factory=dict)
     client: RegistrationClient | None = None
     subscription: CatalogSubscription | None = None
-    open_sessions: int = 0
     wrong_passwords: list[float] = field(default_factory=list)
     alarms: OrderedDict[tuple[str, ...], None] = field(default_factory=OrderedDict)
 

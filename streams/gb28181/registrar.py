@@ -112,5 +112,4 @@ class Registrar:
 
 
 def _version(peer: Peer) -> tuple[tuple[str, str], ...]:
-    """X-GB-Ver: 2.0 is the edition of 2016, 3.0 that of 2022."""
-    return (("x-gb-ver", "3.0" if peer.config.version_2022 else "2.0"),)
+    return (("x-gb-ver", peer.config.edition),)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from streams.address import host_text
 from streams.gb28181.invite_session import Dialog, InviteSession
 from streams.gb28181.manscdp import CONTENT_TYPE
 from streams.gb28181.peers import CatalogSubscription, PeerConfig
@@ -27,11 +28,6 @@ class Identity:
     port: int  # of SIP, UDP and TCP
     token: Callable[[], str]  # a random hexadecimal text
     advertise: str = ""  # our address as peers see it; empty: the one that leads to each
-
-
-def host_text(host: str) -> str:
-    """A host as it stands in a URI: IPv6 in brackets."""
-    return f"[{host}]" if ":" in host else host
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +76,7 @@ class RequestBuilder:
     ) -> SipMessage:
         """A REGISTER of ours; `call` is Call-ID, From tag, CSeq."""
         call_id, tag, cseq = call
-        us = f"<sip:{self.identity.id}@{self.identity.domain}>"
-        version = (("x-gb-ver", "3.0" if peer.version_2022 else "2.0"),)
+        us = self._address
         signed = (("authorization", authorization),) if authorization else ()
         return SipMessage(
             method="REGISTER",
@@ -95,7 +90,7 @@ class RequestBuilder:
                 ("max-forwards", "70"),
                 ("user-agent", USER_AGENT),
                 ("expires", str(peer.expires_s)),
-                *version,
+                ("x-gb-ver", peer.edition),
                 *signed,
             ),
         )
@@ -110,12 +105,11 @@ class RequestBuilder:
     ) -> SipMessage:
         """A SUBSCRIBE to the catalogue, the first or a refresh."""
         tag = f";tag={subscription.to_tag}" if subscription.to_tag else ""
-        us = f"<sip:{self.identity.id}@{self.identity.domain}>;tag={subscription.from_tag}"
         return SipMessage(
             method="SUBSCRIBE",
             uri=f"sip:{peer.id}@{host_text(flow.host)}:{flow.port}",
             headers=(
-                ("from", us),
+                ("from", f"{self._address};tag={subscription.from_tag}"),
                 ("to", f"<sip:{peer.id}@{peer.id[:10]}>{tag}"),
                 ("call-id", subscription.call_id),
                 ("cseq", f"{subscription.cseq} SUBSCRIBE"),
@@ -139,7 +133,7 @@ class RequestBuilder:
             method="INVITE",
             uri=f"sip:{channel}@{at}",
             headers=(
-                ("from", f"<sip:{self.identity.id}@{self.identity.domain}>;tag={tag}"),
+                ("from", f"{self._address};tag={tag}"),
                 ("to", f"<sip:{channel}@{at}>"),
                 ("call-id", call_id),
                 ("cseq", "1 INVITE"),
@@ -154,9 +148,12 @@ class RequestBuilder:
         dialog = Dialog(peer=peer.name, channel=channel, call_id=call_id, from_tag=tag, flow=flow)
         return InviteSession(dialog, self.with_via(invite, flow), source=source)
 
+    @property
+    def _address(self) -> str:
+        return f"<sip:{self.identity.id}@{self.identity.domain}>"
+
     def _us(self) -> str:
-        us = f"<sip:{self.identity.id}@{self.identity.domain}>"
-        return f"{us};tag={self.identity.token()}"
+        return f"{self._address};tag={self.identity.token()}"
 
     def _call_id(self, flow: Flow) -> str:
         return f"{self.identity.token()}@{flow.local or self.identity.domain}"

@@ -15,7 +15,6 @@ MIN_PACKET: Final = 12
 _DOLLAR: Final = 0x24
 _LENGTH_BYTES: Final = 2
 _DOLLAR_BYTES: Final = 4
-_MAX_TAIL: Final = 65_536 + 8
 
 
 @dataclass(slots=True)

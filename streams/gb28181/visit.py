@@ -113,50 +113,36 @@ class Gb28181Visits:
         """Begin with this transport from now on."""
         self._transports[peer.config.name] = transport
 
-    def release(
-        self,
-        session: InviteSession,
-        happened: asyncio.Event,
-        media: MediaSocket,
-        port: int,
-        slots: asyncio.Semaphore,
-    ) -> None:
+    def release(self, opened: "_Opened") -> None:
         """Hang up now; the rest follows in a task of its own, whatever becomes of the visit."""
-        media.listening = False
-        self.endpoint.platform.sessions.close(session, self.endpoint.now_s)
+        opened.media.listening = False
+        self.endpoint.platform.sessions.close(opened.session, self.endpoint.now_s)
         self.endpoint.pump()
-        ending = self._end(session, happened, media, port, slots)
+        ending = self._end(opened)
         task = asyncio.get_running_loop().create_task(ending, name="end GB/T 28181 session")
         self.releasing.add(task)
         task.add_done_callback(self.releasing.discard)
 
-    async def _end(
-        self,
-        session: InviteSession,
-        happened: asyncio.Event,
-        media: MediaSocket,
-        port: int,
-        slots: asyncio.Semaphore,
-    ) -> None:
-        held = True
+    async def _end(self, opened: "_Opened") -> None:
+        session, media, held = opened.session, opened.media, True
         try:
             while not session.is_over:
                 if held and session.state is SessionState.GIVEN_UP:
                     held = False  # nothing is sent; an answer that comes yet is ended at once
-                    slots.release()
-                happened.clear()
-                await happened.wait()
+                    opened.slots.release()
+                opened.happened.clear()
+                await opened.happened.wait()
             if SessionEvent.ABANDONED not in session.events:
                 await self.journal.ended(session.dialog.call_id)
         finally:
             self.endpoint.forget(session)
             if held:
-                slots.release()
+                opened.slots.release()
             try:
                 await self._linger(session, media)
             finally:
                 media.close()
-                self.ports.give_back(port)
+                self.ports.give_back(media.port)
                 self.sources.give_back(session.source)
 
     async def _linger(self, session: InviteSession, media: MediaSocket) -> None:
@@ -187,6 +173,16 @@ def _why_unreachable(peer: Peer) -> str:
         return f"{config.name} {known}"
     problem = peer.client.problem if peer.client is not None else ""
     return f"we are not registered with {config.name}{f': {problem}' if problem else ' yet'}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """A session, and what is held for it until its end."""
+
+    session: InviteSession
+    happened: asyncio.Event
+    media: MediaSocket
+    slots: asyncio.Semaphore  # of the peer; one is taken
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -220,7 +216,7 @@ class _Visit:
         happened = asyncio.Event()
         try:
             collector = PictureCollector(transport, self.options, self.visits.now, happened)
-            port = self._bind(collector.media)
+            self._bind(collector.media)
             session = self._session(collector.media)
         except BaseException:
             self.slots.release()
@@ -235,7 +231,7 @@ class _Visit:
                 return None
             return await self._collect(session, collector)
         finally:
-            self.visits.release(session, happened, collector.media, port, self.slots)
+            self.visits.release(_Opened(session, happened, collector.media, self.slots))
 
     async def _take_slot(self) -> None:
         """Wait for a session of the peer's. Raises StreamBusy."""
@@ -248,8 +244,8 @@ class _Visit:
             seen = f"all {config.sessions} sessions of {config.name} are in use"
             raise StreamBusy(seen, status=486) from None
 
-    def _bind(self, media: MediaSocket) -> int:
-        """Let the media socket listen on a port of the pool, which is returned."""
+    def _bind(self, media: MediaSocket) -> None:
+        """Let the media socket listen on a port of the pool. Raises StreamBusy."""
         for _ in range(MAX_PORT_TRIES):
             try:
                 port = self.visits.ports.take()
@@ -260,7 +256,7 @@ class _Visit:
             except OSError:  # another program has it: it goes to the end of the queue
                 self.visits.ports.give_back(port)
                 continue
-            return port
+            return
         raise StreamBusy("no media port is free; widen media_ports in sources.yaml")
 
     def _session(self, media: MediaSocket) -> InviteSession:

@@ -47,7 +47,6 @@ class ProgramStreamDemuxer:
     stream_types: dict[int, int] = field(default_factory=dict)  # of the newest map, by stream id
     lost: int = 0  # pictures given up for a gap or damage
     oversized: int = 0
-    resyncs: int = 0
     _tail: bytes = b""  # bytes of a header that is not whole yet
     _synced: bool = False
     _left: int = 0  # bytes of the PES payload under way
@@ -127,7 +126,6 @@ class ProgramStreamDemuxer:
             return len(data)
         if length > 0:
             return at + length
-        self.resyncs += 1
         self.discontinuity()
         return at + 1
 

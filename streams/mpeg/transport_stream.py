@@ -27,7 +27,6 @@ class TransportStreamDemuxer:
     stream_types: dict[int, int] = field(default_factory=dict)
     lost: int = 0
     oversized: int = 0
-    resyncs: int = 0
     _tail: bytes = b""
     _pid: int | None = None
     _counter: int | None = None
@@ -43,7 +42,6 @@ class TransportStreamDemuxer:
         at = 0
         while at + PACKET_BYTES <= len(data):
             if data[at] != SYNC:
-                self.resyncs += 1
                 at = data.find(b"\x47", at + 1)
                 if at < 0:
                     at = len(data)

@@ -8,15 +8,16 @@ row are reported as repeated. After a refused login nothing more is tried.
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from streams.address import StreamAddress
+from streams.control_http import Ask
 from streams.errors import LOGIN_REFUSED, StreamError, Unreachable, Unreadable
-from streams.model import Freshness, Sample, StreamFacts, VisitOptions, WallClock
-from streams.onvif.client import Ask, DeviceFacts, OnvifClient, choose_profile
+from streams.model import Capture, Freshness, Sample, StreamFacts, VisitOptions, WallClock
+from streams.onvif.client import DeviceFacts, OnvifClient, choose_profile
 from streams.onvif.soap import OnvifProfile
 from streams.playlist_age import STALE
 from streams.sampling import freshness_by_bits
@@ -24,8 +25,6 @@ from streams.sampling import freshness_by_bits
 CALL_TIMEOUT_S: Final = 5.0  # of one call, where the visit leaves more
 MIN_LEFT_S: Final = 2.0  # less of the visit is left: no second choice is begun
 MAX_PICTURE_AGE_S: Final = 30.0  # a device that makes pictures on request is within seconds
-
-Capture = Callable[[StreamAddress, VisitOptions], Awaitable[Sample]]
 
 
 @dataclass(frozen=True, slots=True)

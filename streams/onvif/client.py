@@ -10,7 +10,7 @@ networks it names a host that is not there, so the host that was reached stays.
 
 import dataclasses
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from streams.address import StreamAddress
-from streams.control_http import ControlAnswer, ControlRequest
+from streams.control_http import Ask, ControlAnswer, ControlRequest
 from streams.errors import (
     LOGIN_REFUSED,
     BadAddress,
@@ -38,8 +38,6 @@ HTTPS_PORT: Final = 443
 MAX_LOGIN_REFUSALS: Final = 2  # of one visit
 CLOCK_CHANGED_S: Final = 2.0  # less is the time that a call takes
 MAX_PROFILES: Final = 512
-
-Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,16 +117,17 @@ class OnvifClient:
     ) -> StreamAddress:
         """The RTSP address of a profile, host and login as we know them. Raises StreamError."""
         call = soap.get_stream_uri(namespace, profile.token)
-        uri = soap.read_uri(await self.call(facts.media[namespace], call))
-        return reached_address(self.address, uri)
+        return await self._named_address(facts.media[namespace], call)
 
     async def snapshot_address(
         self, facts: DeviceFacts, namespace: str, profile: OnvifProfile
     ) -> StreamAddress:
         """The HTTP address of a profile's still picture. Raises StreamError."""
         call = soap.get_snapshot_uri(namespace, profile.token)
-        uri = soap.read_uri(await self.call(facts.media[namespace], call))
-        return reached_address(self.address, uri)
+        return await self._named_address(facts.media[namespace], call)
+
+    async def _named_address(self, path: str, call: SoapCall) -> StreamAddress:
+        return reached_address(self.address, soap.read_uri(await self.call(path, call)))
 
     # -- one call ------------------------------------------------------------------------------
 

@@ -17,8 +17,9 @@ from urllib.parse import unquote, urlsplit
 
 from typing_extensions import override
 
+from streams.address import StreamAddress
 from streams.errors import Unreadable
-from streams.onvif.xml import SoapElement, read_xml
+from streams.onvif.xml import read_xml
 from streams.rtsp.message import printable
 
 GROUP: Final = "239.255.255.250"
@@ -57,8 +58,7 @@ class FoundDevice:
     @property
     def address(self) -> str:
         """`onvif://HOST[:PORT]/`, as cameras.csv takes it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"onvif://{host}/" if self.port == 80 else f"onvif://{host}:{self.port}/"  # noqa: PLR2004
+        return str(StreamAddress(scheme="onvif", host=self.host, port=self.port, path="/"))
 
 
 def probe_message(types: str, message_id: uuid.UUID) -> bytes:
@@ -109,11 +109,6 @@ def _scope(scopes: Sequence[str], kind: str) -> str:
     start = f"{_SCOPE}{kind}/"
     values = [unquote(scope[len(start) :]) for scope in scopes if scope.startswith(start)]
     return printable(" ".join(values), 60)
-
-
-def is_probe(root: SoapElement) -> bool:
-    """Whether a message is a Probe; for devices."""
-    return root.child("Body", "Probe") is not None
 
 
 def hosts_of(networks: Iterable[str]) -> list[str]:

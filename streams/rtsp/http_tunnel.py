@@ -7,12 +7,13 @@ carries our requests in Base64.
 
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
 from streams.errors import LOGIN_REFUSED, RefusedUs, StreamBusy, StreamError, Unreadable, WentSilent
-from streams.rtsp.message import RtspHeaders, printable
+from streams.rtsp.message import RtspHeaders, printable, read_head
 
 TUNNEL_TYPE: Final = "application/x-rtsp-tunnelled"
 MAX_HTTP_HEAD_BYTES: Final = 16 * 1024
@@ -37,13 +38,11 @@ class HttpHead:
 
 def read_http_head(data: bytes) -> HttpHead:
     """The head of an answer, its blank line included. Raises Unreadable."""
-    lines = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n").split("\n")
-    match = _STATUS.fullmatch(lines[0].strip())
+    first, headers = read_head(data.strip(b"\r\n"))
+    match = _STATUS.fullmatch(first)
     if match is None:
-        raise Unreadable(f"no HTTP answer, but {printable(lines[0], 40)!r}")
-    pairs = (line.partition(":") for line in lines[1:])
-    items = tuple((name.strip().lower(), value.strip()) for name, colon, value in pairs if colon)
-    return HttpHead(int(match[1]), match[2] or "", RtspHeaders(items))
+        raise Unreadable(f"no HTTP answer, but {printable(first, 40)!r}")
+    return HttpHead(int(match[1]), match[2] or "", headers)
 
 
 def refusal_of(head: HttpHead, why: str) -> StreamError:
@@ -88,9 +87,15 @@ def _request(
 ) -> bytes:
     headers = [("Host", host), ("User-Agent", "patrol-streams"), ("x-sessioncookie", cookie), *more]
     headers += [("Pragma", "no-cache"), ("Cache-Control", "no-cache")]
-    if authorization is not None:
-        headers.append(("Authorization", authorization))
-    lines = [f"{method} {path} HTTP/1.0", *(f"{name}: {value}" for name, value in headers)]
+    return write_http_request(f"{method} {path} HTTP/1.0", headers, authorization)
+
+
+def write_http_request(
+    first: str, headers: Sequence[tuple[str, str]], authorization: str | None
+) -> bytes:
+    """A request without a body, with the login where there is one."""
+    signed = [("Authorization", authorization)] if authorization is not None else []
+    lines = [first, *(f"{name}: {value}" for name, value in (*headers, *signed))]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

@@ -146,7 +146,7 @@ def read_message(
             raise Unreadable(f"an RTSP header block of more than {MAX_HEAD_BYTES // 1024} kB")
         searched = max(0, searched_to - start - (_LONGEST_END - 1))
         return IncompleteMessage(end - start + 1, searched)
-    first, headers = _read_head(data[start : match.start()])
+    first, headers = read_head(data[start : match.start()])
     length = _content_length(headers)
     stop = match.end() + length
     if stop > end:
@@ -154,7 +154,11 @@ def read_message(
     return _make_message(first, headers, bytes(data[match.end() : stop])), stop
 
 
-def _read_head(block: bytes | bytearray) -> tuple[str, RtspHeaders]:
+def read_head(block: bytes | bytearray) -> tuple[str, RtspHeaders]:
+    """First line and headers of a message, HTTP's as well, its blank line left out.
+
+    Raises Unreadable beyond MAX_HEADER_LINES.
+    """
     lines = block.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
     if len(lines) > MAX_HEADER_LINES:
         raise Unreadable(f"an RTSP message of more than {MAX_HEADER_LINES} header lines")

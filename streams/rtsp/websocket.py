@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streams.errors import Unreadable
-from streams.rtsp.http_tunnel import HttpHead
+from streams.rtsp.http_tunnel import HttpHead, write_http_request
 
 SUBPROTOCOL: Final = "rtsp.onvif.org"
 DEFAULT_PATH: Final = "/rtsp-over-websocket"
@@ -35,10 +35,7 @@ def upgrade_request(path: str, host: str, key: bytes, authorization: str | None)
         ("Sec-WebSocket-Protocol", SUBPROTOCOL),
         ("User-Agent", "patrol-streams"),
     ]
-    if authorization is not None:
-        headers.append(("Authorization", authorization))
-    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    return write_http_request(f"GET {path} HTTP/1.1", headers, authorization)
 
 
 def check_upgraded(head: HttpHead, key: bytes) -> None:

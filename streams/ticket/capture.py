@@ -7,20 +7,18 @@ again. What the visit raises names no URL.
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
 from streams.address import StreamAddress
 from streams.errors import LOGIN_REFUSED, BadAddress, RefusedUs, StreamError, WentSilent
-from streams.model import Sample, VisitOptions
+from streams.model import Capture, Sample, VisitOptions
 from streams.ticket.client import TicketService
 from streams.ticket.exchange import EXPIRED_TICKET, MintedUrl
 
 MINTS: Final = 2  # of one visit: the first, and one more where it had expired
 MIN_LEFT_S: Final = 1.0  # less of the visit is left: nothing more is begun
-
-Capture = Callable[[StreamAddress, VisitOptions], Awaitable[Sample]]
 
 
 class TicketOpener:

@@ -9,12 +9,12 @@ import asyncio
 import dataclasses
 import random
 import secrets as random_secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from streams.call_limit import CallLimit, SingleFlight
-from streams.control_http import ControlAnswer, ControlRequest
+from streams.control_http import Ask, ControlAnswer
 from streams.errors import StreamError, Unreachable, WentSilent
 from streams.target_policy import TargetPolicy
 from streams.ticket.exchange import (
@@ -36,8 +36,6 @@ CALL_TIMEOUT_S: Final = 8.0  # of one call, where the visit leaves more
 CLOCK_IN_STEP_S: Final = 2.0  # `Date` counts whole seconds, and an answer takes its time
 CLOCK_MATTERS_S: Final = 30.0  # less is no reason to refuse a signature
 RETRY_PAUSE_S: Final = (0.3, 1.2)  # of a page that did not come, drawn evenly
-
-Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,9 @@ from urllib.parse import quote, urlencode
 from streams.address import StreamAddress
 from streams.control_http import ControlAnswer, ControlRequest, read_json, value_at
 from streams.errors import (
+    DEVICE_OFFLINE,
     LOGIN_REFUSED,
+    NOT_FOUND,
     BadAddress,
     RefusedUs,
     StreamBusy,
@@ -38,9 +40,7 @@ from streams.ticket.profile import (
     VendorProfile,
 )
 
-DEVICE_OFFLINE: Final = "device_offline"  # the reason of an Unreachable
 VENDOR_ERROR: Final = "vendor_error"  # the reason of an Unreadable
-NOT_FOUND: Final = "not_found"  # the reason of a RefusedUs
 NO_GRANT: Final = "no_grant"  # the reason of a RefusedUs
 EXPIRED_TICKET: Final = "expired_ticket"  # the reason of a RefusedUs
 _TYPES: Final = {
@@ -187,7 +187,7 @@ def _refused_by_status(profile: VendorProfile, answer: ControlAnswer) -> Excepti
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return TokenRefused(RefusedUs(seen, reason=LOGIN_REFUSED))
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-        wait_s = read_retry_after(next(iter(answer.all("retry-after")), ""))
+        wait_s = read_retry_after(answer.get("retry-after"))
         return StreamBusy(seen, status=status, retry_after_s=wait_s)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return WentSilent(seen)
@@ -233,7 +233,7 @@ def read_token(profile: VendorProfile, data: Any, answer: ControlAnswer, now: da
         raise Unreadable("the profile has no token")
     value = _text(value_at(data, rule.value))
     if rule.from_header:
-        value = next(iter(answer.all(rule.from_header.lower())), "")
+        value = answer.get(rule.from_header.lower())
     if not value:
         raise Unreadable("the service gave no token", reason=VENDOR_ERROR)
     ends = read_expiry(data, rule.expires, now, profile.zone_hours)

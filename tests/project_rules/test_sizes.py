@@ -24,6 +24,7 @@ SHORT_MODULES = {
     "patrol/cli/init.py": "the one verb that makes a site instead of reading one",
     "patrol/review/decided.py": "what a search of decisions finds, in console, API and CLI",
     "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
+    "simulators/serving.py": "what the programs of two simulators do around their loop",
 }
 
 

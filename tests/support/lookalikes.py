@@ -4,7 +4,7 @@ import asyncio
 import concurrent.futures
 import random
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -16,12 +16,10 @@ from simulators.http_sources.http_server import HttpReply, HttpRequest
 from simulators.http_sources.live_media import LiveMedia, load_loop
 from simulators.scenes.encode import EncodedLoop
 from streams.address import StreamAddress
-from streams.control_http import ControlAnswer, ControlRequest
+from streams.control_http import Ask, ControlAnswer, ControlRequest
 from streams.model import VisitOptions
 
 NOON = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
-
-Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
 
 
 @cache

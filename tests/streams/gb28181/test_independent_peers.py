@@ -27,75 +27,59 @@ pytestmark = pytest.mark.slow
 needs_sipp = pytest.mark.skipif(shutil.which("sipp") is None, reason="no sipp")
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg")
 OURS, DEVICE, PASSWORD = "34020000002000000001", "34020000001180000001", "s3cret28181"
-CLIENT = """<?xml version="1.0"?><scenario name="device">
-<send retrans="500"><![CDATA[
+REGISTER = """<send retrans="500"><![CDATA[
 REGISTER sip:{ours}@3402000000 SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];rport;branch=[branch]
 From: <sip:{device}@3402000000>;tag=[call_number]
 To: <sip:{device}@3402000000>
 Call-ID: [call_id]
-CSeq: 1 REGISTER
+CSeq: NUMBER REGISTER
 Contact: <sip:{device}@[local_ip]:[local_port]>
+LOGIN
 Expires: 3600
 Content-Length: 0
 
-]]></send>
-<recv response="401" auth="true"></recv>
-<send retrans="500"><![CDATA[
-REGISTER sip:{ours}@3402000000 SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];rport;branch=[branch]
-From: <sip:{device}@3402000000>;tag=[call_number]
-To: <sip:{device}@3402000000>
-Call-ID: [call_id]
-CSeq: 2 REGISTER
-Contact: <sip:{device}@[local_ip]:[local_port]>
-[authentication username={device} password={password}]
-Expires: 3600
-Content-Length: 0
-
-]]></send>
-<recv response="{status}"></recv>
-</scenario>"""
-SERVER = """<?xml version="1.0"?><scenario name="platform above">
-<recv request="REGISTER"></recv>
-<send><![CDATA[
-SIP/2.0 401 Unauthorized
+]]></send>"""
+LOGIN = "[authentication username={device} password={password}]\n"
+CLIENT = (
+    '<?xml version="1.0"?><scenario name="device">\n'
+    + REGISTER.replace("NUMBER", "1").replace("LOGIN\n", "")
+    + '\n<recv response="401" auth="true"></recv>\n'
+    + REGISTER.replace("NUMBER", "2").replace("LOGIN\n", LOGIN)
+    + '\n<recv response="{status}"></recv>\n</scenario>'
+)
+ANSWER = """<send><![CDATA[
+SIP/2.0 STATUS
 [last_Via:]
 [last_From:]
 [last_To:];tag=[call_number]
 [last_Call-ID:]
 [last_CSeq:]
-WWW-Authenticate: Digest realm="3402000000",qop="auth",nonce="8d5b2c",algorithm=MD5
+MORE
 Content-Length: 0
 
 ]]></send>
-<recv request="REGISTER"><action>
+"""
+
+
+def answer(status: str, more: str = "") -> str:
+    return ANSWER.replace("STATUS", status).replace("MORE\n", more)
+
+
+CHALLENGE = 'WWW-Authenticate: Digest realm="3402000000",qop="auth",nonce="8d5b2c",algorithm=MD5\n'
+SERVER = (
+    '<?xml version="1.0"?><scenario name="platform above">\n<recv request="REGISTER"></recv>\n'
+    + answer("401 Unauthorized", CHALLENGE)
+    + """<recv request="REGISTER"><action>
 <verifyauth assign_to="right" username="{ours}" password="{password}"/>
 </action></recv>
 <nop hide="true" test="right" next="ok"/>
-<send><![CDATA[
-SIP/2.0 403 Forbidden
-[last_Via:]
-[last_From:]
-[last_To:];tag=[call_number]
-[last_Call-ID:]
-[last_CSeq:]
-Content-Length: 0
-
-]]></send>
-<label id="ok"/>
-<send><![CDATA[
-SIP/2.0 200 OK
-[last_Via:]
-[last_From:]
-[last_To:];tag=[call_number]
-[last_Call-ID:]
-[last_CSeq:]
-Expires: 3600
-Content-Length: 0
-
-]]></send>
-</scenario>"""
+"""
+    + answer("403 Forbidden")
+    + '<label id="ok"/>\n'
+    + answer("200 OK", "Expires: 3600\n")
+    + "</scenario>"
+)
 
 
 def free_port() -> int:
@@ -112,8 +96,8 @@ async def platform_with(config: PeerConfig, events: list[PlatformEvent]) -> Gb28
     return endpoint
 
 
-def peer(**changed: Any) -> PeerConfig:
-    return PeerConfig(name="sipp", id=DEVICE, password=PASSWORD, **changed)
+def peer(password: str = PASSWORD, **changed: Any) -> PeerConfig:
+    return PeerConfig(name="sipp", id=DEVICE, password=password, **changed)
 
 
 async def sipp(*arguments: str) -> int:
@@ -159,10 +143,7 @@ def test_sipp_registers_with_us(tmp_path: Path, password: str, status: int) -> N
 def test_we_register_with_sipp_which_checks_our_digest(tmp_path: Path, password: str) -> None:
     scenario, at = tmp_path / "above.xml", free_port()
     scenario.write_text(SERVER.format(ours=OURS, password=PASSWORD))
-    config = peer(registers_here=False, register_there=True, address=("127.0.0.1", at))
-    config = PeerConfig(
-        **{**{f: getattr(config, f) for f in config.__slots__}, "password": password}
-    )
+    config = peer(password, registers_here=False, register_there=True, address=("127.0.0.1", at))
 
     async def main() -> bool:
         serving = asyncio.create_task(
