@@ -41,7 +41,7 @@ def plan_patrol(
         planned = HumanPatrolService(app).plan_now(plan)
         with app.store.begin_read() as uow:
             day = app.clock.now().astimezone(app.site.settings.site.tz).date()
-            ident = planned.id if planned else f"{day:%Y%m%d}-{plan}-h"
+            ident = planned.id if planned else plans[plan].task_id(day)
             document = human_patrol_document(
                 uow.human_patrols.get(ident), uow.human_patrols.checks(ident)
             )

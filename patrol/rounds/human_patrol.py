@@ -50,7 +50,7 @@ def plan_patrol(
     start = datetime.combine(day, plan.start, zone).astimezone(UTC)
     last_day = day if plan.finish_by > plan.start else day + timedelta(days=1)
     finish_by = datetime.combine(last_day, plan.finish_by, zone).astimezone(UTC)
-    ident = f"{day:%Y%m%d}-{plan.name}-h"
+    ident = plan.task_id(day)
     terms = uow.consents.terms(now)
     allowed = {
         camera.id
@@ -260,7 +260,7 @@ class HumanPatrolWorker:
     def _due_plans(self, day: date, known: set[str], now: datetime) -> Sequence[HumanPatrolPlan]:
         def is_due(plan: HumanPatrolPlan) -> bool:
             start = datetime.combine(day, plan.start, self.zone)
-            if day.weekday() not in plan.weekdays or f"{day:%Y%m%d}-{plan.name}-h" in known:
+            if day.weekday() not in plan.weekdays or plan.task_id(day) in known:
                 return False
             return now >= start - max(plan.early, plan.remind) and now < start + timedelta(hours=12)
 
