@@ -16,6 +16,7 @@ from patrol.domain.camera import Camera
 from patrol.domain.consent import RetentionDays
 from patrol.domain.ids import CameraId
 from patrol.domain.labels import LIGHTS, label_of
+from patrol.domain.ranking import MACHINE_ACTORS
 from patrol.store import UnitOfWork
 from patrol.store.consents import CameraTerms
 from patrol.store.pixel_places import PIXEL_PLACES, PixelPlace, PlaceKind, RetentionClass
@@ -24,7 +25,6 @@ from patrol.store.pixels import HeldPixels
 MAX_ACCESSES: Final = 200  # newest lines of the log on a slip; the rest are counted
 _PURPOSES: Final = {**LIGHTS, **HELD_PURPOSES}
 SHORT_ID_DIGITS: Final = 6
-MACHINE_USERS: Final = ("patrol", "rules")  # visits of rounds and of rules
 LOG_LIMIT: Final = 100_000
 BACKUP: Final = "back_up"  # `what` of the access log
 
@@ -72,9 +72,9 @@ def camera_slip(
 ) -> CameraSlip:
     """Read one camera's part."""
     log = uow.access.entries(camera=ident, limit=LOG_LIMIT)
-    people = [entry for entry in log if entry.who not in MACHINE_USERS]
-    visits = [entry for entry in log if entry.who in MACHINE_USERS]
-    backups = uow.access.entries(what=BACKUP, limit=LOG_LIMIT)
+    people = [entry for entry in log if entry.who not in MACHINE_ACTORS]
+    visits = [entry for entry in log if entry.who in MACHINE_ACTORS]
+    backups = uow.access.of_no_camera(BACKUP, limit=LOG_LIMIT)
     return CameraSlip(
         id=ident,
         camera=camera,

@@ -187,3 +187,9 @@ class AccessLogRepository:
             wanted = wanted.where(access_log.c.number < before)
         newest = wanted.order_by(access_log.c.number.desc()).limit(limit)
         return [_ENTRIES.from_row(row) for row in self._db.all(newest)]
+
+    def of_no_camera(self, what: str, *, limit: int) -> Sequence[AccessEntry]:
+        """Lines of this action that name no camera, newest first: those of visits are not read."""
+        mine = access_log.c.camera.is_(None), access_log.c.what == what
+        newest = select(access_log).where(*mine).order_by(access_log.c.number.desc()).limit(limit)
+        return [_ENTRIES.from_row(row) for row in self._db.all(newest)]
