@@ -6,7 +6,6 @@ and the outgoing message stand or fall together. A webhook is a delivery to the 
 goes by the outbox. An answer under a key that came before changes nothing.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
@@ -37,7 +36,7 @@ from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.outbox import Delivery, OutboxMessage
 from patrol.domain.registry import Registry
 from patrol.domain.timestamps import rfc3339
-from patrol.messaging.payloads import PayloadBuilder
+from patrol.messaging.payloads import PayloadBuilder, encode_payload
 from patrol.messaging.topics import hand_off_topic, speaker_topic
 from patrol.store import UnitOfWork
 
@@ -121,7 +120,7 @@ def hand_off_event(given: HandOff, case: Case, context: OutsideContext) -> dict[
 
 
 def _queue_hand_off(uow: UnitOfWork, given: HandOff, case: Case, context: OutsideContext) -> None:
-    payload = _encode(hand_off_event(given, case, context))
+    payload = encode_payload(hand_off_event(given, case, context))
     if given.channel is HandOffChannel.MQTT:
         topic = hand_off_topic(context.payloads.site, given.recipient, given.id)
         uow.outbox.add(
@@ -184,9 +183,10 @@ def ask_broadcast(
     """
     case, contacts = uow.cases.get(case_id), context.contacts
     check_quiet(case, contacts.quiet, now.astimezone(context.zone))
-    where = contacts.speakers.get(speaker) if speaker else None
-    where = where or contacts.speaker_for(case, context.registry)
-    if where is None or (speaker and where.name != speaker):
+    where = (
+        contacts.speakers.get(speaker) if speaker else contacts.speaker_for(case, context.registry)
+    )
+    if where is None:
         known = ", ".join(contacts.speakers) or "none, see broadcast: in site.yaml"
         raise CannotBroadcast(f"speaker: none for grid {case.grid}, there are: {known}")
     if template and template not in contacts.templates:
@@ -244,7 +244,7 @@ def _queue_broadcast(
         "v": 1, "key": sent.id, "at": rfc3339(now), "speaker": speaker.name, "grid": speaker.grid,
         "text": sent.text, "case": sent.case, "approved_by": sent.approved_by,
     }  # fmt: skip
-    payload = _encode(body)
+    payload = encode_payload(body)
     if speaker.driver == MQTT_DRIVER:
         topic = speaker_topic(context.payloads.site, speaker.name)
         uow.outbox.add(
@@ -305,7 +305,3 @@ def _queue_delivery(uow: UnitOfWork, target: str, key: str, payload: bytes, now:
             expires_at=now + DELIVERED_WITHIN,
         )
     )  # fmt: skip
-
-
-def _encode(body: Mapping[str, object]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

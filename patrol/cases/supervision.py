@@ -4,7 +4,6 @@ Each function runs inside the caller's unit of work; the caller commits. Used by
 API, the command line and the service's daily job.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ from patrol.domain.outbox import OutboxMessage
 from patrol.domain.registry import GridLevel, Registry
 from patrol.domain.supervision import OverdueCase, overdue_cases
 from patrol.domain.timestamps import rfc3339
-from patrol.messaging.payloads import PayloadBuilder
+from patrol.messaging.payloads import PayloadBuilder, encode_payload
 from patrol.messaging.topics import VERSION, overdue_topic
 from patrol.store import UnitOfWork
 
@@ -122,9 +121,8 @@ def _overdue_message(
         "count": len(lines),
         "cases": [overdue_line(line, now, scrub) for line in lines[:200]],
     }
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return OutboxMessage(
-        key=MessageKey(key), topic=overdue_topic(site, grid), payload=text.encode(),
+        key=MessageKey(key), topic=overdue_topic(site, grid), payload=encode_payload(body),
         queued_at=now, retain=True,
     )  # fmt: skip
 

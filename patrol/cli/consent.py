@@ -29,7 +29,6 @@ from patrol.domain.ids import CameraId, camera_id_problem
 from patrol.domain.labels import bilingual, refusal_label
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.households.documents import terms_document
-from patrol.households.slip import MACHINE_USERS
 from patrol.households.terms import change_terms
 from patrol.pictures import FilePictureStore
 from patrol.settings import Site
@@ -196,8 +195,7 @@ def who_looked(
     with store_of(site) as store, store.begin_read() as uow:
         lines: list[AccessEntry] = []
         for camera in cameras:
-            of_camera = uow.access.entries(camera=camera, limit=100_000 if people else limit)
-            lines += [e for e in of_camera if not (people and e.who in MACHINE_USERS)]
+            lines += uow.access.entries(camera=camera, by_people=people or None, limit=limit)
     lines = sorted(lines, key=lambda entry: -entry.number)[:limit]
     if as_json:
         print_json([_access_document(entry) for entry in lines])

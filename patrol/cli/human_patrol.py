@@ -12,7 +12,7 @@ from patrol.domain.ids import PictureId
 from patrol.domain.labels import bilingual, label_of
 from patrol.domain.town_labels import CHECK_OUTCOMES, HUMAN_PATROL_STATES
 from patrol.reports.documents import human_patrol_document
-from patrol.rounds.human_patrol import CheckForm, human_patrol_id
+from patrol.rounds.human_patrol import CheckForm
 
 PatrolArgument = Annotated[
     str, typer.Argument(metavar="ID", help="巡查编号,见 list。 As `human-patrol list` shows it.")
@@ -41,7 +41,7 @@ def plan_patrol(
         planned = HumanPatrolService(app).plan_now(plan)
         with app.store.begin_read() as uow:
             day = app.clock.now().astimezone(app.site.settings.site.tz).date()
-            ident = planned.id if planned else human_patrol_id(plan, day)
+            ident = planned.id if planned else plans[plan].task_id(day)
             document = human_patrol_document(
                 uow.human_patrols.get(ident), uow.human_patrols.checks(ident)
             )

@@ -64,12 +64,12 @@ def read_anchors(text: str, known: frozenset[str]) -> list[tuple[str, ChainHead]
 def _documents(text: str) -> Iterator[Any]:
     try:
         yield json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         for line in filter(None, map(str.strip, text.splitlines())):
             start = line.find("{")  # mosquitto_sub -v writes the topic before it
             try:
                 yield json.loads(line[start:]) if start >= 0 else line
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise BadAnchor(f"{line[:60]!r} is no anchor") from None
 
 

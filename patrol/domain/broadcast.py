@@ -12,6 +12,7 @@ from enum import StrEnum, auto
 from string import Formatter
 from typing import Final
 
+from patrol.domain.camera import DailyHours
 from patrol.domain.case import Case
 from patrol.domain.errors import BadInput, Failed
 from patrol.domain.finding import category_named
@@ -67,11 +68,9 @@ class QuietHours:
     end: time = time(7)
 
     def is_quiet(self, local: datetime) -> bool:
-        """Whether that local moment lies in them."""
-        at = local.time()
-        if self.start <= self.end:
-            return self.start <= at < self.end
-        return at >= self.start or at < self.end
+        """Whether that local moment lies in them; never where both times are the same."""
+        hours = DailyHours(start=self.start, end=self.end)
+        return self.start != self.end and hours.contains(local.time())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

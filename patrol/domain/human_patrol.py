@@ -82,6 +82,10 @@ class HumanPatrolPlan:
     look_twice: bool = False  # also at what was put before a person earlier that day
     checklist: tuple[ChecklistItem, ...] = ()
 
+    def task_id(self, day: date) -> str:
+        """The id of its task of a local day."""
+        return f"{day:%Y%m%d}-{self.name}-h"
+
     def checklist_on(self, day: date) -> tuple[str, ...]:
         """The checklist of a local day, general items first."""
         items = [item for item in self.checklist if item.applies_on(day)]

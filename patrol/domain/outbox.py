@@ -8,11 +8,12 @@ never wait for it. A `Delivery` is the same for one HTTP target (integrations/):
 pauses, dead after MAX_TRIES or when its time is over, with the reason.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from patrol.domain.backoff import backoff
 from patrol.domain.ids import CaseId, MessageKey
@@ -254,3 +255,15 @@ class Delivery:
     def has_expired(self, now: datetime) -> bool:
         """Whether its time is over."""
         return self.expires_at is not None and now >= self.expires_at
+
+
+def payload_object(payload: bytes) -> Mapping[str, Any]:
+    """The JSON object of a message; an empty one where it is none, or its nesting has no end.
+
+    For those who only look for a field; replies are read by messaging/reply_parser.py.
+    """
+    try:
+        body = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}

@@ -15,14 +15,13 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from patrol.evaluation.augment import Rng, through_jpeg
 from patrol.evaluation.datasets import START, seeded_rng
 from patrol.evaluation.flames import flame_visits
 from patrol.evaluation.footage import PHOTOGRAPHS
 from patrol.evaluation.labels import BoxPx, LabelledVisit, read_folder
-from patrol.evaluation.lookalikes import LOOKALIKES
+from patrol.evaluation.lookalikes import LOOKALIKES, as_levels
 from patrol.pixels import decode_jpeg
 from streams.model import BgrImage
 
@@ -100,7 +99,7 @@ def as_another_camera(pictures: Pair, rng: Rng) -> Pair:
         grey = light.mean(axis=2, keepdims=True)
         light = np.clip(grey + (light - grey) * colour, 0, 255)
         light = cv2.GaussianBlur(light, (0, 0), blur) if blur else light
-        made.append(through_jpeg(_levels(light + rng.normal(0, noise, light.shape)), quality))
+        made.append(through_jpeg(as_levels(light + rng.normal(0, noise, light.shape)), quality))
     return made
 
 
@@ -108,7 +107,7 @@ def _made_of_still(scene: str, still: BgrImage) -> Iterator[FireExample]:
     for number in range(3):
         rng = seeded_rng(scene, "still", number)
         moved = _moved(still, *rng.normal(0, 1.0, 2)) * rng.uniform(0.93, 1.07)
-        pair = _as_recorded((still, _levels(moved)), rng)
+        pair = _as_recorded((still, as_levels(moved)), rng)
         yield FireExample(scene=scene, kind="moved a little", pictures=pair)
         pair = _as_recorded((still, _fluttered(still, rng)), rng)
         yield FireExample(scene=scene, kind="flutters", pictures=pair)
@@ -177,7 +176,7 @@ def _tinted(picture: BgrImage, kind: str, shift: int, warm: float) -> BgrImage:
         hsv[..., 0] = (hsv[..., 0] + shift) % 180
         hsv[..., 1:] = np.clip(hsv[..., 1:] * (1.4, 1.1), 0, 255)
         return np.asarray(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2BGR), np.uint8)
-    return _levels(picture * np.array([1 - warm, 1 - 0.45 * warm, 1 + 0.25 * warm]))
+    return as_levels(picture * np.array([1 - warm, 1 - 0.45 * warm, 1 + 0.25 * warm]))
 
 
 def _moved(picture: BgrImage, x: float, y: float) -> BgrImage:
@@ -207,10 +206,6 @@ def _fluttered(picture: BgrImage, rng: Rng) -> BgrImage:
 def _as_recorded(pictures: Pair, rng: Rng) -> Pair:
     noise, quality = rng.uniform(1, 4), int(rng.integers(60, 92))
     return [
-        through_jpeg(_levels(picture + rng.normal(0, noise, picture.shape)), quality)
+        through_jpeg(as_levels(picture + rng.normal(0, noise, picture.shape)), quality)
         for picture in pictures
     ]
-
-
-def _levels(picture: NDArray[np.floating]) -> BgrImage:
-    return np.asarray(np.clip(picture, 0, 255), np.uint8)

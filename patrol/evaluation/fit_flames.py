@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from patrol.domain.observation import Box
 from patrol.evaluation.fire_examples import FireExample, fire_examples
 from patrol.evaluation.score import fractions, is_on_fire
-from patrol.vision.fire.flame import JOIN_PX, flame_candidates
-from patrol.vision.fire.flame_pair import picture_pairs
+from patrol.vision.fire.flame import flame_candidates
 from patrol.vision.fire.flame_score import (
     FEATURES,
     WEIGHTS_FILE,
@@ -60,14 +59,7 @@ class MeasuredExample:
 
 def measure_example(example: FireExample) -> MeasuredExample:
     """What the gauge's proposer finds in a pair."""
-    options = DEFAULT_FIRE_OPTIONS
-    found = [
-        candidate
-        for pair, join_px in zip(
-            picture_pairs(example.pictures, None, options), JOIN_PX, strict=False
-        )
-        for candidate in flame_candidates(pair, join_px, options)
-    ]
+    found = list(flame_candidates(example.pictures, None, DEFAULT_FIRE_OPTIONS))
     height, width = example.pictures[0].shape[:2]
     truth = [fractions(box, (width, height)) for box in example.flames]
     return MeasuredExample(

@@ -61,7 +61,7 @@ def warm_lights(picture: BgrImage, rng: Rng) -> PicturesOfVisit:
         light = _glow(picture, rng)[..., None] * colour
         first += light * rng.uniform(0, 1.3)
         last += light * rng.choice([0.0, rng.uniform(0, 1.3)])
-    return _levels(first), _levels(last)
+    return as_levels(first), as_levels(last)
 
 
 def brake_lights(picture: BgrImage, rng: Rng) -> PicturesOfVisit:
@@ -79,7 +79,7 @@ def brake_lights(picture: BgrImage, rng: Rng) -> PicturesOfVisit:
             cv2.ellipse(layer, at, (round(size * nearer), max(2, size // 2)), 0, 0, 360, 1.0, -1)
             halo = layer + cv2.GaussianBlur(layer, (0, 0), float(size))
             drawn += power * halo[..., None] * np.array([60, 70, 260], np.float32)
-        made.append(_levels(drawn))
+        made.append(as_levels(drawn))
     return made[0], made[1]
 
 
@@ -92,7 +92,7 @@ def passing_thing(picture: BgrImage, rng: Rng) -> PicturesOfVisit:
         corner = x + int(rng.integers(2, width)), y + max(2, height // int(rng.integers(5, 12)))
         cv2.rectangle(body, (x, y), corner, _pale(rng) if rng.random() < 0.6 else (30, 30, 30), -1)  # noqa: PLR2004  a share
     shade = np.linspace(rng.uniform(0.7, 1), rng.uniform(0.9, 1.1), height)[:, None, None]
-    body = _levels(body * shade)
+    body = as_levels(body * shade)
     x, y = _place(picture, (width, height), rng)
     away = round(width * rng.choice([0.15, 0.5, 2.0]) * rng.choice([-1, 1]))
     mask = np.ones((height, width), np.float32)
@@ -136,7 +136,7 @@ def _waved(cloth: BgrImage, phase: float, length: float, depth: float) -> BgrIma
     loose = columns / width  # the mast holds the left edge
     shift = (depth * np.sin(columns / length + phase) * loose).astype(np.float32)
     waved = cv2.remap(cloth, columns, rows + shift, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    return _levels(waved * (1 + 0.15 * loose * np.cos(columns / length + phase))[..., None])
+    return as_levels(waved * (1 + 0.15 * loose * np.cos(columns / length + phase))[..., None])
 
 
 def _glow(picture: BgrImage, rng: Rng) -> Floats:
@@ -147,7 +147,7 @@ def _glow(picture: BgrImage, rng: Rng) -> Floats:
 
 
 def _darkened(picture: BgrImage, rng: Rng) -> BgrImage:
-    return _levels(picture * NIGHT) if rng.random() < 0.5 else picture  # noqa: PLR2004  half of them
+    return as_levels(picture * NIGHT) if rng.random() < 0.5 else picture  # noqa: PLR2004  half of them
 
 
 def _pasted(
@@ -166,8 +166,9 @@ def _pasted(
     layer[top:bottom, left:right] = thing[cut]
     whole[top:bottom, left:right] = 1.0 if mask is None else mask[cut]
     soft = cv2.GaussianBlur(whole, (0, 0), 0.7)[..., None]
-    return _levels(picture * (1 - soft) + layer * soft)
+    return as_levels(picture * (1 - soft) + layer * soft)
 
 
-def _levels(picture: NDArray[np.generic]) -> BgrImage:
+def as_levels(picture: NDArray[np.generic]) -> BgrImage:
+    """Sums of light as 8-bit levels, cut off at both ends."""
     return np.asarray(np.clip(picture, 0, 255), np.uint8)

@@ -24,8 +24,7 @@ from patrol.store.pixels import HeldPixels
 MAX_ACCESSES: Final = 200  # newest lines of the log on a slip; the rest are counted
 _PURPOSES: Final = {**LIGHTS, **HELD_PURPOSES}
 SHORT_ID_DIGITS: Final = 6
-MACHINE_USERS: Final = ("patrol", "rules")  # visits of rounds and of rules
-LOG_LIMIT: Final = 100_000
+MAX_BACKUPS: Final = 100_000
 BACKUP: Final = "back_up"  # `what` of the access log
 
 
@@ -66,19 +65,18 @@ def camera_slip(
     link: str = "",
 ) -> CameraSlip:
     """Read one camera's part."""
-    log = uow.access.entries(camera=ident, limit=LOG_LIMIT)
-    people = [entry for entry in log if entry.who not in MACHINE_USERS]
-    visits = [entry for entry in log if entry.who in MACHINE_USERS]
-    backups = uow.access.entries(what=BACKUP, limit=LOG_LIMIT)
+    people = uow.access.entries(camera=ident, by_people=True, limit=MAX_ACCESSES)
+    last_visits = uow.access.entries(camera=ident, by_people=False, limit=1)
+    backups = uow.access.of_no_camera(BACKUP, limit=MAX_BACKUPS)
     return CameraSlip(
         id=ident,
         camera=camera,
         terms=uow.consents.of_camera(ident, now),
         held=tuple(_held(uow.pixels.held(ident), backups, now, days)),
-        accesses=tuple(people[:MAX_ACCESSES]),
-        accesses_in_all=len(people),
-        machine_visits=len(visits),
-        last_machine_visit=visits[0].at if visits else None,
+        accesses=tuple(people),
+        accesses_in_all=uow.access.count(ident, by_people=True),
+        machine_visits=uow.access.count(ident, by_people=False),
+        last_machine_visit=last_visits[0].at if last_visits else None,
         link=link,
     )
 

@@ -89,7 +89,7 @@ def without_empty_padding(spec: ModelSpec, size_px: tuple[int, int]) -> InputSpe
     stays in its place.
     """
     given = spec.input
-    if not given.free or spec.layout is not Layout.YOLOX or given.resize is not Resize.LETTERBOX:
+    if not _takes_any_shape(spec):
         return given
     width, height = size_px
     scale = min(given.width_px / width, given.height_px / height)
@@ -106,7 +106,7 @@ def fine_input(spec: ModelSpec, size_px: tuple[int, int]) -> InputSpec:
     The given one where its size is not free.
     """
     given = spec.input
-    if not given.free or spec.layout is not Layout.YOLOX or given.resize is not Resize.LETTERBOX:
+    if not _takes_any_shape(spec):
         return given
     width, height = size_px
     most = FINE_PIXELS * given.width_px * given.height_px
@@ -116,6 +116,11 @@ def fine_input(spec: ModelSpec, size_px: tuple[int, int]) -> InputSpec:
         if fitted[0] * fitted[1] <= most or across <= STRIDES[-1]:
             return replace(given, width_px=fitted[0], height_px=fitted[1])
         across -= STRIDES[-1]
+
+
+def _takes_any_shape(spec: ModelSpec) -> bool:
+    given = spec.input
+    return given.free and spec.layout is Layout.YOLOX and given.resize is Resize.LETTERBOX
 
 
 def whole_strides(length_px: float) -> int:

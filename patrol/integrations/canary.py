@@ -7,7 +7,6 @@ second channel. Its topics lie beside the grids' and it has no row among the cas
 it.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from typing import Final
 import structlog
 
 from patrol.domain.ids import CaseId, MessageKey
-from patrol.domain.outbox import DeliveryEvent, DeliveryState, OutboxMessage
+from patrol.domain.outbox import DeliveryEvent, DeliveryState, OutboxMessage, payload_object
 from patrol.domain.timestamps import rfc3339
 from patrol.integrations.notifications import (
     ALARM,
@@ -164,9 +163,5 @@ def _flown(flight: _CanaryInFlight, now: datetime, now_s: float | None) -> timed
 
 
 def _answered_key(payload: bytes) -> str:
-    try:
-        body = json.loads(payload)
-    except (ValueError, RecursionError):
-        return ""
-    about = body.get("about") if isinstance(body, dict) else None
+    about = payload_object(payload).get("about")
     return about if isinstance(about, str) else ""

@@ -129,7 +129,7 @@ class OutboxRelay:
             if not result.problem and (problem := self._republish_if_reconnected()):
                 result = BatchResult(problem=problem)
             self._log_change(result.problem)
-            failures = failures + 1 if result.problem else 0
+            failures = _failures_after(failures, result)
             if result.problem:
                 stop.wait(_retry_wait_s(failures))
             elif result.idle:
@@ -153,7 +153,7 @@ class OutboxRelay:
             waiting, soon = self._unsent_counts(left_s)
             if soon == 0 or left_s <= 0:
                 return waiting
-            failures = failures + 1 if result.problem else 0
+            failures = _failures_after(failures, result)
             if result.problem or result.idle:  # away, or leased by another relay just now
                 self.clock.sleep(min(_retry_wait_s(failures), left_s))
 
@@ -246,6 +246,13 @@ class OutboxRelay:
             log.warning("messages wait in the outbox", reason=problem)
         else:
             log.info("messages flow again")
+
+
+def _failures_after(failures: int, result: BatchResult) -> int:
+    """How many batches in a row got nothing out; a broker that takes some is not away."""
+    if not result.problem:
+        return 0
+    return 1 if result.published else failures + 1
 
 
 def _retry_wait_s(failures: int) -> float:

@@ -45,7 +45,10 @@ class WaveSender:
         result = WavesResult()
         suspect_topics = {m.topic for m in messages if m.key in self._suspects}
         trusted = [m for m in messages if m.topic not in suspect_topics]
-        alone = [[m] for m in messages if m.topic in suspect_topics]
+        # What was refused before goes last: it ends the connection, and the others wait for that.
+        tries = {m.topic: m.tries for m in sorted(messages, key=lambda m: m.tries)}
+        suspects = [m for m in messages if m.topic in suspect_topics]
+        alone = [[m] for m in sorted(suspects, key=lambda m: tries[m.topic])]
         blocked: set[str] = set()  # topics on which an earlier message was not taken
         for wave in (*waves(trusted), *alone):
             ready = [m for m in wave if m.topic not in blocked]

@@ -9,7 +9,6 @@ has stood for some seconds the session is free. A broker that lets us not read i
 Called by ReconnectingClient, in its thread.
 """
 
-import json
 import secrets
 import threading
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Final
 
 from paho.mqtt.enums import MQTTProtocolVersion
 
+from patrol.domain.outbox import payload_object
 from patrol.mqtt.connection import BrokerAddress, Connection, ConnectOptions
 
 FREE_AFTER_S: Final = 5.0  # a takeover says "offline" of the one thrown off, and "online" at once
@@ -84,8 +84,4 @@ class SessionWatch:
 
 def _state_of(payload: bytes) -> object:
     """The `state` of a status message; the payload itself where it is none."""
-    try:
-        document = json.loads(payload)
-    except (ValueError, RecursionError):
-        return payload
-    return document.get("state") if isinstance(document, dict) else payload
+    return payload_object(payload).get("state", payload)

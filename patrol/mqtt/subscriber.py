@@ -18,6 +18,7 @@ from typing import Final, Self
 
 import structlog
 
+from patrol.domain.outbox import payload_object
 from patrol.mqtt.client import ReconnectingClient, reconnect_wait_s
 from patrol.mqtt.connection import RECEIVE_MAX, BrokerAddress, Connection, ConnectOptions
 from patrol.store import StoreFull, StoreUnavailable
@@ -235,11 +236,8 @@ class CanaryLeader:
     def _on_message(self, _topic: str, payload: bytes, acknowledge: Callable[[], None]) -> None:
         acknowledge()
         connection = self._client.current()
-        try:
-            about = str(json.loads(payload)["key"])
-        except (ValueError, KeyError, TypeError):
-            return  # a cleared topic, or not one of our messages
-        if connection is not None:
+        about = payload_object(payload).get("key")
+        if about is not None and connection is not None:  # else a cleared topic, or none of ours
             answer = {"v": 1, "key": f"ack-{about}", "type": "acknowledge", "about": about}
             connection.client.publish(self._answers_on, json.dumps(answer), qos=1)
 

@@ -54,7 +54,6 @@ BACKUP_FORMAT: Final = 2
 READABLE_FORMATS: Final = (1, 2)  # 1: pictures plain
 KEY_ENTRY: Final = "key/patrol.key"
 _PURPOSE: Final = "pictures in backups"
-RESTORE_SCRATCH: Final = RESTORE_FOLDER  # below the pictures
 MANIFEST, MANIFEST_HASH = "manifest.json", "manifest.sha256"
 _CHUNK: Final = 1 << 20
 BACKUP_SCRATCH: Final = ".patrol-backup-"  # beside the backup: the copy, and the file so far
@@ -350,7 +349,7 @@ def restore(
         copied = DatabaseCopy(**manifest.store, pictures=manifest.pictures)
         check_restorable(url, copied)
         remove_unfinished_restore(url, evidence)
-        with scratch_folder(evidence, RESTORE_SCRATCH) as folder:
+        with scratch_folder(evidence, RESTORE_FOLDER) as folder:
             with _opened(file, identity) as source:
                 store = FilePictureStore(evidence, keys=keys.days if keys else None)
                 _unpack(_members(file, source), store, folder, keys, manifest)
@@ -376,7 +375,7 @@ def remove_unfinished_restore(url: str, evidence: Path) -> None:
 
     Called by the next restore, round or service.
     """
-    remove_abandoned_folders(evidence, RESTORE_SCRATCH)
+    remove_abandoned_folders(evidence, RESTORE_FOLDER)
     remove_unfinished_copy(url)
 
 

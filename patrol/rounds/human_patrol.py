@@ -42,11 +42,6 @@ LOOK_BACK: Final = timedelta(days=365)
 MAX_DECIDED_A_DAY: Final = 10_000
 
 
-def human_patrol_id(plan: str, day: date) -> str:
-    """The id of a plan's one task of a local day."""
-    return f"{day:%Y%m%d}-{plan}-h"
-
-
 def plan_patrol(
     uow: UnitOfWork, plan: HumanPatrolPlan, day: date, *, registry: Registry, zone: ZoneInfo,
     now: datetime,
@@ -55,7 +50,7 @@ def plan_patrol(
     start = datetime.combine(day, plan.start, zone).astimezone(UTC)
     last_day = day if plan.finish_by > plan.start else day + timedelta(days=1)
     finish_by = datetime.combine(last_day, plan.finish_by, zone).astimezone(UTC)
-    ident = human_patrol_id(plan.name, day)
+    ident = plan.task_id(day)
     terms = uow.consents.terms(now)
     allowed = {
         camera.id
@@ -265,7 +260,7 @@ class HumanPatrolWorker:
     def _due_plans(self, day: date, known: set[str], now: datetime) -> Sequence[HumanPatrolPlan]:
         def is_due(plan: HumanPatrolPlan) -> bool:
             start = datetime.combine(day, plan.start, self.zone)
-            if day.weekday() not in plan.weekdays or f"{day:%Y%m%d}-{plan.name}-h" in known:
+            if day.weekday() not in plan.weekdays or plan.task_id(day) in known:
                 return False
             return now >= start - max(plan.early, plan.remind) and now < start + timedelta(hours=12)
 

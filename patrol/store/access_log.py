@@ -27,6 +27,7 @@ from patrol.store.transaction import Transaction
 
 ACCESS_CHAIN = "access_log"
 VIEWED_BY_PERSON = text(f"({BY_A_PERSON})")  # written out: the partial index answers it
+BY_THE_MACHINE = text(f"NOT ({BY_A_PERSON})")
 _ENTRIES: Final = RowMapper(AccessEntry)
 _EMPTY: Final = (0, EMPTY_CHAIN_HASH)
 _HEAD: Final = select(chains).where(chains.c.name == bindparam("this"))
@@ -170,12 +171,14 @@ class AccessLogRepository:
         camera: CameraId | None = None,
         who: str = "",
         what: str = "",
+        by_people: bool | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> Sequence[AccessEntry]:
         """Log lines, newest first; with `camera` the lines of that camera alone.
 
-        `before`: only lines with a smaller number, for the next page.
+        `by_people`: those of people alone, or of rounds and rules alone. `before`: only lines with
+        a smaller number, for the next page.
         """
         wanted = select(access_log)
         named = (
@@ -183,7 +186,20 @@ class AccessLogRepository:
         )  # fmt: skip
         for column, name in named:
             wanted = wanted.where(column == name) if name else wanted
+        if by_people is not None:
+            wanted = wanted.where(VIEWED_BY_PERSON if by_people else BY_THE_MACHINE)
         if before is not None:
             wanted = wanted.where(access_log.c.number < before)
         newest = wanted.order_by(access_log.c.number.desc()).limit(limit)
+        return [_ENTRIES.from_row(row) for row in self._db.all(newest)]
+
+    def count(self, camera: CameraId, *, by_people: bool) -> int:
+        """How many lines of a camera are by people, or by rounds and rules."""
+        mine = access_log.c.camera == camera, VIEWED_BY_PERSON if by_people else BY_THE_MACHINE
+        return int(self._db.scalar(select(func.count()).select_from(access_log).where(*mine)))
+
+    def of_no_camera(self, what: str, *, limit: int) -> Sequence[AccessEntry]:
+        """Lines of this action that name no camera, newest first: those of visits are not read."""
+        mine = access_log.c.camera.is_(None), access_log.c.what == what
+        newest = select(access_log).where(*mine).order_by(access_log.c.number.desc()).limit(limit)
         return [_ENTRIES.from_row(row) for row in self._db.all(newest)]

@@ -13,12 +13,12 @@ from sqlalchemy import Table, func, select
 
 from patrol.domain.audit_anchor import EMPTY_HEAD, Anchor, AnchorProblem, ChainHead
 from patrol.store.access_log import ACCESS_CHAIN, HashChain
+from patrol.store.deletion_ledger import DELETION_CHAIN
 from patrol.store.schema import deletions
 from patrol.store.schema_people import access_log, anchors, handovers
+from patrol.store.shift import HANDOVER_CHAIN
 from patrol.store.transaction import Transaction
 
-DELETION_CHAIN: Final = "deletions"
-HANDOVER_CHAIN: Final = "handovers"
 CHAINED_TABLES: Final[Mapping[str, tuple[Table, str]]] = {  # and the column of a line's time
     ACCESS_CHAIN: (access_log, "at"),
     DELETION_CHAIN: (deletions, "deleted_at"),

@@ -9,7 +9,6 @@ each topic shows its case as it stands, chained logs hold, and no column holds a
 credentials. Each problem says who has to act.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from typing_extensions import override
 from patrol.domain.case import CASE_TRANSITIONS, ENDED_STATES, CaseEvent, CaseState
 from patrol.domain.finding import FindingState
 from patrol.domain.health import CameraCondition, TroubleKind
-from patrol.domain.outbox import CANARY_TOPIC, DeliveryState
+from patrol.domain.outbox import CANARY_TOPIC, DeliveryState, payload_object
 from patrol.domain.round import RoundState, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.domain.shift_handover import HandoverAction
@@ -393,18 +392,10 @@ def _announcement_problem(case: Row[Any], newest: list[bytes]) -> str:
         return "it has ended, and is still shown to somebody" if payloads else ""
     if not newest or case.hold_until is not None:
         return ""  # never announced (see check_cases), or its newest message is held for now
-    announced_revisions = {_payload_revision(payload) for payload in payloads} - {None}
+    announced_revisions = {payload_object(payload).get("revision") for payload in payloads} - {None}
     if announced_revisions and case.revision not in announced_revisions:
         return f"it stands at revision {case.revision}, which nobody was told"
     return ""
-
-
-def _payload_revision(payload: bytes) -> int | None:
-    try:
-        body = json.loads(payload)
-    except ValueError:
-        return None
-    return body.get("revision") if isinstance(body, dict) else None
 
 
 def _check_database_file(db: Transaction) -> Iterator[StoreProblem]:

@@ -116,11 +116,6 @@ class Gb28181Repository:
                 row = {**item, "peer": peer, "missing": channel.missing, "seen_at": now}
                 self._db.put(gb_channels, row, "peer", "code")
 
-    def forget_channel(self, peer: str, code: str) -> bool:
-        """Delete one by hand; False when there was none."""
-        mine = gb_channels.c.peer == peer, gb_channels.c.code == code
-        return self._db.changed(gb_channels.delete().where(*mine)) == 1
-
     # -- alarms ---------------------------------------------------------------------------------
 
     def add_alarm(self, peer: str, alarm: Alarm, now: datetime) -> bool:

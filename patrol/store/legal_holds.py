@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, exists, or_, select
 
 from patrol.domain.legal_hold import HoldScope, LegalHold
 from patrol.store.rows import RowMapper
@@ -54,10 +54,6 @@ class LegalHoldRepository:
         newest = select(legal_holds).where(_IN_FORCE, *mine).order_by(legal_holds.c.number.desc())
         return [_HOLDS.from_row(row) for row in self._db.all(newest)]
 
-    def holds_camera(self, camera: str) -> bool:
-        """Whether anything of this camera must stay: by its own hold or by one over its case."""
-        return bool(self._db.scalar(select(_camera_is_held(camera))))
-
     def held_pictures(self) -> int:
         """How many pictures of the index a hold keeps."""
         return len(self._db.all(select(pictures.c.id).where(picture_is_held())))
@@ -94,18 +90,3 @@ def message_is_held() -> ColumnElement[bool]:
     return exists().where(
         _IN_FORCE, legal_holds.c.scope == HoldScope.CASE, legal_holds.c.subject == outbox.c.case
     )
-
-
-def _camera_is_held(camera: str) -> ColumnElement[bool]:
-    own = exists().where(
-        _IN_FORCE, legal_holds.c.scope == HoldScope.CAMERA, legal_holds.c.subject == camera
-    )
-    by_case = exists().where(
-        and_(
-            _IN_FORCE,
-            legal_holds.c.scope == HoldScope.CASE,
-            legal_holds.c.subject == cases.c.id,
-            cases.c.camera == camera,
-        )
-    )
-    return or_(own, by_case)

@@ -205,7 +205,7 @@ household_links = Table(  # a household's own page, one camera each
     Column("revoked_by", CleanText),
     Index("uq_household_links_standing", "camera", unique=True, **where("revoked_at IS NULL")),
 )
-BY_A_PERSON = "who NOT IN ('patrol', 'rules')"  # domain.ranking.NO_PERSON
+BY_A_PERSON = "who NOT IN ('patrol', 'rules')"  # domain.ranking.MACHINE_ACTORS
 access_log = Table(
     "access_log",
     metadata,

@@ -122,6 +122,27 @@ def test_the_access_log_is_a_chain_that_anyone_can_follow(store: Store, make: An
     assert newest[0].previous == newest[1].hash
 
 
+def test_looks_by_people_and_visits_by_the_machine_are_told_apart(store: Store, make: Any) -> None:
+    mine, other = make.camera(1), make.camera(2)
+    lines = (
+        ("patrol", "visit", mine), ("a", "view", mine), ("rules", "visit", mine),
+        ("a", "view", other), ("root", "back_up", None), ("a", "back_up", mine),
+        ("root", "log_in", None), ("patrol", "visit", other), ("root", "back_up", None),
+    )  # fmt: skip
+    with store.begin() as unit:
+        for who, what, camera in lines:
+            unit.access.append(at=make.now, who=who, what=what, camera=camera, why="")
+        unit.commit()
+    with store.begin_read() as unit:
+        log = unit.access
+        assert [one.number for one in log.entries(camera=mine, by_people=True)] == [6, 2]
+        assert [one.number for one in log.entries(camera=mine, by_people=False)] == [3, 1]
+        assert [one.number for one in log.entries(by_people=False, limit=1)] == [8]
+        assert (log.count(mine, by_people=True), log.count(mine, by_people=False)) == (2, 2)
+        assert [one.number for one in log.of_no_camera("back_up", limit=9)] == [9, 5]
+        assert [one.number for one in log.of_no_camera("back_up", limit=1)] == [9]
+
+
 def test_the_access_log_is_leafed_through_by_who_and_what(store: Store, make: Any) -> None:
     with store.begin() as unit:
         for number in range(1, 10):

@@ -5,7 +5,12 @@ import itertools
 import pytest
 
 from patrol.domain.finding import CATEGORIES, CATEGORY_BY_ID, category_named
-from patrol.domain.outbox import MESSAGE_TRANSITIONS, DeliveryEvent, DeliveryState
+from patrol.domain.outbox import (
+    MESSAGE_TRANSITIONS,
+    DeliveryEvent,
+    DeliveryState,
+    payload_object,
+)
 
 S, E = DeliveryState, DeliveryEvent
 KNOWN = [S.QUEUED, S.PUBLISHED, S.RECEIVED, S.OPENED, S.ACKNOWLEDGED]
@@ -41,3 +46,14 @@ def test_a_category_of_a_sites_own_rules_still_has_words() -> None:
     made_up = category_named("beehive")
     assert (made_up.id, made_up.code) == ("beehive", "99")
     assert made_up.check
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", b"\xff\xfe{", b"[1]", b'"x"', b"7", b"[" * 200_000, b'{"a":' * 200_000]
+)
+def test_what_is_no_json_object_has_no_fields(payload: bytes) -> None:
+    assert payload_object(payload) == {}
+
+
+def test_a_json_object_is_read_as_it_is() -> None:
+    assert payload_object('{"about": "一", "n": null}'.encode()) == {"about": "一", "n": None}

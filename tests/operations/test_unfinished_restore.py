@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from patrol.files import scratch_folder
-from patrol.operations.backup import BACKUP_SCRATCH, RESTORE_SCRATCH, remove_unfinished_restore
+from patrol.operations.backup import BACKUP_SCRATCH, remove_unfinished_restore
+from patrol.pictures import RESTORE_FOLDER
 from tests.support.peak_memory import ROOT
 
 # Fills its scratch folder, says so, and is then killed or ended.
@@ -27,7 +28,7 @@ with cleaning_up_on_signals(), scratch_folder(Path(sys.argv[1]), sys.argv[2]) as
 """
 
 
-@pytest.fixture(params=[RESTORE_SCRATCH, BACKUP_SCRATCH])
+@pytest.fixture(params=[RESTORE_FOLDER, BACKUP_SCRATCH])
 def prefix(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -72,7 +73,7 @@ def test_a_living_ones_folder_stays_and_a_killed_ones_goes(
 
 def test_the_next_start_removes_what_a_killed_restore_left(tmp_path: Path) -> None:
     evidence, store = tmp_path / "evidence", tmp_path / "store"
-    left = evidence / f"{RESTORE_SCRATCH}x"
+    left = evidence / f"{RESTORE_FOLDER}x"
     left.mkdir(parents=True)
     (left / "store.db").write_bytes(b"rows")
     store.mkdir()

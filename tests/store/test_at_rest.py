@@ -227,7 +227,10 @@ def test_anchors_are_read_as_they_are_published_kept_and_printed() -> None:
         assert read_anchors(text, LOGS) == [("access_log", head)] * count
 
 
-@pytest.mark.parametrize("text", ["", "7", "x:7:ab", "{}", "[1]", '{"days": [{"heads": {}}]}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "7", "x:7:ab", "{}", "[1]", '{"days": [{"heads": {}}]}', "[" * 200_000, '{"a":' * 200_000],
+)
 def test_what_is_no_anchor_is_refused(text: str) -> None:
     with pytest.raises(BadAnchor):
         read_anchors(text, LOGS)

@@ -91,6 +91,18 @@ POLLED: dict[str, tuple[Callable[[UnitOfWork], Any], str]] = {
     "troubles": (lambda unit: unit.troubles.list_open(), "uq_troubles_standing"),
     "story": (lambda unit: unit.health.current(CAMERA), "autoindex"),
     "outcomes": (lambda unit: unit.rounds.outcomes(ROUND), "uq_visits_round_camera|autoindex"),
+    "looks by people": (
+        lambda unit: unit.access.entries(camera=CAMERA, by_people=True),
+        "ix_access_log_",
+    ),
+    "visits of a camera": (
+        lambda unit: unit.access.count(CAMERA, by_people=False),
+        "ix_access_log_camera_number",
+    ),
+    "backups": (
+        lambda unit: unit.access.of_no_camera("back_up", limit=9),
+        "ix_access_log_camera_number",
+    ),
     "views of a home": (
         lambda unit: unit.access.entries(camera=CAMERA),
         "ix_access_log_camera_number",

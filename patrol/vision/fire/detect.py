@@ -13,18 +13,21 @@ model's score counts alone. Boxes are fractions of the picture. Called by vision
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 from patrol.domain.camera import Polygon
 from patrol.domain.observation import Light
 from patrol.inference.manifest import FIRE_LABELS
 from patrol.ports import Detection, Detector
 from patrol.vision.fire.billows import find_billows
-from patrol.vision.fire.flame import discount_known_light, find_flames, light_source_share
+from patrol.vision.fire.flame import (
+    discount_known_light,
+    find_flames,
+    is_same_place,
+    light_source_share,
+)
 from patrol.vision.fire.flicker_gate import may_flicker
 from patrol.vision.fire.smoke import find_smoke
 from patrol.vision.fire.types import DEFAULT_FIRE_OPTIONS, FireKind, FireOptions, FireRegion
-from patrol.vision.geometry import iou, share_inside
 from patrol.vision.reference.scene_memory import ReferenceModel, SceneMemory
 from patrol.vision.reference.small_picture import (
     ScenePicture,
@@ -34,8 +37,6 @@ from patrol.vision.reference.small_picture import (
 )
 from streams.model import BgrImage
 
-SAME_IOU: Final = 0.2  # flames have no sharp edge
-MIN_SHARE_INSIDE: Final = 0.6  # of one box lies in the other
 MAX_FIRE_REGIONS = 8  # of one visit; more is a sunset
 
 
@@ -128,10 +129,7 @@ def _model_region(seen: Detection, kind: FireKind, model: Detector) -> FireRegio
 
 
 def _is_same_region(one: FireRegion, other: FireRegion) -> bool:
-    near = iou(one.box, other.box) >= SAME_IOU or max(
-        share_inside(one.box, other.box), share_inside(other.box, one.box)
-    ) >= MIN_SHARE_INSIDE  # fmt: skip
-    return one.kind is other.kind and near
+    return one.kind is other.kind and is_same_place(one.box, other.box)
 
 
 def _merged_region(region: FireRegion, same: Sequence[FireRegion]) -> FireRegion:

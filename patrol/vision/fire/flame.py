@@ -35,7 +35,7 @@ JOIN_PX: Final = (3, 1)  # of the large and the small size: tongues of one fire 
 MAX_CANDIDATES: Final = 6  # of a size, the largest ones: bounded cost
 STEADY: Final = 1.0  # baseline differences; a lamp looks the same at every visit, a fire does not
 KNOWN_DISCOUNT: Final = 0.8  # of the score, where the reference has a light source
-SAME_IOU: Final = 0.2  # of two proposals: one fire at both sizes
+SAME_IOU: Final = 0.2  # of two proposals: one fire, at both sizes or by another gauge
 SAME_SHARE: Final = 0.6  # of one proposal lies in the other
 
 
@@ -61,15 +61,19 @@ def find_flames(
 
     None where the pictures differ in shape.
     """
-    found = [
-        _flame_region(candidate, reference, options)
-        for pair, join_px in zip(picture_pairs(pictures, visible, options), JOIN_PX, strict=False)
-        for candidate in flame_candidates(pair, join_px, options)
-    ]
-    return _each_fire_once(found)
+    candidates = flame_candidates(pictures, visible, options)
+    return _each_fire_once([_flame_region(one, reference, options) for one in candidates])
 
 
 def flame_candidates(
+    pictures: Sequence[NDArray[np.generic]], visible: Polygon | None, options: FireOptions
+) -> Iterator[FlameCandidate]:
+    """What `find_flames` judges: the candidates of both sizes."""
+    for pair, join_px in zip(picture_pairs(pictures, visible, options), JOIN_PX, strict=False):
+        yield from _candidates_of_pair(pair, join_px, options)
+
+
+def _candidates_of_pair(
     pair: PicturePair, join_px: int, options: FireOptions
 ) -> Iterator[FlameCandidate]:
     """The largest regions that may be aflame and changed. `join_px`: tongues this close are one."""
@@ -143,12 +147,13 @@ def _flame_region(
 def _each_fire_once(found: Sequence[FireRegion]) -> list[FireRegion]:
     kept: list[FireRegion] = []
     for region in sorted(found, key=lambda one: -one.score):
-        if not any(_is_same_fire(region.box, other.box) for other in kept):
+        if not any(is_same_place(region.box, other.box) for other in kept):
             kept.append(region)
     return kept
 
 
-def _is_same_fire(one: Box, other: Box) -> bool:
+def is_same_place(one: Box, other: Box) -> bool:
+    """Whether two proposals are one fire or one smoke: neither has a sharp edge."""
     inside = max(share_inside(one, other), share_inside(other, one))
     return iou(one, other) >= SAME_IOU or inside >= SAME_SHARE
 

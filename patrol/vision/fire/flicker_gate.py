@@ -12,13 +12,13 @@ from typing import Final
 import cv2
 import numpy as np
 
+from patrol.vision.fire.flame_features import CHANGED
 from patrol.vision.fire.flame_pair import GLOW_RED, GLOW_SHARE, WHITE_RED
 from patrol.vision.fire.types import FireOptions
 from patrol.vision.reference.small_picture import as_u8
 from streams.model import BgrImage
 
 MARGIN: Final = 8.0  # grey levels by which every limit is eased
-CHANGED: Final = 24.0  # grey levels, the gauge's: the seed of a region changed between the pictures
 NEAR: Final = np.ones((7, 7), np.uint8)  # the change lies this near to what may be aflame, px
 LEAST_SHARE: Final = 0.25  # of the least area that the gauge looks at
 

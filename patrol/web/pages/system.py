@@ -150,7 +150,7 @@ def _queue_lines(uow: UnitOfWork, user: CurrentUser) -> Iterator[StatusLine]:
 
 def _backup_lines(uow: UnitOfWork, user: CurrentUser) -> Iterator[StatusLine]:
     t = user.t
-    last = next(iter(uow.access.entries(what="back_up", limit=1)), None)
+    last = next(iter(uow.access.of_no_camera("back_up", limit=1)), None)
     what = t("最近一次备份", "Last backup")
     if last is None:
         yield StatusLine(what=what, text=t("还没有备份过", "never"), ok=False)

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import xlsxwriter
 
+from patrol.domain.outbox import payload_object
 from patrol.domain.picture_link import read_token
 from patrol.encryption.recipients import BadRecipient
 from patrol.messaging import topics
@@ -286,15 +287,19 @@ def mqtt_entrances() -> Iterator[Entrance]:
 
         def feed(data: bytes, topic: str = topic) -> None:
             parse_message(SITE, topic, data, NOON)
+            payload_object(data)
             parse_message(SITE, data.decode("utf-8", "replace"), reply, NOON)
 
         yield Entrance(
             name=f"mqtt {pattern}",
             samples=(reply, report, topic.encode()),
             feed=feed,
-            covers=tuple(
-                f"patrol/messaging/reply_parser.py:parse_{what}"
-                for what in ("message", "reply", "report")
+            covers=(
+                "patrol/domain/outbox.py:payload_object",
+                *(
+                    f"patrol/messaging/reply_parser.py:parse_{what}"
+                    for what in ("message", "reply", "report")
+                ),
             ),
         )
 
