@@ -28,6 +28,7 @@ from patrol.mqtt.connection import BrokerAddress, Protocol
 from patrol.mqtt.mosquitto_files import CENTRE, MqttAccount
 
 HOST: Final = "127.0.0.1"
+PORT_TRIES: Final = 4
 LARGEST_BYTES: Final = 256 * 1024  # our own limit of 64 KiB is answered with a reason, not a cut
 _CONFIG = """\
 id = 0
@@ -58,6 +59,7 @@ class EmbeddedBroker:
         self, port: int = 0, *, port_v5: int = 0, accounts: Sequence[MqttAccount] = ()
     ) -> None:
         self.accounts = accounts  # with passwords; may be set before `start`
+        self._chooses_ports = not port and not port_v5
         self.port = port or free_port()
         self.port_v5 = port_v5 or free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -83,7 +85,23 @@ class EmbeddedBroker:
         return self._process.pid if self._process else None
 
     def start(self, timeout_s: float = 15.0) -> None:
-        """Start and wait until both ports answer. Raises RuntimeError with the reason."""
+        """Start and wait until both ports answer. Raises RuntimeError with the reason.
+
+        A free port may be taken by another program before the child binds it: others are chosen,
+        unless the caller named them.
+        """
+        for tries_left in reversed(range(PORT_TRIES if self._chooses_ports else 1)):
+            try:
+                self._start_once(timeout_s)
+            except RuntimeError:
+                self.stop()
+                if not tries_left:
+                    raise
+                self.port, self.port_v5 = free_port(), free_port()
+            else:
+                return
+
+    def _start_once(self, timeout_s: float) -> None:
         if in_use(self.port) or in_use(self.port_v5):
             raise RuntimeError(f"port {self.port} or {self.port_v5} of {HOST} is taken")
         self._process = subprocess.Popen(  # noqa: S603  our own module, our own numbers  # nosec B603
@@ -105,7 +123,6 @@ class EmbeddedBroker:
             if in_use(self.port) and in_use(self.port_v5):
                 return
             gone.wait(0.05)
-        self.stop()
         raise RuntimeError(f"the embedded broker did not listen within {timeout_s:g} s")
 
     def change_accounts(self, accounts: Sequence[MqttAccount]) -> None:
@@ -229,4 +246,9 @@ def _run_rumqttd(config: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), int(sys.argv[2]))
+    try:
+        _serve(int(sys.argv[1]), int(sys.argv[2]))
+    except (OSError, RuntimeError) as exc:
+        sys.stderr.write(f"embedded broker: {exc}\n")
+        sys.stderr.flush()
+        os._exit(1)  # an orderly end would wait for the thread that reads the pipe

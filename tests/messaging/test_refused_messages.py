@@ -104,6 +104,20 @@ def test_the_others_go_out_within_seconds_wherever_it_stands(
     assert outbox.read(f"k{place}").problem
 
 
+def test_others_under_suspicion_go_before_the_one_that_ended_the_connection(
+    outbox: Outbox,
+) -> None:
+    """However soon its next try is due: each of its tries costs the others a connection."""
+    hang_up(outbox.broker)
+    outbox.queue(message(0, BAD), *(message(n) for n in range(1, 8)))
+    for _ in range(2):  # all are in flight at the end of the connection; then it falls alone
+        outbox.relay.run_batch()
+    assert (outbox.read("k0").tries, outbox.sent()) == (1, [])
+    outbox.clock.sleep(MAX_REFUSAL_DELAY.total_seconds())
+    outbox.relay.run_batch()
+    assert outbox.sent() == [str(n) for n in range(1, 8)]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_it_is_quarantined_with_its_reason_while_others_pass(
     outbox: Outbox, way: Callable[[MemoryBroker], None]
