@@ -32,6 +32,7 @@ from patrol.domain.finding import FilingSource, Finding
 from patrol.domain.hand_off import HandOffEvent
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
+from patrol.domain.reader_language import translate
 from patrol.domain.registry import GridLevel
 from patrol.domain.verification import Verifier
 from patrol.files import process_lock
@@ -58,7 +59,10 @@ from simulators.rtsp_farm.process import RunningFarm, running_farm
 from simulators.rtsp_farm.server import FarmInfo, FarmOptions
 from simulators.rtsp_farm.server import serve as serve_farm
 
-SOURCES: Final = {"": "real RTSP", "gb": "GB/T 28181"}  # of the cameras, for `--sources`
+SOURCES: Final = {
+    "": ("真实 RTSP", "real RTSP"),
+    "gb": ("GB/T 28181", "GB/T 28181"),
+}  # of the cameras, for `--sources`
 DEMO_DIR: Final = Path("var/demo")
 SPEED: Final = 900.0  # the leaders' hours pass in seconds; the patrol's own clocks stay real
 ALWAYS_ANSWERS: Final = ReplyProfile(never=0.0)  # escalation takes hours: too long for a demo
@@ -85,8 +89,13 @@ def run_demo(
     """Run a round, decide its findings, close its cases; once, or again and again until `stop`."""
     out = Console(stderr=quiet, highlight=False)
     err = Console(stderr=True, highlight=False)
-    over = SOURCES[sources]
-    err.print(f"[bold]模拟全镇 {cameras} 路摄像头[/]  a town of {cameras} cameras over {over} …")
+    over = translate(*SOURCES[sources])
+    err.print(
+        translate(
+            f"[bold]模拟全镇 {cameras} 路摄像头[/],{over} …",
+            f"[bold]A town of {cameras} cameras[/] over {over} …",
+        )
+    )
     with _embedded_town(cameras, seed, faults, port, sources) as (app, farm, leaders, control):
         staff, zone = _SimulatedStaff(app, control), app.site.settings.site.tz
         with _running_service(app, stop), _running_console(app, err):
@@ -115,7 +124,7 @@ class _SimulatedStaff:
         with progress_display(err, self.app.site.settings.site.tz) as show:
             summary = self.app.run_round("morning", on_progress=show, stop=stop)
         self._answer_a_call()
-        with err.status("值班员审核、网格长处置中 … operator and leaders at work"):
+        with err.status(translate("值班员审核、网格长处置中 …", "operator and leaders at work …")):
             self._until_closed(stop)
         return summary
 
@@ -312,7 +321,12 @@ def _running_console(app: Application, err: Console) -> Iterator[None]:
         shown_as="演示值班长",
     )
     with serve(app) as address:
-        err.print(f"控制台 console {address.url}   demo / {password}")
+        err.print(
+            translate(
+                f"控制台 {address.url}   demo / {password}",
+                f"console {address.url}   demo / {password}",
+            )
+        )
         yield
 
 
@@ -361,12 +375,21 @@ def simulate_cameras(
 
     def ready(info: FarmInfo) -> None:
         err.print(
-            f"{info.cameras} 路摄像头已就绪,RTSP 端口 {info.port},配置目录 {info.config}\n"
-            f"{info.cameras} cameras ready on port {info.port}; `patrol -c {info.config} check`"
+            translate(
+                f"{info.cameras} 路摄像头已就绪,RTSP 端口 {info.port},配置目录 {info.config};"
+                f"可执行 `patrol -c {info.config} check`",
+                f"{info.cameras} cameras ready on port {info.port}; "
+                f"`patrol -c {info.config} check`",
+            )
         )
 
     def progress(done: int, whole: int) -> None:
-        err.print(f"[dim]编码视频流(仅首次) encoding streams, once: {done}/{whole}[/]")
+        err.print(
+            translate(
+                f"[dim]编码视频流(仅首次): {done}/{whole}[/]",
+                f"[dim]encoding streams, once: {done}/{whole}[/]",
+            )
+        )
 
     options = FarmOptions(
         count=count, port=port, out=out, seed=seed, faults=faults, progress=progress

@@ -15,14 +15,15 @@ from patrol.cli.options import AsJson
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
 from patrol.cli.site import site_for_lists, store_of
 from patrol.domain.audit_anchor import AnchorProblem, BadAnchor, ChainHead, read_anchors
+from patrol.domain.reader_language import translate
 from patrol.settings.site_keys import anchor_path
 from patrol.store import Store, UnitOfWork
 from patrol.store.anchors import CHAINED_TABLES
 
 MAX_SHORT: Final = 120  # characters of a head given as text; longer is a file's name, at most
 KINDS: Final = {
-    "cut": "该行已不存在:日志尾部被截断 the line is gone: the log was cut",
-    "rewritten": "该行哈希不同:日志被整体重写 another hash: the log was rewritten",
+    "cut": ("该行已不存在,日志尾部被截断", "the line is gone: the log was cut"),
+    "rewritten": ("该行哈希不同,日志被整体重写", "another hash: the log was rewritten"),
 }
 Source = tuple[str, str, ChainHead]  # where it was read, the log, its head there
 
@@ -60,8 +61,11 @@ def verify(
         if not problems:
             lines = sum(head.number for head in heads.values())
             console().print(
-                f"登记链完整 the logs hold: {lines} 行 lines;"
-                f" 锚点相符 {compared} anchors agree ({len(given)} 由外部提供 from outside)"
+                translate(
+                    f"留痕链完整: {lines} 行; 锚点相符 {compared} (由外部提供 {len(given)})",
+                    f"the logs hold: {lines} lines; {compared} anchors agree "
+                    f"({len(given)} from outside)",
+                )
             )
     if problems:
         raise typer.Exit(FAILED)
@@ -98,11 +102,17 @@ def _chain_problems(uow: UnitOfWork) -> Iterator[str]:
     }
     for name, line in broken.items():
         if line is not None:
-            yield f"{name} line {line}: 链不成立 the chain does not hold"
+            yield translate(
+                f"{name} 第 {line} 行: 链不成立", f"{name} line {line}: the chain does not hold"
+            )
 
 
 def _anchor_text(where: str, problem: AnchorProblem) -> str:
-    return f"{problem.log} line {problem.number}: {KINDS[problem.kind]} ({where})"
+    what = translate(*KINDS[problem.kind])
+    return translate(
+        f"{problem.log} 第 {problem.number} 行:{what}({where})",
+        f"{problem.log} line {problem.number}: {what} ({where})",
+    )
 
 
 def _read_given(text: str) -> list[Source]:

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from patrol.cli.output import bad_input, print_err
+from patrol.domain.reader_language import translate
 from patrol.settings.config_file import (
     CAMERA_ENV_PREFIX,
     BadEnvReference,
@@ -26,16 +27,15 @@ from streams.errors import BadAddress
 
 PasswordFile = Annotated[
     Path | None,
-    typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
+    typer.Option("--password-file", metavar="FILE", help="密码在文件首行。 Its first line."),
 ]
 PasswordStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read it from stdin.")
+    bool, typer.Option("--password-stdin", help="从标准输入读密码。 Read it from stdin.")
 ]
-PROMPT: Final = "口令 password: "
 SHOWN_IN_COMMAND: Final = (
-    "注意:命令行里的口令本机所有用户可见;写成 rtsp://用户@主机/路径,程序会询问"
-    " (everybody on this machine sees a password in a command: write rtsp://USER@HOST/PATH and be"
-    " asked, or --password-file)"
+    "注意:命令行里的密码本机所有用户可见;写成 rtsp://用户@主机/路径,程序会询问",
+    "everybody on this machine sees a password in a command: write rtsp://USER@HOST/PATH and be"
+    " asked, or --password-file",
 )
 
 
@@ -54,9 +54,13 @@ def with_password(
     """The address with the password of a file, of stdin, or asked for; written as it is there."""
     if file is None and not from_stdin:
         if address.password and "${" not in url:
-            print_err(SHOWN_IN_COMMAND)
+            print_err(translate(*SHOWN_IN_COMMAND))
         wanted = bool(address.user) and not address.password and sys.stdin.isatty()
-        return replace(address, password=getpass(PROMPT)) if wanted else address
+        return (
+            replace(address, password=getpass(translate("密码: ", "password: ")))
+            if wanted
+            else address
+        )
     if not address.user or address.password:
         bad_input("the address names no user, or a password already: give rtsp://USER@HOST/PATH")
     if file is None:

@@ -35,9 +35,10 @@ from patrol.domain.labels import (
     DUE_LIGHTS,
     LEVELS,
     RECEIPTS,
-    bilingual,
+    label_text,
 )
 from patrol.domain.priority import Level
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.domain.verification import PendingVerification, pending_verifications
 from patrol.reports import documents
@@ -72,7 +73,7 @@ def list_cases(
         _print_cases(found, site, count=count)
         print_page_number(page, count, size)
     else:
-        console().print("没有案件。 There are no cases.")
+        console().print(translate("没有案件。", "There are no cases."))
 
 
 def show_case(
@@ -123,24 +124,30 @@ def print_case(case: Case, site: Site) -> None:
     category = CATEGORY_BY_ID.get(case.category)
     text = f"{category.zh} {category.en}" if category else case.category
     head = Table.grid(padding=(0, 2))
-    head.add_row("案件 case", Text(case.id, style="bold"))
-    head.add_row("状态 state", bilingual(CASE_STATES[case.state]))
-    head.add_row("级别 level", level_label(case.level))
-    head.add_row("类别 category", text)
-    head.add_row("网格 grid", Text(f"{_grid_name(site, case.grid)} {case.grid}"))
-    head.add_row("地点 place", Text(case.place))
+    head.add_row(translate("案件", "case"), Text(case.id, style="bold"))
+    head.add_row(translate("状态", "state"), label_text(CASE_STATES[case.state]))
+    head.add_row(translate("级别", "level"), level_label(case.level))
+    head.add_row(translate("类别", "category"), text)
+    head.add_row(translate("网格", "grid"), Text(f"{_grid_name(site, case.grid)} {case.grid}"))
+    head.add_row(translate("地点", "place"), Text(case.place))
     if case.hold is not None and case.is_unannounced:
-        held = f"{case.hold.why}, 至 until {_local_time(case.hold.until, zone)}"
-        head.add_row("暂缓推送 held", Text(held, style="yellow"))
+        held = translate(
+            f"{case.hold.why}, 至 {_local_time(case.hold.until, zone)}",
+            f"{case.hold.why}, until {_local_time(case.hold.until, zone)}",
+        )
+        head.add_row(translate("暂缓推送", "held"), Text(held, style="yellow"))
     elif case.suspension is not None:
-        head.add_row("挂起 suspended", _local_time(case.suspension.since, zone))
+        head.add_row(translate("挂起", "suspended"), _local_time(case.suspension.since, zone))
     elif case.is_open:
-        head.add_row("时限 due", _local_time(case.due_at, zone))
+        head.add_row(translate("时限", "due"), _local_time(case.due_at, zone))
     if waits := _verification_document(case):
-        text = f"{waits['machine']} · 前 before {waits['before']} · 后 after {waits['after']}"
-        head.add_row("待核查 verify", Text(text))
+        text = translate(
+            f"{waits['machine']} · 前 {waits['before']} · 后 {waits['after']}",
+            f"{waits['machine']} · before {waits['before']} · after {waits['after']}",
+        )
+        head.add_row(translate("待核查", "verify"), Text(text))
     if case.request is not None:
-        head.add_row("申请 request", Text(request_text(case, zone)))
+        head.add_row(translate("申请", "request"), Text(request_text(case, zone)))
     console().print(head)
     for entry in case.entries:
         console().print(_entry_line(entry, site, zone), markup=False)
@@ -157,12 +164,19 @@ def _preview_document(preview: ExtensionPreview) -> dict[str, Any]:
 
 def _preview_text(preview: ExtensionPreview, zone: tzinfo) -> str:
     hours = f"{preview.span / timedelta(hours=1):g}"
-    counted = f"{hours} 小时办公时间 office hours" if preview.in_office_hours else f"{hours} 小时 h"
+    counted = (
+        translate(f"{hours} 小时办公时间", f"{hours} office hours")
+        if preview.in_office_hours
+        else translate(f"{hours} 小时", f"{hours} h")
+    )
     before, after = (
         f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
         for at in (preview.close_before, preview.close_after)
     )
-    return f"若延期 extended by {counted}: 办结时限 to close by {before} → {after}"
+    return translate(
+        f"若延期 {counted}: 办结时限 {before} → {after}",
+        f"extended by {counted}: to close by {before} → {after}",
+    )
 
 
 def request_text(case: Case, zone: tzinfo) -> str:
@@ -172,7 +186,14 @@ def request_text(case: Case, zone: tzinfo) -> str:
     claimed = claimed_text(request.claimed) if request.claimed else ""
     text = f"{describe_request(case, request, granted_at=None)} · {request.by}{claimed}"
     limit = close_after_grant(case)
-    return f"{text} · 如批准办结时限 closes by {_local_time(limit, zone)}" if limit else text
+    return (
+        translate(
+            f"{text} · 如批准办结时限 {_local_time(limit, zone)}",
+            f"{text} · closes by {_local_time(limit, zone)}",
+        )
+        if limit
+        else text
+    )
 
 
 def close_after_grant(case: Case) -> datetime | None:
@@ -224,21 +245,23 @@ def _verification_document(case: Case) -> dict[str, Any] | None:
 def _print_cases(found: Sequence[Case], site: Site, *, count: int) -> None:
     """A table of one page; `count`: of all pages."""
     zone = site.settings.site.tz
-    table = Table(title=f"案件 cases · {count}", title_justify="left")
+    table = Table(title=translate(f"案件 · {count}", f"cases · {count}"), title_justify="left")
     for heading in (
-        "编号 id",
-        "状态 state",
-        "级别 level",
-        "类别 category",
-        "网格 grid",
-        "时限 due",
+        translate("编号", "id"),
+        translate("状态", "state"),
+        translate("级别", "level"),
+        translate("类别", "category"),
+        translate("网格", "grid"),
+        translate("时限", "due"),
     ):
-        table.add_column(heading, no_wrap=heading == "编号 id")  # to be typed: never cut
+        table.add_column(
+            heading, no_wrap=heading == translate("编号", "id")
+        )  # to be typed: never cut
     for case in found:
         category = CATEGORY_BY_ID.get(case.category)
         table.add_row(
             case.id,
-            bilingual(CASE_STATES[case.state]),
+            label_text(CASE_STATES[case.state]),
             level_label(case.level),
             category.zh if category else case.category,
             Text(_grid_name(site, case.grid)),
@@ -250,8 +273,11 @@ def _print_cases(found: Sequence[Case], site: Site, *, count: int) -> None:
 def _due_text(case: Case, zone: tzinfo) -> str:
     waits = _pending_verification(case)
     if waits is not None:
-        light = bilingual(DUE_LIGHTS[waits.due_light])
-        return f"核查 verify {_local_time(waits.due, zone)} {light}"
+        light = label_text(DUE_LIGHTS[waits.due_light])
+        return translate(
+            f"核查 {_local_time(waits.due, zone)} {light}",
+            f"verify {_local_time(waits.due, zone)} {light}",
+        )
     return _local_time(case.due_at, zone) if case.is_open else "—"
 
 
@@ -259,14 +285,14 @@ def _print_receipts(receipts: list[dict[str, Any]], site: Site) -> None:
     """How far each message got, stage by stage; stages not reached are left out."""
     zone = site.settings.site.tz
     if receipts:
-        console().print("推送回执 messages", style="italic")
+        console().print(translate("推送回执", "messages"), style="italic")
     for one in receipts:
         stages = " → ".join(
-            f"{bilingual(label)} {datetime.fromisoformat(one[stage]).astimezone(zone):%H:%M:%S}"
+            f"{label_text(label)} {datetime.fromisoformat(one[stage]).astimezone(zone):%H:%M:%S}"
             for stage, label in RECEIPTS.items()
             if one[stage]
         )
-        clears = " (清除 clears)" if one["clears"] else ""
+        clears = translate(" (清除)", " (clears)") if one["clears"] else ""
         line = f"  {_grid_name(site, one['grid'])}{clears}: {stages}"
         console().print(line, markup=False, soft_wrap=True)
 
@@ -277,12 +303,12 @@ def _entry_line(entry: CaseEntry, site: Site, zone: tzinfo) -> str:
     if entry.claimed:
         who += claimed_text(entry.claimed)
     note = f" — {entry.note}" if entry.note else ""
-    return f"  {_local_time(entry.at, zone)}  {bilingual(CASE_EVENTS[entry.what])}  {who}{note}"
+    return f"  {_local_time(entry.at, zone)}  {label_text(CASE_EVENTS[entry.what])}  {who}{note}"
 
 
 def claimed_text(name: str) -> str:
     """How a name is shown that nothing proves."""
-    return f" (自称 claimed: {name})"
+    return translate(f" (自称: {name})", f" (claimed: {name})")
 
 
 def _local_time(at: datetime, zone: tzinfo) -> str:

@@ -30,6 +30,7 @@ from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
 from patrol.cli.site import site_of
 from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
+from patrol.domain.reader_language import translate
 from patrol.domain.registry import GridLevel, Role
 from patrol.domain.routing import RoutingGap, routing_gaps, staffing_problems
 from patrol.inference.manifest import list_models
@@ -156,7 +157,7 @@ def _print_problems(report: CheckReport) -> None:
     for problem in report.problems:
         print_err(str(problem))
     for notice in report.notices:
-        print_err(f"{notice} (提示 notice)")
+        print_err(translate(f"{notice} (提示)", f"{notice} (notice)"))
     for result in report.results:
         if not result.ok:
             print_err(f"{result.name}: {result.text}")
@@ -169,14 +170,18 @@ def _print_results(report: CheckReport) -> None:
             out.print(f"[green]✓[/] {result.name}: {result.text}", soft_wrap=True)
     if counts := report.counts:
         out.print(
-            f"摄像头 cameras {counts['cameras']}(可巡 may be patrolled {counts['patrolled']})"
-            f" · 网格 grids {counts['grids']} · 人员 people {counts['people']}"
+            translate(
+                f"摄像头 {counts['cameras']}(可巡 {counts['patrolled']}) "
+                f"· 网格 {counts['grids']} · 人员 {counts['people']}",
+                f"cameras {counts['cameras']} (may be patrolled {counts['patrolled']}) "
+                f"· grids {counts['grids']} · people {counts['people']}",
+            )
         )
     if report.problems:
         count = max(report.problem_count, len(report.problems))
-        print_err(f"{count} 个问题待改 problems to put right")
+        print_err(translate(f"{count} 个问题待改", f"{count} problems to put right"))
     elif report.code == 0:
-        out.print("[green]配置可用 ready[/]")
+        out.print(translate("[green]配置可用[/]", "[green]ready[/]"))
 
 
 def check_broker_files(site: Site, config: Path) -> FileProblems:
@@ -337,21 +342,25 @@ def check_dependencies(site: Site) -> Iterator[CheckResult]:
 
 
 def _check_database(site: Site) -> CheckResult:
-    name, url = "数据库 database", site.settings.database
+    name, url = translate("数据库", "database"), site.settings.database
     try:
         check_old_places(site, Path.cwd())
         if current_revision(url) is None and _can_be_made(url):
             return CheckResult(
-                name=name, ok=True, text="空库,首次使用时建表 new, made at first use"
+                name=name, ok=True, text=translate("空库,首次使用时建表", "new, made at first use")
             )
         with open_store(url):
             return CheckResult(
-                name=name, ok=True, text="可用 reachable, its tables are of this version"
+                name=name,
+                ok=True,
+                text=translate("可用,表结构为本版本", "reachable, its tables are of this version"),
             )
     except (StoreOutdated, DataElsewhere) as exc:
         return CheckResult(name=name, ok=False, text=str(exc))
     except StoreUnavailable as exc:
-        return CheckResult(name=name, ok=False, text=f"连不上 cannot be reached: {exc}")
+        return CheckResult(
+            name=name, ok=False, text=translate(f"连不上: {exc}", f"cannot be reached: {exc}")
+        )
 
 
 def _can_be_made(url: str) -> bool:
@@ -361,9 +370,9 @@ def _can_be_made(url: str) -> bool:
 
 
 def _check_broker(settings: Settings) -> CheckResult:
-    name, mqtt = "消息代理 broker", settings.mqtt
+    name, mqtt = translate("消息代理", "broker"), settings.mqtt
     if mqtt.embedded:
-        return CheckResult(name=name, ok=True, text="内置 embedded")
+        return CheckResult(name=name, ok=True, text=translate("内置", "embedded"))
     try:
         address = BrokerAddress.parse(
             mqtt.url,
@@ -375,19 +384,33 @@ def _check_broker(settings: Settings) -> CheckResult:
         )
         with MqttPublisher(address, name=f"patrol-{settings.site.id}-check") as publisher:
             if publisher.wait_up(BROKER_WITHIN_S):
-                return CheckResult(name=name, ok=True, text=f"{mqtt.url} 可用 reachable")
+                return CheckResult(
+                    name=name, ok=True, text=translate(f"{mqtt.url} 可用", f"{mqtt.url} reachable")
+                )
             why = publisher.problem
     except (ValueError, OSError) as exc:
         why = str(exc)
-    return CheckResult(name=name, ok=False, text=f"连不上 cannot be reached: {mqtt.url}: {why}")
+    return CheckResult(
+        name=name,
+        ok=False,
+        text=translate(f"连不上: {mqtt.url}: {why}", f"cannot be reached: {mqtt.url}: {why}"),
+    )
 
 
 def _check_disk(settings: Settings) -> CheckResult:
     free_mb = shutil.disk_usage(_nearest_existing(settings.evidence)).free // 1_000_000
-    name, text = "磁盘 disk", f"空闲 free {free_mb / 1000:.1f} GB · {settings.evidence}"
+    name, text = (
+        translate("磁盘", "disk"),
+        translate(
+            f"空闲 {free_mb / 1000:.1f} GB · {settings.evidence}",
+            f"free {free_mb / 1000:.1f} GB · {settings.evidence}",
+        ),
+    )
     if free_mb < DAY_OF_PICTURES_MB:
         return CheckResult(
-            name=name, ok=False, text=f"{text}: 不足一天 less than a day of pictures"
+            name=name,
+            ok=False,
+            text=translate(f"{text}: 不足一天", f"{text}: less than a day of pictures"),
         )
     return CheckResult(name=name, ok=True, text=text)
 
@@ -400,9 +423,11 @@ def _nearest_existing(path: Path) -> Path:
 
 
 def _check_models(site: Site) -> CheckResult:
-    name, settings = "模型 models", site.settings
+    name, settings = translate("模型", "models"), site.settings
     if not settings.objects:
-        return CheckResult(name=name, ok=True, text="目标检测已关闭 objects are switched off")
+        return CheckResult(
+            name=name, ok=True, text=translate("目标检测已关闭", "objects are switched off")
+        )
 
     detectors = open_detectors(site)
     wrong = [f"{m.name} {m.state}" for m in list_models(settings.models) if m.state != "ready"]
@@ -411,8 +436,15 @@ def _check_models(site: Site) -> CheckResult:
         *([f"{', '.join(wrong)}: `patrol models install`"] if wrong else []),
     ]
     if lacks:
-        text = f"{'; '.join(lacks)}; 轮巡照常 rounds go on without"
+        text = translate(
+            f"{'; '.join(lacks)}; 轮巡照常", f"{'; '.join(lacks)}; rounds go on without"
+        )
         return CheckResult(name=name, ok=False, needed=False, text=text)
     return CheckResult(
-        name=name, ok=True, text=f"就绪 ready · {detectors.model_names} · {settings.models}"
+        name=name,
+        ok=True,
+        text=translate(
+            f"就绪 · {detectors.model_names} · {settings.models}",
+            f"ready · {detectors.model_names} · {settings.models}",
+        ),
     )

@@ -26,7 +26,8 @@ from patrol.domain.consent import (
     visit_refusal,
 )
 from patrol.domain.ids import CameraId, camera_id_problem
-from patrol.domain.labels import bilingual, refusal_label
+from patrol.domain.labels import label_text, refusal_label
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.households.documents import terms_document
 from patrol.households.terms import change_terms
@@ -125,11 +126,17 @@ def show_consents(context: typer.Context, *, as_json: AsJson = False) -> None:
         return
     for camera, why in closed:
         reason = (
-            "农户已撤回 withdrawn by the household" if why == WITHDRAWN_HERE else refusal_label(why)
+            translate("农户已撤回", "withdrawn by the household")
+            if why == WITHDRAWN_HERE
+            else refusal_label(why)
         )
         console().print(f"{camera.id}  {reason}  {camera.name}", markup=False)
     open_count = len(cameras) - len(closed)
-    console().print(f"可巡 {open_count} / {len(cameras)} may be patrolled")
+    console().print(
+        translate(
+            f"可巡 {open_count} / {len(cameras)}", f"{open_count} / {len(cameras)} may be patrolled"
+        )
+    )
 
 
 def _closed_reason(camera: Camera, local: datetime, terms: ConsentTerms) -> str | None:
@@ -164,8 +171,8 @@ def _change_terms(
     if as_json:
         print_json({"camera": camera.id, **terms_document(stands), "by": who})
         return
-    zh, en = DONE[change.action]
-    console().print(f"{camera.id} {camera.name}: {zh} {en}", markup=False)
+    done = translate(*DONE[change.action])
+    console().print(f"{camera.id} {camera.name}: {done}", markup=False)
 
 
 CameraOrHousehold = Annotated[
@@ -203,7 +210,7 @@ def who_looked(
     zone = site.settings.site.tz
     for entry in lines:
         action = (
-            bilingual(ACCESS_ACTIONS[entry.what]) if entry.what in ACCESS_ACTIONS else entry.what
+            label_text(ACCESS_ACTIONS[entry.what]) if entry.what in ACCESS_ACTIONS else entry.what
         )
         console().print(
             f"{entry.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {entry.camera}"
@@ -211,7 +218,10 @@ def who_looked(
             markup=False, soft_wrap=True,
         )  # fmt: skip
     names = "、".join(cameras)
-    summary = f"{len(lines)} 条 lines · {names} · 链由 `patrol db check` 核验 proves the chain"
+    summary = translate(
+        f"{len(lines)} 条 · {names} · 链由 `patrol db check` 核验",
+        f"{len(lines)} lines · {names} · `patrol db check` proves the chain",
+    )
     console().print(summary, markup=False, soft_wrap=True)
 
 

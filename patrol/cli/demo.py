@@ -56,14 +56,18 @@ def run_cameras(
     count: Annotated[
         int, typer.Option("--count", min=1, max=20_000, help="路数。 How many.")
     ] = 624,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="RTSP 端口,0 任选。")] = 0,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="RTSP 端口,0 任选。 Its port; 0: any.")
+    ] = 0,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="写出的配置目录。 Config to write.")
     ],
     seed: Annotated[int, typer.Option("--seed", help="随机种子。 Same seed, same town.")] = 7,
     faults: Annotated[
         str,
-        typer.Option("--faults", metavar="NAME", help="none, town, storm, power_cut 或故障名。"),
+        typer.Option(
+            "--faults", metavar="NAME", help="none、town、storm、power_cut 或故障名。 Which faults."
+        ),
     ] = "town",
 ) -> None:
     """模拟摄像头:真实 RTSP,并写出配置目录。 Cameras on real RTSP, and a config for them."""

@@ -16,7 +16,8 @@ from patrol.cli.site import app_of, camera_named, site_for_lists, store_of
 from patrol.clock import SystemClock
 from patrol.domain.finding import FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
+from patrol.domain.reader_language import translate
 from patrol.domain.round_duty import RoundDutyEntry
 from patrol.domain.timestamps import rfc3339
 from patrol.domain.town_labels import FINDING_ENTRIES, FINDING_STATES, ROUND_DUTY_ACTIONS
@@ -83,7 +84,11 @@ def _print_filed(filed: "FiledFinding", *, as_json: bool) -> None:
         case = filed.case and case_document(filed.case)
         print_json({"finding": finding_document(filed.finding), "case": case})
         return
-    went = f"立案 case {filed.case.id}" if filed.case else "待研判 waits in the queue"
+    went = (
+        translate(f"立案 {filed.case.id}", f"case {filed.case.id}")
+        if filed.case
+        else translate("待研判", "waits in the queue")
+    )
     console().print(f"{filed.finding.id} {went}", markup=False)
 
 
@@ -111,7 +116,10 @@ def undo_decision(
     if as_json:
         print_json(finding_document(undone))
     else:
-        console().print(f"{undone.id} 已撤销,重新待研判 undone, it waits again", markup=False)
+        console().print(
+            translate(f"{undone.id} 已撤销,重新待研判", f"{undone.id} undone, it waits again"),
+            markup=False,
+        )
 
 
 def list_decided(
@@ -142,13 +150,13 @@ def list_decided(
     for one in found:
         at = f"{one.decided_at.astimezone(zone):%m-%d %H:%M}" if one.decided_at else "—"
         what = category_named(one.category)
-        state = bilingual(label_of(FINDING_STATES, one.state))
+        state = label_text(label_of(FINDING_STATES, one.state))
         console().print(
             f"{one.id}  {at}  {state}  {what.zh} {what.en}  {one.decided_by}  {one.reason}",
             markup=False,
         )
     if not found:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def show_history(
@@ -168,7 +176,7 @@ def show_history(
         return
     for entry in entries:
         at = f"{entry.at.astimezone(site.settings.site.tz):%m-%d %H:%M}"
-        what = bilingual(label_of(FINDING_ENTRIES, entry.what))
+        what = label_text(label_of(FINDING_ENTRIES, entry.what))
         console().print(f"{at}  {what}  {entry.by}  {entry.note}", markup=False)
 
 
@@ -230,14 +238,14 @@ def list_duties(context: typer.Context, a_round: RoundArgument, *, as_json: AsJs
     for entry in entries:
         _print_duty(entry, as_json=False)
     if not entries:
-        console().print("无人签到 nobody signed on", markup=False)
+        console().print(translate("无人签到", "nobody signed on"), markup=False)
 
 
 def _print_duty(entry: RoundDutyEntry, *, as_json: bool) -> None:
     if as_json:
         print_json(round_duty_document(entry))
         return
-    what = bilingual(label_of(ROUND_DUTY_ACTIONS, entry.what))
+    what = label_text(label_of(ROUND_DUTY_ACTIONS, entry.what))
     to = f" → {entry.to}" if entry.to else ""
     console().print(f"{entry.round}  {what}  {entry.who}{to}  {entry.note}".rstrip(), markup=False)
 

@@ -27,6 +27,7 @@ from patrol.domain.health import (
 )
 from patrol.domain.ids import CameraId, MessageKey
 from patrol.domain.outbox import Delivery, DeliveryState, OutboxMessage
+from patrol.domain.reader_language import translate
 from patrol.domain.round import MEMORY_DISCARDED_FACT
 from patrol.domain.schedule import IN_MAINTENANCE, maintenance_of
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
@@ -84,7 +85,11 @@ def list_troubles(
         print_json(queue)
         return
     zone = site.settings.site.tz
-    console().print(render_document({"运维队列 troubles": queue}, zone) if queue else "无 none")
+    console().print(
+        render_document({translate("运维队列", "troubles"): queue}, zone)
+        if queue
+        else translate("无", "none")
+    )
 
 
 def _camera_health(uow: UnitOfWork, site: Site, camera: str) -> dict[str, Any]:
@@ -238,18 +243,28 @@ def show_deliveries(
     for case in held:
         _print_held(case, site)
     if unsent:
-        out.print(f"MQTT: 待发 unsent {unsent}")
+        out.print(translate(f"MQTT: 待发 {unsent}", f"MQTT: unsent {unsent}"))
     for target, (count, since) in waiting.items():
         local = since.astimezone(site.settings.site.tz)
         out.print(
-            f"{target}: 待送 waiting {count}, 自 since {local:%Y-%m-%d %H:%M}", soft_wrap=True
+            translate(
+                f"{target}: 待送 {count}, 自 {local:%Y-%m-%d %H:%M}",
+                f"{target}: waiting {count}, since {local:%Y-%m-%d %H:%M}",
+            ),
+            soft_wrap=True,
         )
     for message in refused:
         _print_refused(message, site)
     for one in dead:
-        out.print(f"{one.target} {one.key}: 已放弃 given up: {one.problem}", soft_wrap=True)
+        out.print(
+            translate(
+                f"{one.target} {one.key}: 已放弃: {one.problem}",
+                f"{one.target} {one.key}: given up: {one.problem}",
+            ),
+            soft_wrap=True,
+        )
     if not (waiting or dead or held or unsent or refused):
-        out.print("没有待送或放弃的通知。 Nothing waits, nothing was given up.")
+        out.print(translate("没有待送或放弃的通知。", "Nothing waits, nothing was given up."))
 
 
 def _dead_document(one: Delivery) -> dict[str, Any]:
@@ -279,10 +294,12 @@ def _refused_document(one: OutboxMessage) -> dict[str, Any]:
 
 def _print_refused(one: OutboxMessage, site: Site) -> None:
     if one.state is DeliveryState.QUARANTINED or one.due_at is None:
-        what = "代理拒收,已放弃 refused and given up"
+        what = translate("代理拒收,已放弃", "refused and given up")
     else:
         at = one.due_at.astimezone(site.settings.site.tz)
-        what = f"代理拒收,{at:%m-%d %H:%M} 再试 refused, tried again then"
+        what = translate(
+            f"代理拒收,{at:%m-%d %H:%M} 再试", f"refused, tried again {at:%m-%d %H:%M}"
+        )
     console().print(
         f"{MQTT} {one.key}: {what}: {one.problem} ({one.topic[:120]})",
         soft_wrap=True, markup=False,
@@ -305,9 +322,16 @@ def _print_held(case: Case, site: Site) -> None:
     if case.hold is None:
         return
     until = case.hold.until.astimezone(site.settings.site.tz)
-    what = "首次推送 first word" if case.is_unannounced else "并案更新 repeat"
+    what = (
+        translate("首次推送", "first word")
+        if case.is_unannounced
+        else translate("并案更新", "repeat")
+    )
     console().print(
-        f"{case.id} {case.grid}: {what} 暂缓 held: {case.hold.why}, 至 until {until:%m-%d %H:%M}",
+        translate(
+            f"{case.id} {case.grid}: {what} 暂缓: {case.hold.why}, 至 {until:%m-%d %H:%M}",
+            f"{case.id} {case.grid}: {what} held: {case.hold.why}, until {until:%m-%d %H:%M}",
+        ),
         soft_wrap=True,
     )
 
@@ -315,7 +339,7 @@ def _print_held(case: Case, site: Site) -> None:
 def retry_delivery(
     context: typer.Context,
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="如 webhook:county;消息代理为 mqtt。")
+        str, typer.Argument(metavar="TARGET", help="如 webhook:county;消息代理为 mqtt。 As listed.")
     ],
     key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")] = "",
     *,
@@ -336,12 +360,14 @@ def retry_delivery(
         elif not uow.deliveries.revive(target, key, now):
             bad_input(f"{target} {key}: none such was given up, `patrol deliveries list` has them")
         uow.commit()
-    console().print(f"重新投递 tried again: {target} {key}", markup=False)
+    console().print(
+        translate(f"重新投递: {target} {key}", f"tried again: {target} {key}"), markup=False
+    )
 
 
 def drop_delivery(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="mqtt。")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="只能是 mqtt。 Only mqtt.")],
     key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")],
     *,
     why: Annotated[str, typer.Option("--why", help="原因。 Kept with the message.")],
@@ -356,7 +382,9 @@ def drop_delivery(
         now = trusted_now(uow)
         drop_refused(uow, MessageKey(key), by=operator(by), why=why.strip(), now=now)
         uow.commit()
-    console().print(f"不再发送 dropped: {target} {key}", markup=False)
+    console().print(
+        translate(f"不再发送: {target} {key}", f"dropped: {target} {key}"), markup=False
+    )
 
 
 def _retryable_keys(uow: UnitOfWork) -> list[MessageKey]:

@@ -9,7 +9,8 @@ from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import app_of, camera_named, site_for_lists, store_of
 from patrol.domain.human_patrol import CheckOutcome, HumanPatrol, HumanPatrolEvent, count_checks
 from patrol.domain.ids import PictureId
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
+from patrol.domain.reader_language import translate
 from patrol.domain.town_labels import CHECK_OUTCOMES, HUMAN_PATROL_STATES
 from patrol.reports.documents import human_patrol_document
 from patrol.rounds.human_patrol import CheckForm
@@ -48,7 +49,13 @@ def plan_patrol(
     if as_json:
         print_json(document)
     else:
-        console().print(f"{document['id']}  应看 planned {document['planned']}", markup=False)
+        console().print(
+            translate(
+                f"{document['id']}  应看 {document['planned']}",
+                f"{document['id']}  planned {document['planned']}",
+            ),
+            markup=False,
+        )
 
 
 def list_patrols(
@@ -67,14 +74,18 @@ def list_patrols(
         return
     for one in tasks:
         counts = count_checks(checks.get(one.id, ()))
-        state = bilingual(label_of(HUMAN_PATROL_STATES, one.state))
+        state = label_text(label_of(HUMAN_PATROL_STATES, one.state))
         console().print(
-            f"{one.id}  {one.title}  {state}  已看 seen {counts.done}/{counts.planned}"
-            f"  漏看 missed {counts.missed}",
+            translate(
+                f"{one.id}  {one.title}  {state}  已看 {counts.done}/{counts.planned} "
+                f" 漏看 {counts.missed}",
+                f"{one.id}  {one.title}  {state}  seen {counts.done}/{counts.planned} "
+                f" missed {counts.missed}",
+            ),
             markup=False,
         )
     if not tasks:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False) -> None:
@@ -91,7 +102,7 @@ def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJs
         return
     _print_patrol(found)
     for check in checks:
-        outcome = bilingual(label_of(CHECK_OUTCOMES, check.outcome))
+        outcome = label_text(label_of(CHECK_OUTCOMES, check.outcome))
         console().print(f"  {check.camera}  {outcome}  {check.by}", markup=False)
 
 
@@ -169,7 +180,7 @@ def check_camera(
     if as_json:
         print_json({"patrol": patrol, "camera": check.camera, "outcome": str(check.outcome)})
     else:
-        label = bilingual(label_of(CHECK_OUTCOMES, check.outcome))
+        label = label_text(label_of(CHECK_OUTCOMES, check.outcome))
         console().print(f"{chosen.id} {chosen.name} {label}", markup=False)
 
 
@@ -200,7 +211,7 @@ def _move(
 
 
 def _print_patrol(patrol: HumanPatrol) -> None:
-    state = bilingual(label_of(HUMAN_PATROL_STATES, patrol.state))
+    state = label_text(label_of(HUMAN_PATROL_STATES, patrol.state))
     console().print(f"{patrol.id}  {patrol.title}  {state}  {patrol.started_by}", markup=False)
 
 

@@ -13,12 +13,13 @@ import typer
 
 from patrol.administration.camera_table import CAMERAS_FILE, seal_cameras_file
 from patrol.administration.sealed_streams import put_credentials
-from patrol.cli.camera_address import PROMPT, PasswordFile, read_password_file
+from patrol.cli.camera_address import PasswordFile, read_password_file
 from patrol.cli.check_secrets import cameras_with_plain_password
 from patrol.cli.options import AsJson, By, CameraArgument, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import camera_named, site_for_lists, site_of, store_of
 from patrol.clock import SystemClock
+from patrol.domain.reader_language import translate
 from patrol.encryption import SiteKey
 from patrol.picture_keys import plain_count, renew_keys
 from patrol.pictures import FilePictureStore
@@ -44,10 +45,13 @@ def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(document)
         return
+    fingerprint = document["fingerprint"] or translate("尚无", "none yet")
+    days, plain = len(document["days"]), document["plain_pictures"]
     console().print(
-        f"{path}: {document['fingerprint'] or '尚无 none yet'}"
-        f" · 日密钥 day keys {len(document['days'])}"
-        f" · 未加密照片 plain pictures {document['plain_pictures']}",
+        translate(
+            f"{path}: {fingerprint} · 日密钥 {days} · 未加密照片 {plain}",
+            f"{path}: {fingerprint} · day keys {days} · plain pictures {plain}",
+        ),
         soft_wrap=True,
     )
 
@@ -70,9 +74,13 @@ def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
         print_json(document)
         return
     console().print(
-        f"加密 encrypted {done.encrypted} · 换发 renewed {done.renewed}"
-        f" · 随密钥销毁 dropped {done.dropped} · 未成 failed {done.failed}"
-        f" · 销毁日密钥 keys destroyed {len(done.destroyed)}"
+        translate(
+            f"加密 {done.encrypted} · 换发 {done.renewed} · 随密钥销毁 {done.dropped} "
+            f"· 未成 {done.failed} · 销毁日密钥 {len(done.destroyed)}",
+            f"encrypted {done.encrypted} · renewed {done.renewed} "
+            f"· dropped with their key {done.dropped} · failed {done.failed} "
+            f"· day keys destroyed {len(done.destroyed)}",
+        )
     )
 
 
@@ -88,7 +96,12 @@ def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None
         return
     for camera, stream, host, port in sealed:
         console().print(f"{camera}  {stream}  {host}:{port}", markup=False)
-    console().print(f"已封存 sealed {len(sealed)} · 未封存 not sealed {len(plain)}")
+    console().print(
+        translate(
+            f"已封存 {len(sealed)} · 未封存 {len(plain)}",
+            f"sealed {len(sealed)} · not sealed {len(plain)}",
+        )
+    )
 
 
 def seal(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> None:
@@ -101,7 +114,13 @@ def seal(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> Non
     if as_json:
         print_json({"sealed": count, "file": str(folder / CAMERAS_FILE)})
     else:
-        console().print(f"已封存 sealed {count} · {folder / CAMERAS_FILE}", soft_wrap=True)
+        console().print(
+            translate(
+                f"已封存 {count} · {folder / CAMERAS_FILE}",
+                f"sealed {count} · {folder / CAMERAS_FILE}",
+            ),
+            soft_wrap=True,
+        )
 
 
 def set_credential(
@@ -132,7 +151,13 @@ def set_credential(
     if as_json:
         print_json({"camera": found.id, "stream": str(stream), "host": address.host})
     else:
-        console().print(f"{found.id} {stream} {address.authority}: 已封存 sealed", markup=False)
+        console().print(
+            translate(
+                f"{found.id} {stream} {address.authority}: 已封存",
+                f"{found.id} {stream} {address.authority}: sealed",
+            ),
+            markup=False,
+        )
 
 
 def _credential(
@@ -145,7 +170,11 @@ def _credential(
 
 def _password(file: Path | None) -> str:
     if file is None:
-        text = getpass(PROMPT) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+        text = (
+            getpass(translate("密码: ", "password: "))
+            if sys.stdin.isatty()
+            else sys.stdin.readline().rstrip("\r\n")
+        )
     else:
         text = read_password_file(file)
     if not text:

@@ -10,6 +10,7 @@ from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, print_err, print_json
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
+from patrol.domain.reader_language import translate
 from patrol.files import write_atomically
 from patrol.reports.meeting import PackHeading, load_pack, parse_period, parse_scope
 from patrol.reports.meeting_files import PACK_FORMATS
@@ -59,4 +60,9 @@ def make_pack(
     if as_json:
         print_json({"out": str(out), "format": str(as_format), "cases": len(pack.cases)})
     else:
-        print_err(f"{out}: {pack.title} · {len(pack.cases)} 件 cases")
+        print_err(
+            translate(
+                f"{out}: {pack.title} · {len(pack.cases)} 件",
+                f"{out}: {pack.title} · {len(pack.cases)} cases",
+            )
+        )

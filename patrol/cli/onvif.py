@@ -17,6 +17,7 @@ from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, folding_tab
 from patrol.cli.probe import report_failure
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
+from patrol.domain.reader_language import translate
 from streams.address import StreamAddress
 from streams.control_http import ControlHttp
 from streams.errors import BadAddress, StreamError
@@ -104,20 +105,29 @@ def _scan_document(found: DiscoveryResult, devices: list[FoundDevice]) -> dict[s
 
 
 def _print_devices(found: DiscoveryResult, devices: list[FoundDevice]) -> None:
-    table = folding_table("地址 address", "名称 name", "型号 hardware", "位置 location")
+    table = folding_table(
+        translate("地址", "address"),
+        translate("名称", "name"),
+        translate("型号", "hardware"),
+        translate("位置", "location"),
+    )
     for device in devices:
         table.add_row(device.address, device.name, device.hardware, device.location)
     out = console()
     if devices:
         out.print(table)
     out.print(
-        f"{len(devices)} 台设备,发出 {found.asked} 次询问"
-        f" ({len(devices)} devices, {found.asked} probes sent)"
+        translate(
+            f"{len(devices)} 台设备,发出 {found.asked} 次询问",
+            f"{len(devices)} devices, {found.asked} probes sent",
+        )
     )
     if found.unsent or found.unreadable:
         out.print(
-            f"未能发出 {found.unsent} 次,不能读的回答 {found.unreadable} 个"
-            f" ({found.unsent} not sent, {found.unreadable} answers unreadable)"
+            translate(
+                f"未能发出 {found.unsent} 次,不能读的回答 {found.unreadable} 个",
+                f"{found.unsent} not sent, {found.unreadable} answers unreadable",
+            )
         )
 
 
@@ -203,8 +213,18 @@ def _print_device(document: dict[str, Any]) -> None:
     about = " ".join(filter(None, (document["manufacturer"], document["model"])))
     out.print(f"{document['address']}  {about}  {document['firmware']}")
     offset = document["clock_offset_s"]
-    out.print(f"时钟偏差 clock  {'—' if offset is None else f'{offset:+.1f} s'}")
-    table = folding_table("配置 profile", "编码 codec", "尺寸 size", "写入 cameras.csv 的地址 url")
+    out.print(
+        translate(
+            f"时钟偏差  {('—' if offset is None else f'{offset:+.1f} s')}",
+            f"clock  {('—' if offset is None else f'{offset:+.1f} s')}",
+        )
+    )
+    table = folding_table(
+        translate("配置", "profile"),
+        translate("编码", "codec"),
+        translate("尺寸", "size"),
+        translate("写入 cameras.csv 的地址", "url for cameras.csv"),
+    )
     for profile in document["profiles"]:
         size = f"{profile['width']}×{profile['height']}" if profile["width"] else "—"
         table.add_row(profile["token"], profile["encoding"] or "—", size, profile["url"])

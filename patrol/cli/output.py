@@ -26,13 +26,15 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
+from patrol.cli.help_text import usage_error
 from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.errors import BadInput, Failed
-from patrol.domain.labels import bilingual
+from patrol.domain.labels import label_text
+from patrol.domain.reader_language import translate
 from patrol.lazy_imports import after_import
 from streams.errors import BadAddress, StreamError
 
-YES_OR_NO: Final = {True: "是 yes", False: "否 no"}
+YES_OR_NO: Final = {True: ("是", "yes"), False: ("否", "no")}
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")  # RFC 3339
 _NO_LIMIT: Final = 10_000  # columns: how wide a table would like to be
 
@@ -52,7 +54,7 @@ def print_err(text: str) -> None:
 def warn_masked(masked: Sequence[str]) -> None:
     """Say on stderr what of a note is masked before it goes to phones."""
     if masked:
-        print_err(f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}")
+        print_err(f"{label_text(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}")
 
 
 LINES_A_PAGE: Final = 50
@@ -62,7 +64,9 @@ NO_LIMIT: Final = 100_000  # more than any list here has
 def print_page_number(page: int, count: int, size: int) -> None:
     """Print below a table which page it is, where there are several."""
     if (pages := -(-count // size)) > 1:
-        console().print(f"第 {page}/{pages} 页,用 --page 翻页。 Page {page} of {pages}: --page.")
+        console().print(
+            translate(f"第 {page}/{pages} 页,用 --page 翻页。", f"Page {page} of {pages}: --page.")
+        )
 
 
 def console() -> Console:
@@ -105,7 +109,7 @@ def value_text(value: Any, zone: tzinfo | None = None) -> str:
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
     if zone is not None and isinstance(value, str) and _MOMENT.fullmatch(value):
         return f"{datetime.fromisoformat(value).astimezone(zone):%Y-%m-%d %H:%M}"
-    return YES_OR_NO[value] if isinstance(value, bool) else str(value)
+    return translate(*YES_OR_NO[value]) if isinstance(value, bool) else str(value)
 
 
 def _is_rows(value: Any) -> bool:
@@ -223,12 +227,15 @@ def report_failure(exc: BaseException) -> int:
 def _foreseen(exc: BaseException) -> tuple[str, int] | None:
     """Text and exit code of a failure that we foresaw."""
     if isinstance(exc, KeyboardInterrupt):
-        return "已中断 interrupted", FAILED
+        return translate("已中断", "interrupted"), FAILED
     code = exit_code(type(exc))
     if code is not None:
         return str(exc) or type(exc).__name__, code
     if (usage := _usage_problem(exc)) is not None:
-        return f"patrol: {usage}" if usage else "", BAD_INPUT  # empty: its help was shown
+        return (
+            f"patrol: {usage_error(usage)}" if usage else "",
+            BAD_INPUT,
+        )  # empty: its help was shown
     message = None
     if isinstance(exc, OSError):
         message = _os_error_text(exc)
@@ -261,7 +268,10 @@ def _missing_extra_text(exc: ModuleNotFoundError) -> str | None:
 
 def _unexpected_text(exc: BaseException) -> str:
     where = _write_traceback(exc)
-    return f"patrol: 内部错误 internal error: {type(exc).__name__}: {_first_line(exc)} ({where})"
+    return translate(
+        f"patrol: 内部错误: {type(exc).__name__}: {_first_line(exc)} ({where})",
+        f"patrol: internal error: {type(exc).__name__}: {_first_line(exc)} ({where})",
+    )
 
 
 def _first_line(exc: BaseException) -> str:

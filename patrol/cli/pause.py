@@ -8,6 +8,7 @@ import typer
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import EndAction, end_by_number, site_for_lists, site_of, store_of, trusted_now
+from patrol.domain.reader_language import translate
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.timestamps import parse_time, rfc3339_or_none
 from patrol.settings import Site
@@ -54,10 +55,13 @@ def resume(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> N
         print_json({"resumed": ended, "by": who})
     elif ended:
         console().print(
-            f"已恢复巡查 rounds go on ({len(ended)} 个暂停结束 pauses ended)", markup=False
+            translate(
+                f"已恢复巡查 ({len(ended)} 个暂停结束)", f"rounds go on ({len(ended)} pauses ended)"
+            ),
+            markup=False,
         )
     else:
-        console().print("没有暂停 nothing was paused", markup=False)
+        console().print(translate("没有暂停", "nothing was paused"), markup=False)
 
 
 def add_maintenance(
@@ -123,7 +127,7 @@ def show_stoppages(context: typer.Context, *, as_json: AsJson = False) -> None:
             f"{number:>9}  {one.scope} {one.subject}  {span}  {one.reason} ({one.by})", markup=False
         )
     if not standing:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def _add_stoppage(

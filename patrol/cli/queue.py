@@ -29,6 +29,7 @@ from patrol.cli.output import (
 )
 from patrol.cli.site import site_for_lists, store_of, trusted_now
 from patrol.domain.finding import Finding
+from patrol.domain.reader_language import translate
 from patrol.reports import documents
 from patrol.review import QueueLine, review_queue
 
@@ -45,13 +46,13 @@ from patrol.domain.case import Case, CaseEvent
 from patrol.domain.escalation import current_rung
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import FindingId
+from patrol.domain.labels import LIGHTS, label_of, label_text
 from patrol.domain.outbox import DeliveryState
 from patrol.domain.priority import Level
 from patrol.domain.suppression import Suppression
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 
 _READABLE_WIDTH: Final = 110  # columns: ids whole, and a few words of the reasons a line
-_NEVER_CUT: Final = ("编号 id", "摄像头 camera")  # to be typed
 
 
 def show_queue(
@@ -75,7 +76,7 @@ def show_queue(
         )
         return
     if not queue.count:
-        console().print("没有待核线索。 Nothing waits for review.")
+        console().print(translate("没有待核线索。", "Nothing waits for review."))
         return
     names = {camera.id: camera.name for camera in site.registry.cameras.values()}
     _print_queue(queue.lines, names, count=queue.count)
@@ -95,10 +96,17 @@ def finding_document(finding: Finding) -> dict[str, Any]:
 
 def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str], *, count: int) -> None:
     """A table of one page, or paragraphs on a narrow terminal; `count`: of all pages."""
-    title = f"待核线索 review queue · {count}"
+    title = translate(f"待核线索 · {count}", f"review queue · {count}")
     table = Table(title=title, title_justify="left")
-    for heading in ("编号 id", "级别 level", "摄像头 camera", "为什么 why", "得分", "等待 waiting"):
-        table.add_column(heading, no_wrap=heading in _NEVER_CUT)
+    for heading, is_typed in (  # what a person will type is never cut
+        (translate("编号", "id"), True),
+        (translate("级别", "level"), False),
+        (translate("摄像头", "camera"), True),
+        (translate("为什么", "why"), False),
+        (translate("得分", "score"), False),
+        (translate("等待", "waiting"), False),
+    ):
+        table.add_column(heading, no_wrap=is_typed)
     paragraphs: list[str] = []
     for line in lines:
         finding = line.finding
@@ -109,7 +117,10 @@ def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str], *, count: in
         camera = Text(f"{name}\n{finding.camera}")
         table.add_row(finding.id, level, camera, why, score, waiting)
         paragraphs += [
-            f"{finding.id}  {level}  得分 {score}  等待 {waiting}",
+            translate(
+                f"{finding.id}  {level}  得分 {score}  等待 {waiting}",
+                f"{finding.id}  {level}  score {score}  waiting {waiting}",
+            ),
             f"  {finding.camera}  {name}",
             *(f"  {part}" for part in why.plain.splitlines()),
         ]
@@ -117,12 +128,12 @@ def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str], *, count: in
 
 
 def _rough_age(span: timedelta) -> str:
-    """A time span in its largest unit: `5 分 5 min`."""
+    """A time span in its largest unit: `5 分钟`, `5 min`."""
     seconds = span.total_seconds()
-    for size, zh, en in ((86400, "天", "d"), (3600, "时", "h"), (60, "分", "min")):
+    for size, zh, en in ((86400, "天", "d"), (3600, "小时", "h"), (60, "分钟", "min")):
         if seconds >= size:
-            return f"{int(seconds // size)} {zh} {en}"
-    return "刚刚 just now"
+            return f"{int(seconds // size)} {translate(zh, en)}"
+    return translate("刚刚", "just now")
 
 
 def confirm(
@@ -174,7 +185,9 @@ def dismiss(
     *,
     reason: Annotated[
         str,
-        typer.Option("--reason", help="shadow, animal, known_object, weather … 或原话 or words."),
+        typer.Option(
+            "--reason", help="shadow、animal、known_object、weather …,或原话。 A reason, or words."
+        ),
     ],
     by: By = "",
     as_json: AsJson = False,
@@ -192,7 +205,12 @@ def dismiss(
             {**finding_document(decided), "by": decided.decided_by, "reason": decided.reason}
         )
         return
-    console().print(f"{decided.id} 已排除 dismissed: {decided.reason}", markup=False)
+    console().print(
+        translate(
+            f"{decided.id} 已排除: {decided.reason}", f"{decided.id} dismissed: {decided.reason}"
+        ),
+        markup=False,
+    )
 
 
 def unsure(
@@ -212,7 +230,9 @@ def unsure(
     if as_json:
         print_json({**finding_document(decided), "by": decided.decided_by})
     else:
-        text = "存疑,服务在一分钟内复看 unsure; the service looks again within a minute"
+        text = translate(
+            "存疑,服务在一分钟内复看", "unsure; the service looks again within a minute"
+        )
         console().print(f"{decided.id} {text}", markup=False)
 
 
@@ -233,9 +253,12 @@ def accept(
         })  # fmt: skip
         return
     at = accepted.taken_at.astimezone(app.site.settings.site.tz)
+    light = label_text(label_of(LIGHTS, accepted.light))
     console().print(
-        f"{chosen.id} {chosen.name}: {at:%m-%d %H:%M} 的画面为新常态"
-        f" the picture of then is its {accepted.light} reference",
+        translate(
+            f"{chosen.id} {chosen.name}: {at:%m-%d %H:%M} 的画面为新的{light}参考画面",
+            f"{chosen.id} {chosen.name}: the picture of {at:%m-%d %H:%M} is its {light} reference",
+        ),
         markup=False,
     )
 
@@ -269,14 +292,21 @@ def _has_unsent_messages(app: "Application", case: Case) -> bool:
 
 def _print_sent(case: Case, zone: tzinfo, *, published: bool) -> None:
     if published:
-        console().print("[green]已推送 published[/]")
+        console().print(translate("[green]已推送[/]", "[green]published[/]"))
     elif case.hold is not None and case.is_unannounced:
         until = f"{case.hold.until.astimezone(zone):%m-%d %H:%M}"
-        console().print(f"[yellow]暂缓推送 held: {case.hold.why}, 至 until {until}[/]")
+        console().print(
+            translate(
+                f"[yellow]暂缓推送: {case.hold.why}, 至 {until}[/]",
+                f"[yellow]held: {case.hold.why}, until {until}[/]",
+            )
+        )
     else:
         console().print(
-            "[yellow]消息代理未及时应答,消息在发件箱等待[/]"
-            " the broker did not answer in time; the message waits in the outbox"
+            translate(
+                "[yellow]消息代理未及时应答,消息在发件箱等待[/]",
+                "[yellow]the broker did not answer in time; the message waits in the outbox[/]",
+            )
         )
 
 
@@ -288,7 +318,10 @@ def _ask_who_was_phoned(app: "Application", finding: str, chosen: Level | None, 
         level = chosen or uow.findings.get(FindingId(finding)).level
     if level is not Level.URGENT:
         return answer
-    prompt = "特急:先电话,后推送。谁接的、怎么说(留空:未打通) Who was phoned (empty: nobody)"
+    prompt = translate(
+        "特急:先电话,后推送。谁接的、怎么说(留空:未打通)",
+        "Very urgent: phone first. Who was phoned, what was said (empty: nobody)",
+    )
     return str(typer.prompt(prompt, default="", show_default=False, err=True))
 
 
@@ -307,10 +340,14 @@ def _remind_to_phone(case: Case, whom: dict[str, Any] | None) -> None:
     """One line on stderr, where a phone call is still due."""
     if whom is None:
         return
-    name, number = whom["name"] or "责任人", whom["phone"] or "(无号码 no number)"
+    name = whom["name"] or translate("责任人", "whoever is responsible")
+    number = whom["phone"] or translate("(无号码)", "(no number)")
     print_err(
-        f"特急未电话通知:请致电 {name} {number},再执行 patrol phoned {case.id} --note …"
-        " (urgent: phone now)"
+        translate(
+            f"特急未电话通知:请致电 {name} {number},再执行 patrol phoned {case.id} --note …",
+            f"very urgent and nobody was phoned: call {name} {number},"
+            f" then patrol phoned {case.id} --note …",
+        )
     )
 
 
@@ -340,16 +377,25 @@ def show_suppressions(
         return
     zone = site.settings.site.tz
     for one, held in rows:
-        until = f"至 until {one.until.astimezone(zone):%m-%d %H:%M}"
-        end = "已撤销 revoked" if one.revoked_at else until
-        where = "画面一处 one place" if one.box else "全画面 whole picture"
+        until = translate(
+            f"至 {one.until.astimezone(zone):%m-%d %H:%M}",
+            f"until {one.until.astimezone(zone):%m-%d %H:%M}",
+        )
+        end = translate("已撤销", "revoked") if one.revoked_at else until
+        where = (
+            translate("画面一处", "one place") if one.box else translate("全画面", "whole picture")
+        )
         console().print(
-            f"{one.number:>5}  {one.camera}  {one.kind}  {where}  {end}"
-            f"  {one.reason} ({one.owner})  压下 held {held}",
+            translate(
+                f"{one.number:>5}  {one.camera}  {one.kind}  {where} "
+                f" {end}  {one.reason} ({one.owner})  已抑制 {held} 次",
+                f"{one.number:>5}  {one.camera}  {one.kind}  {where} "
+                f" {end}  {one.reason} ({one.owner})  held {held}",
+            ),
             markup=False,
         )
     if not rows:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def revoke_suppression(

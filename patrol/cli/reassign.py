@@ -19,6 +19,7 @@ from patrol.domain.approval import MAX_EXTENSION
 from patrol.domain.case import Case, CaseEvent, IllegalCaseTransition
 from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.store import UnitOfWork
 
@@ -258,8 +259,10 @@ def _run_action(
     print_case(changed, app.site)
     if changed.request is not None:
         console().print(
-            f"待批准,由他人执行 patrol grant {changed.id} 或 refuse"
-            " · waits for somebody else's grant",
+            translate(
+                f"待批准,由他人执行 patrol grant {changed.id} 或 patrol refuse",
+                f"waits for somebody else: patrol grant {changed.id} or patrol refuse",
+            ),
             markup=False,
         )
 

@@ -11,6 +11,7 @@ from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, print_err, print_json
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import parse_day, parse_month
 from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.reports import public_digest, writers
@@ -75,7 +76,7 @@ def report(
     if as_json:
         print_json({"out": str(out), "format": str(as_format), "rows": rows})
     else:
-        print_err(f"{out}: {title} · {rows} 行 rows")
+        print_err(translate(f"{out}: {title} · {rows} 行", f"{out}: {title} · {rows} rows"))
 
 
 MadeReport = tuple[str, int, bytes]  # its title, how many rows, the file

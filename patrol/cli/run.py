@@ -28,6 +28,7 @@ from patrol.cli.output import (
     report_failure,
 )
 from patrol.cli.site import app_of, camera_named, until_signalled
+from patrol.domain.reader_language import translate
 from patrol.reports.terminal import progress_display, render_round
 from patrol.rounds.adhoc import AdhocSelection
 from patrol.settings import Site
@@ -50,7 +51,7 @@ def run(context: typer.Context) -> None:
             print_err(lack)
 
         def ready() -> None:
-            print_err("已就绪,Ctrl-C 停止 ready, Ctrl-C stops")
+            print_err(translate("已就绪,Ctrl-C 停止", "ready, Ctrl-C stops"))
 
         with _web_console(app), progress_display(console_err(), zone, as_log=True) as show:
             try:
@@ -60,7 +61,7 @@ def run(context: typer.Context) -> None:
                     raise
                 # A thread that hangs would keep the process from ending; the store resumes all.
                 os._exit(report_failure(exc))
-    print_err("已停止 stopped")
+    print_err(translate("已停止", "stopped"))
 
 
 @contextmanager
@@ -73,12 +74,15 @@ def _web_console(app: Application) -> Iterator[None]:
         from patrol.web.server import serve  # noqa: PLC0415  an optional extra
     except ModuleNotFoundError as exc:
         print_err(
-            f"不开控制台 no console: {exc.name} is not installed, pip install 'patrol[console]'"
+            translate(
+                f"不开控制台: 缺 {exc.name}, 请 pip install 'patrol[console]'",
+                f"no console: {exc.name} is not installed, pip install 'patrol[console]'",
+            )
         )
         yield
         return
     with serve(app) as address:
-        print_err(f"控制台 console: {address.url}")
+        print_err(translate(f"控制台: {address.url}", f"console: {address.url}"))
         yield
 
 
@@ -138,7 +142,12 @@ def _print_summary(summary: Mapping[str, object], zone: tzinfo, *, as_json: bool
     refusals = summary.get("refusals")
     if summary.get("planned") == 0 and isinstance(refusals, Mapping):
         reasons = ", ".join(f"{kind} {count}" for kind, count in refusals.items())
-        print_err(f"没有可以巡查的点位 no camera may be visited: {reasons or 'there is none'}")
+        print_err(
+            translate(
+                f"没有可以巡查的点位: {reasons or 'there is none'}",
+                f"no camera may be visited: {reasons or 'there is none'}",
+            )
+        )
 
 
 def _adhoc_selection(

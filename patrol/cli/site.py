@@ -24,6 +24,7 @@ from patrol.cli.options import config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.clock import SystemClock, TrustedClock
 from patrol.domain.camera import Camera
+from patrol.domain.reader_language import translate
 from patrol.settings import Site, load_site
 from patrol.settings.site_keys import read_site_key
 from patrol.settings.site_paths import check_old_places
@@ -126,7 +127,7 @@ def end_by_number(
     if as_json:
         print_json({action.done: number, "by": who})
     else:
-        console().print(f"{number} {action.done_zh} {action.done}", markup=False)
+        console().print(f"{number} {translate(action.done_zh, action.done)}", markup=False)
 
 
 RELAY_WITHIN_S: Final = 2.0  # a person waits no longer for a broker; the outbox does

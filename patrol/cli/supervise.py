@@ -16,7 +16,8 @@ from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.finding import category_named
 from patrol.domain.hand_off import HandOffEvent
 from patrol.domain.ids import GridCode
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
+from patrol.domain.reader_language import translate
 from patrol.domain.town_labels import BROADCAST_STATES, HAND_OFF_STATES, OVERDUE_STEPS
 from patrol.reports.documents import broadcast_document, hand_off_document, overdue_document
 
@@ -55,11 +56,11 @@ def show_overdue(
         return
     for line in lines:
         what = category_named(line.case.category).zh
-        step = bilingual(label_of(OVERDUE_STEPS, line.step))
+        step = label_text(label_of(OVERDUE_STEPS, line.step))
         since = f"{line.since.astimezone(zone):%m-%d %H:%M}"
         console().print(f"{line.case.id}  {line.case.level}  {what}  {step}  {since}", markup=False)
     if not lines:
-        console().print("没有超时的案件 nothing is overdue", markup=False)
+        console().print(translate("没有超时的案件", "nothing is overdue"), markup=False)
 
 
 def supervise(
@@ -163,7 +164,7 @@ def answer_hand_off(
     if as_json:
         print_json(hand_off_document(answered))
     else:
-        state = bilingual(label_of(HAND_OFF_STATES, answered.state))
+        state = label_text(label_of(HAND_OFF_STATES, answered.state))
         console().print(f"{answered.id}  {state}  {answered.answer}", markup=False)
 
 
@@ -175,10 +176,10 @@ def list_hand_offs(context: typer.Context, *, as_json: AsJson = False) -> None:
         print_json([hand_off_document(one) for one in found])
         return
     for one in found:
-        state = bilingual(label_of(HAND_OFF_STATES, one.state))
+        state = label_text(label_of(HAND_OFF_STATES, one.state))
         console().print(f"{one.id}  {one.case} → {one.recipient}  {state}", markup=False)
     if not found:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def broadcast(
@@ -227,7 +228,7 @@ def decide_broadcast(
     if as_json:
         print_json(broadcast_document(decided))
     else:
-        state = bilingual(label_of(BROADCAST_STATES, decided.state))
+        state = label_text(label_of(BROADCAST_STATES, decided.state))
         console().print(f"{decided.id}  {state}", markup=False)
 
 

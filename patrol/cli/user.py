@@ -25,6 +25,7 @@ from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
 from patrol.cli.site import site_for_lists, store_of, trusted_now, trusted_now_of
 from patrol.domain.account import Account, AccountRole
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
 from patrol.settings import load_site
@@ -66,7 +67,11 @@ def add_user(
     if as_json:
         print_json(_account_document(account))
     else:
-        print_err(f"{account.name}: 已建 added, {account.duty}")
+        print_err(
+            translate(
+                f"{account.name}: 已建, {account.duty}", f"{account.name}: added, {account.duty}"
+            )
+        )
 
 
 def set_password(
@@ -86,7 +91,7 @@ def set_password(
             )
         except KeyError:
             bad_input(_no_account_text(name))
-    print_err(f"{name}: 口令已改 the password is changed")
+    print_err(translate(f"{name}: 密码已改", f"{name}: the password is changed"))
 
 
 def disable_user(context: typer.Context, name: Name, *, by: By = "") -> None:
@@ -106,7 +111,7 @@ def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
             unlock(store, name=name, now=trusted_now_of(store), by=operator(by))
         except KeyError:
             bad_input(_no_account_text(name))
-    print_err(f"{name}: 已解锁 unlocked")
+    print_err(translate(f"{name}: 已解锁", f"{name}: unlocked"))
 
 
 def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -117,7 +122,7 @@ def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
         print_json([_account_document(account) for account in accounts])
         return
     for account in accounts:
-        state = "停用 disabled" if account.disabled_at else "可用 open"
+        state = translate("停用", "disabled") if account.disabled_at else translate("可用", "open")
         line = f"{account.name}  {account.duty}  {account.shown_as}  {state}"
         console().print(line, markup=False)
 
@@ -130,7 +135,8 @@ def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool)
             )
         except KeyError:
             bad_input(_no_account_text(name))
-    print_err(f"{name}: {'已停用 disabled' if disabled else '已恢复 open again'}")
+    done = translate("已停用", "disabled") if disabled else translate("已恢复", "open again")
+    print_err(f"{name}: {done}")
 
 
 def _read_password(*, from_stdin: bool) -> str:
@@ -138,8 +144,8 @@ def _read_password(*, from_stdin: bool) -> str:
         if not from_stdin:
             bad_input("no terminal to ask for a password, pipe it and say --password-stdin")
         return sys.stdin.readline().rstrip("\r\n")
-    first = getpass.getpass("口令 password: ")
-    if getpass.getpass("再输一次 again: ") != first:
+    first = getpass.getpass(translate("密码: ", "password: "))
+    if getpass.getpass(translate("再输一次: ", "again: ")) != first:
         bad_input("the two passwords differ, try again")
     return first
 
@@ -204,10 +210,10 @@ def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
         print_json(rows)
         return
     for key in keys:
-        gone = " · 已撤销 revoked" if key.revoked_at else ""
+        gone = translate(" · 已撤销", " · revoked") if key.revoked_at else ""
         console().print(f"{key.id} · {key.name} · {' '.join(sorted(key.scopes))}{gone}")
     if not rows:
-        console().print("没有密钥。 There are no keys.")
+        console().print(translate("没有密钥。", "There are no keys."))
 
 
 def revoke_key(
@@ -219,7 +225,7 @@ def revoke_key(
         if not revoke_api_key(uow, key, by=operator(""), now=trusted_now(uow)):
             bad_input(f"key {key!r}: there is none that stands, `patrol key list` lists them")
         uow.commit()
-    console().print(f"已撤销 revoked: {key}")
+    console().print(translate(f"已撤销: {key}", f"revoked: {key}"))
 
 
 def write_broker_files(
@@ -250,6 +256,9 @@ def write_broker_files(
     for path in written.files:
         out_console.print(str(path), soft_wrap=True)
     out_console.print(
-        f"账号 accounts {written.accounts} · 新口令 new passwords {len(written.new)}"
-        f" · 停用 gone {len(written.gone)}"
+        translate(
+            f"账号 {written.accounts} · 新密码 {len(written.new)} · 停用 {len(written.gone)}",
+            f"accounts {written.accounts} · new passwords {len(written.new)} "
+            f"· gone {len(written.gone)}",
+        )
     )

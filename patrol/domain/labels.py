@@ -23,6 +23,7 @@ from patrol.domain.outage import OutageGroup
 from patrol.domain.outbox import DeliveryState
 from patrol.domain.picture_link import LinkState
 from patrol.domain.priority import DueLight, Level
+from patrol.domain.reader_language import translate
 from patrol.domain.registry import Role
 from patrol.domain.round import ADHOC, RoundState, VisitOutcome
 from patrol.domain.schedule import IN_MAINTENANCE, StoppageScope
@@ -356,19 +357,24 @@ def bilingual(label: Label) -> str:
     return zh if zh == en else f"{zh} {en}"
 
 
+def label_text(label: Label) -> str:
+    """The label in the language of the reader at the terminal."""
+    return translate(*label)
+
+
 def failure_label(kind: str) -> str:
-    """Why a camera could not be viewed, in both languages."""
-    return bilingual(label_of(FAILURES, kind))
+    """Why a camera could not be viewed, for the reader at the terminal."""
+    return label_text(label_of(FAILURES, kind))
 
 
 def refusal_label(kind: str) -> str:
-    """Why a camera was not connected to, in both languages."""
-    return bilingual(label_of(REFUSALS, kind))
+    """Why a camera was not connected to, for the reader at the terminal."""
+    return label_text(label_of(REFUSALS, kind))
 
 
 def plan_label(name: str) -> str:
-    """What people call a round of this plan, in both languages."""
-    return bilingual(label_of(PLANS, name))
+    """What people call a round of this plan, for the reader at the terminal."""
+    return label_text(label_of(PLANS, name))
 
 
 # A question, not a claim: a change that the machine could not name and a picture of the blind
