@@ -134,10 +134,10 @@ class _SimulatedStaff:
         group = min(grid.code for grid in grids if grid.level is GridLevel.GROUP)
         call = FilingForm(
             category="open_flame", source=FilingSource.PHONE, grid=group, level=Level.URGENT,
-            text="村民来电:打麦场边冒烟", place="打麦场",
+            text="村民来电：打麦场边冒烟", place="打麦场",
         )  # fmt: skip
         filed = FindingService(self.app).file(
-            call, by=OPERATOR, target=FilingTarget.CASE, phoned="网格长接的,马上去"
+            call, by=OPERATOR, target=FilingTarget.CASE, phoned="网格长接的，马上去"
         )
         if filed.case is None:
             return
@@ -376,7 +376,7 @@ def simulate_cameras(
     def ready(info: FarmInfo) -> None:
         err.print(
             translate(
-                f"{info.cameras} 路摄像头已就绪,RTSP 端口 {info.port},配置目录 {info.config};"
+                f"{info.cameras} 路摄像头已就绪，RTSP 端口 {info.port}，配置目录 {info.config};"
                 f"可执行 `patrol -c {info.config} check`",
                 f"{info.cameras} cameras ready on port {info.port}; "
                 f"`patrol -c {info.config} check`",
@@ -386,7 +386,7 @@ def simulate_cameras(
     def progress(done: int, whole: int) -> None:
         err.print(
             translate(
-                f"[dim]编码视频流(仅首次): {done}/{whole}[/]",
+                f"[dim]编码视频流（仅首次）：{done}/{whole}[/]",
                 f"[dim]encoding streams, once: {done}/{whole}[/]",
             )
         )

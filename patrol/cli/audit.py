@@ -22,8 +22,8 @@ from patrol.store.anchors import CHAINED_TABLES
 
 MAX_SHORT: Final = 120  # characters of a head given as text; longer is a file's name, at most
 KINDS: Final = {
-    "cut": ("该行已不存在,日志尾部被截断", "the line is gone: the log was cut"),
-    "rewritten": ("该行哈希不同,日志被整体重写", "another hash: the log was rewritten"),
+    "cut": ("该行已不存在，日志尾部被截断", "the line is gone: the log was cut"),
+    "rewritten": ("该行哈希不同，日志被整体重写", "another hash: the log was rewritten"),
 }
 Source = tuple[str, str, ChainHead]  # where it was read, the log, its head there
 
@@ -62,7 +62,7 @@ def verify(
             lines = sum(head.number for head in heads.values())
             console().print(
                 translate(
-                    f"留痕链完整: {lines} 行; 锚点相符 {compared} (由外部提供 {len(given)})",
+                    f"留痕链完整：{lines} 行；锚点相符 {compared}（由外部提供 {len(given)}）",
                     f"the logs hold: {lines} lines; {compared} anchors agree "
                     f"({len(given)} from outside)",
                 )
@@ -72,7 +72,7 @@ def verify(
 
 
 def show_head(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """各登记链此刻的链头,可抄存于外。 The head of each log now, to be kept outside."""
+    """各登记链此刻的链头，可抄存于外。 The head of each log now, to be kept outside."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         heads = uow.anchors.heads()
@@ -103,14 +103,14 @@ def _chain_problems(uow: UnitOfWork) -> Iterator[str]:
     for name, line in broken.items():
         if line is not None:
             yield translate(
-                f"{name} 第 {line} 行: 链不成立", f"{name} line {line}: the chain does not hold"
+                f"{name} 第 {line} 行：链不成立", f"{name} line {line}: the chain does not hold"
             )
 
 
 def _anchor_text(where: str, problem: AnchorProblem) -> str:
     what = translate(*KINDS[problem.kind])
     return translate(
-        f"{problem.log} 第 {problem.number} 行:{what}({where})",
+        f"{problem.log} 第 {problem.number} 行：{what}（{where}）",
         f"{problem.log} line {problem.number}: {what} ({where})",
     )
 

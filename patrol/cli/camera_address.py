@@ -33,7 +33,7 @@ PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="从标准输入读密码。 Read it from stdin.")
 ]
 SHOWN_IN_COMMAND: Final = (
-    "注意:命令行里的密码本机所有用户可见;写成 rtsp://用户@主机/路径,程序会询问",
+    "注意：命令行里的密码本机所有用户可见；写成 rtsp://用户@主机/路径，程序会询问",
     "everybody on this machine sees a password in a command: write rtsp://USER@HOST/PATH and be"
     " asked, or --password-file",
 )
@@ -57,7 +57,7 @@ def with_password(
             print_err(translate(*SHOWN_IN_COMMAND))
         wanted = bool(address.user) and not address.password and sys.stdin.isatty()
         return (
-            replace(address, password=getpass(translate("密码: ", "password: ")))
+            replace(address, password=getpass(translate("密码：", "password: ")))
             if wanted
             else address
         )

@@ -56,7 +56,7 @@ def list_cases(
     page: Page = 1,
     as_json: AsJson = False,
 ) -> None:
-    """案件列表,新的在前。 Cases, the newest first."""
+    """案件列表，新的在前。 Cases, the newest first."""
     site = site_for_lists(context)
     size = limit or (NO_LIMIT if as_json else LINES_A_PAGE)
     start = (page - 1) * size
@@ -132,7 +132,7 @@ def print_case(case: Case, site: Site) -> None:
     head.add_row(translate("地点", "place"), Text(case.place))
     if case.hold is not None and case.is_unannounced:
         held = translate(
-            f"{case.hold.why}, 至 {_local_time(case.hold.until, zone)}",
+            f"{case.hold.why}，至 {_local_time(case.hold.until, zone)}",
             f"{case.hold.why}, until {_local_time(case.hold.until, zone)}",
         )
         head.add_row(translate("暂缓推送", "held"), Text(held, style="yellow"))
@@ -174,7 +174,7 @@ def _preview_text(preview: ExtensionPreview, zone: tzinfo) -> str:
         for at in (preview.close_before, preview.close_after)
     )
     return translate(
-        f"若延期 {counted}: 办结时限 {before} → {after}",
+        f"若延期 {counted}：办结时限 {before} → {after}",
         f"extended by {counted}: to close by {before} → {after}",
     )
 
@@ -292,7 +292,7 @@ def _print_receipts(receipts: list[dict[str, Any]], site: Site) -> None:
             for stage, label in RECEIPTS.items()
             if one[stage]
         )
-        clears = translate(" (清除)", " (clears)") if one["clears"] else ""
+        clears = translate("（清除）", " (clears)") if one["clears"] else ""
         line = f"  {_grid_name(site, one['grid'])}{clears}: {stages}"
         console().print(line, markup=False, soft_wrap=True)
 
@@ -308,7 +308,7 @@ def _entry_line(entry: CaseEntry, site: Site, zone: tzinfo) -> str:
 
 def claimed_text(name: str) -> str:
     """How a name is shown that nothing proves."""
-    return translate(f" (自称: {name})", f" (claimed: {name})")
+    return translate(f"（自称：{name}）", f" (claimed: {name})")
 
 
 def _local_time(at: datetime, zone: tzinfo) -> str:

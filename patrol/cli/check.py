@@ -157,7 +157,7 @@ def _print_problems(report: CheckReport) -> None:
     for problem in report.problems:
         print_err(str(problem))
     for notice in report.notices:
-        print_err(translate(f"{notice} (提示)", f"{notice} (notice)"))
+        print_err(translate(f"{notice}（提示）", f"{notice} (notice)"))
     for result in report.results:
         if not result.ok:
             print_err(f"{result.name}: {result.text}")
@@ -171,7 +171,7 @@ def _print_results(report: CheckReport) -> None:
     if counts := report.counts:
         out.print(
             translate(
-                f"摄像头 {counts['cameras']}(可巡 {counts['patrolled']}) "
+                f"摄像头 {counts['cameras']}（可巡 {counts['patrolled']}） "
                 f"· 网格 {counts['grids']} · 人员 {counts['people']}",
                 f"cameras {counts['cameras']} (may be patrolled {counts['patrolled']}) "
                 f"· grids {counts['grids']} · people {counts['people']}",
@@ -347,19 +347,19 @@ def _check_database(site: Site) -> CheckResult:
         check_old_places(site, Path.cwd())
         if current_revision(url) is None and _can_be_made(url):
             return CheckResult(
-                name=name, ok=True, text=translate("空库,首次使用时建表", "new, made at first use")
+                name=name, ok=True, text=translate("空库，首次使用时建表", "new, made at first use")
             )
         with open_store(url):
             return CheckResult(
                 name=name,
                 ok=True,
-                text=translate("可用,表结构为本版本", "reachable, its tables are of this version"),
+                text=translate("可用，表结构为本版本", "reachable, its tables are of this version"),
             )
     except (StoreOutdated, DataElsewhere) as exc:
         return CheckResult(name=name, ok=False, text=str(exc))
     except StoreUnavailable as exc:
         return CheckResult(
-            name=name, ok=False, text=translate(f"连不上: {exc}", f"cannot be reached: {exc}")
+            name=name, ok=False, text=translate(f"连不上：{exc}", f"cannot be reached: {exc}")
         )
 
 
@@ -393,7 +393,7 @@ def _check_broker(settings: Settings) -> CheckResult:
     return CheckResult(
         name=name,
         ok=False,
-        text=translate(f"连不上: {mqtt.url}: {why}", f"cannot be reached: {mqtt.url}: {why}"),
+        text=translate(f"连不上：{mqtt.url}：{why}", f"cannot be reached: {mqtt.url}: {why}"),
     )
 
 
@@ -410,7 +410,7 @@ def _check_disk(settings: Settings) -> CheckResult:
         return CheckResult(
             name=name,
             ok=False,
-            text=translate(f"{text}: 不足一天", f"{text}: less than a day of pictures"),
+            text=translate(f"{text}：不足一天", f"{text}: less than a day of pictures"),
         )
     return CheckResult(name=name, ok=True, text=text)
 
@@ -437,7 +437,7 @@ def _check_models(site: Site) -> CheckResult:
     ]
     if lacks:
         text = translate(
-            f"{'; '.join(lacks)}; 轮巡照常", f"{'; '.join(lacks)}; rounds go on without"
+            f"{'; '.join(lacks)}；轮巡照常", f"{'; '.join(lacks)}; rounds go on without"
         )
         return CheckResult(name=name, ok=False, needed=False, text=text)
     return CheckResult(

@@ -35,7 +35,7 @@ def show_clock(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """本机时钟是否可信;accept 由人确认。 What is believed of the clock; accept confirms it."""
+    """本机时钟是否可信；accept 由人确认。 What is believed of the clock; accept confirms it."""
     if action not in ("", ACCEPT):
         bad_input(f"clock {action!r}: give `accept`, or nothing to see what is believed")
     wall, site = SystemClock().now(), site_of(context)
@@ -57,14 +57,14 @@ def show_clock(
     if document["history"] == "held" and document["trust"] == ClockTrust.SETTLING:
         print_err(
             translate(
-                f"刚启动,先看 {SETTLE_S:.0f} 秒时钟是否平稳",
+                f"刚启动，先看 {SETTLE_S:.0f} 秒时钟是否平稳",
                 f"a start: the clock is watched first for {SETTLE_S:.0f} s",
             )
         )
     elif document["history"] == "held" and action != ACCEPT:
         print_err(
             translate(
-                "时间对则执行 patrol clock accept;错则先校时",
+                "时间对则执行 patrol clock accept；错则先校时",
                 "if the wall time is right, patrol clock accept; else set it first",
             )
         )

@@ -38,7 +38,7 @@ WITHDRAWN_HERE: Final = "withdrawn_here"
 ANY_HOUR: Final = "any"
 DONE: Final = {
     TermsAction.WITHDRAW: (
-        "已撤回,不再连接,所存画面已删除",
+        "已撤回，不再连接，所存画面已删除",
         "consent withdrawn, its pictures deleted",
     ),
     TermsAction.RESTORE: ("已恢复以登记册为准", "consent restored"),
@@ -49,7 +49,7 @@ DONE: Final = {
 Until = Annotated[
     str,
     typer.Option(
-        "--until", metavar="TIME", help="到,如 2026-11-22T18:00 或 2026-11-22(含当日)。 Until when."
+        "--until", metavar="TIME", help="到，如 2026-11-22T18:00 或 2026-11-22（含当日）。 Until when."
     ),
 ]
 Hours = Annotated[
@@ -65,7 +65,7 @@ def withdraw_consent(
     context: typer.Context, camera: CameraArgument, *, why: Why = "", by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """农户撤回同意:一秒内不再连接。 Withdraw: not connected to from now on."""
+    """农户撤回同意：一秒内不再连接。 Withdraw: not connected to from now on."""
     change = TermsChange(action=TermsAction.WITHDRAW, why=why)
     _change_terms(context, camera, change, by, as_json=as_json)
 
@@ -74,7 +74,7 @@ def restore_consent(
     context: typer.Context, camera: CameraArgument, *, why: Why = "", by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """取消撤回,以登记册为准。 Take a withdrawal back; the registry's own consent counts again."""
+    """取消撤回，以登记册为准。 Take a withdrawal back; the registry's own consent counts again."""
     change = TermsChange(action=TermsAction.RESTORE, why=why)
     _change_terms(context, camera, change, by, as_json=as_json)
 
@@ -83,7 +83,7 @@ def pause_consent(
     context: typer.Context, camera: CameraArgument, *, until: Until, why: Why = "", by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """农户暂停:到时自动恢复。 Not connected to until then; goes on by itself."""
+    """农户暂停：到时自动恢复。 Not connected to until then; goes on by itself."""
     zone = site_of(context).settings.site.tz
     change = TermsChange(action=TermsAction.PAUSE, until=parse_until(until, zone), why=why)
     _change_terms(context, camera, change, by, as_json=as_json)
@@ -109,7 +109,7 @@ def set_consent_hours(
 
 
 def show_consents(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """哪些摄像头不能看,为什么。 Which cameras may not be looked through, and why."""
+    """哪些摄像头不能看，为什么。 Which cameras may not be looked through, and why."""
     site = site_of(context)
     now, zone = SystemClock().now(), site.settings.site.tz
     with store_of(site) as store, store.begin_read() as uow:
@@ -178,12 +178,12 @@ def _change_terms(
 CameraOrHousehold = Annotated[
     str,
     typer.Argument(
-        metavar="CAMERA|HOUSEHOLD", help="点位编码(或后 6 位)或农户编号。 A camera, or a household."
+        metavar="CAMERA|HOUSEHOLD", help="点位编码（或后 6 位）或农户编号。 A camera, or a household."
     ),
 ]
 PeopleOnly = Annotated[
     bool,
-    typer.Option("--people", help="只列人,不列机器巡查。 People only, not the patrol's visits."),
+    typer.Option("--people", help="只列人，不列机器巡查。 People only, not the patrol's visits."),
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="最多行数。 At most.")]
 
@@ -196,7 +196,7 @@ def who_looked(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """谁看过:某点位(或某农户全部点位)的调用登记,新的在前。 Who looked at a household's cameras."""
+    """谁看过：某点位（或某农户全部点位）的调用登记，新的在前。 Who looked at a household's cameras."""
     site = site_of(context)
     cameras = _cameras_meant(site, whose)
     with store_of(site) as store, store.begin_read() as uow:

@@ -46,10 +46,10 @@ def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None
     if as_json:
         print_json({"before": before, "after": after, "changed": before != after})
     elif before == after:
-        console().print(translate(f"已是最新: {after}", f"up to date: {after}"))
+        console().print(translate(f"已是最新：{after}", f"up to date: {after}"))
     else:
         console().print(
-            translate(f"已升级: {before or '—'} → {after}", f"upgraded: {before or '—'} → {after}")
+            translate(f"已升级：{before or '—'} → {after}", f"upgraded: {before or '—'} → {after}")
         )
 
 
@@ -83,7 +83,7 @@ def _loose_file_problems(opened: store.Store, site: Site) -> list[str]:
 
 
 def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """立即清扫:删除每一处到期的画面。 Delete what is due now, in every place with pictures."""
+    """立即清扫：删除每一处到期的画面。 Delete what is due now, in every place with pictures."""
     site = site_of(context)
     retention = site.settings.retention
     with store_of(site) as opened:
@@ -102,7 +102,7 @@ def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     else:
         console().print(
             translate(
-                f"已删除: 照片 {swept.deleted} · 参考 {swept.references} · "
+                f"已删除：照片 {swept.deleted} · 参考 {swept.references} · "
                 f"无登记 {swept.loose} · 未能删除 {swept.failed}",
                 f"deleted: pictures {swept.deleted} · references {swept.references} "
                 f"· loose files {swept.loose} · failed {swept.failed}",
@@ -119,12 +119,12 @@ def backup(
     recipients: Annotated[
         list[str] | None,
         typer.Option(
-            "--recipient", metavar="age1…", help="加密给该接收方,可多个。 Encrypt to it (age)."
+            "--recipient", metavar="age1…", help="加密给该接收方，可多个。 Encrypt to it (age)."
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """备份数据库与照片,服务运行中亦可。 Store and pictures, also while the service runs."""
+    """备份数据库与照片，服务运行中亦可。 Store and pictures, also while the service runs."""
     if not out.parent.is_dir():
         bad_input(f"--out: {out.parent}: no such directory, make it first")
     site = site_of(context)
@@ -144,7 +144,7 @@ def backup(
     if manifest.damaged:
         print_err(
             translate(
-                f"{len(manifest.damaged)} 张照片已损坏,未备份",
+                f"{len(manifest.damaged)} 张照片已损坏，未备份",
                 f"{len(manifest.damaged)} pictures are damaged and left out",
             )
         )
@@ -174,7 +174,7 @@ def _log_backup(site: Site, out: Path, pictures: int) -> None:
     except StoreUnavailable as exc:  # an older database can be saved, and not written to
         print_err(
             translate(
-                f"备份已完成,未登记: {exc}",
+                f"备份已完成，未登记：{exc}",
                 f"the backup stands, the access log has no line of it: {exc}",
             )
         )
@@ -185,7 +185,7 @@ def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="备份文件。 The backup.")],
     *,
     only_check: Annotated[
-        bool, typer.Option("--check", help="只校验,不恢复。 Check it, restore nothing.")
+        bool, typer.Option("--check", help="只校验，不恢复。 Check it, restore nothing.")
     ] = False,
     identity: Annotated[
         Path | None,
@@ -195,7 +195,7 @@ def restore(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """恢复到空库;先逐字节校验。 Into an empty database, after every byte was checked."""
+    """恢复到空库；先逐字节校验。 Into an empty database, after every byte was checked."""
     if not file.is_file():
         bad_input(f"{file}: no such file")
     site = site_of(context)
@@ -292,11 +292,11 @@ def contents_of(manifest: Manifest) -> list[str]:
     readable = (
         translate("加密", "encrypted")
         if manifest.encrypted
-        else translate("明文,拿到文件即可读", "readable by whoever has the file")
+        else translate("明文，拿到文件即可读", "readable by whoever has the file")
     )
     lines = [
         translate(
-            f"数据库, {manifest.store['engine']}: {readable}",
+            f"数据库，{manifest.store['engine']}：{readable}",
             f"the database, {manifest.store['engine']}: {readable}",
         )
     ]
@@ -307,19 +307,19 @@ def contents_of(manifest: Manifest) -> list[str]:
             f"{len(manifest.sealed)} sealed with the site's key",
         )
         lines.append(
-            translate(f"照片: {sealed}, {plain} 张明文", f"pictures: {sealed}, {plain} plain")
+            translate(f"照片：{sealed}，{plain} 张明文", f"pictures: {sealed}, {plain} plain")
         )
     if manifest.key_included:
         lines.append(
             translate(
-                "站点密钥在内,凭身份文件即可全部恢复",
+                "站点密钥在内，凭身份文件即可全部恢复",
                 "the site's key is in it: the identity restores all",
             )
         )
     elif manifest.key_fingerprint:
         lines.append(
             translate(
-                f"站点密钥 {manifest.key_fingerprint} 不在内,请另行保管",
+                f"站点密钥 {manifest.key_fingerprint} 不在内，请另行保管",
                 f"without the site's key {manifest.key_fingerprint}: keep it elsewhere",
             )
         )

@@ -36,10 +36,10 @@ Note = Annotated[str, typer.Option("--note", help="说明。 A note for the hist
 def file_finding(
     context: typer.Context,
     *,
-    category: Annotated[str, typer.Option("--category", help="类别,如 dumping。 Its category.")],
+    category: Annotated[str, typer.Option("--category", help="类别，如 dumping。 Its category.")],
     camera: Annotated[str, typer.Option("--camera", help="点位。 The camera, if any.")] = "",
-    grid: Annotated[str, typer.Option("--grid", help="网格(没有点位时)。 Without camera.")] = "",
-    level: Annotated[str, typer.Option("--level", help="级别 I–IV,默认按规则。 Level.")] = "",
+    grid: Annotated[str, typer.Option("--grid", help="网格（没有点位时）。 Without camera.")] = "",
+    level: Annotated[str, typer.Option("--level", help="级别 I–IV，默认按规则。 Level.")] = "",
     text: Annotated[str, typer.Option("--text", help="说了或看到什么。 What was seen.")] = "",
     place: Annotated[str, typer.Option("--place", help="具体位置。 Where exactly.")] = "",
     source: Annotated[
@@ -52,12 +52,12 @@ def file_finding(
         FilingTarget, typer.Option("--to", help="进队列或直接立案。 To the queue or a case.")
     ] = FilingTarget.QUEUE,
     phoned: Annotated[
-        str, typer.Option("--phoned", help="特急先电话:谁接的。 Who was phoned.")
+        str, typer.Option("--phoned", help="特急先电话：谁接的。 Who was phoned.")
     ] = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """登记人工发现:看到的或电话报告的。 File what a person saw, or what a caller reported."""
+    """登记人工发现：看到的或电话报告的。 File what a person saw, or what a caller reported."""
     from patrol.app.finding_service import FindingService  # noqa: PLC0415  as app_of does
 
     with app_of(context) as app:
@@ -97,13 +97,13 @@ def undo_decision(
     finding: FindingArgument,
     *,
     others: Annotated[
-        bool, typer.Option("--others", help="撤销他人的(值班长)。 Somebody else's decision.")
+        bool, typer.Option("--others", help="撤销他人的（值班长）。 Somebody else's decision.")
     ] = False,
     note: Note = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """撤销研判:下发前、一小时内。 Undo a decision before it was sent, within an hour."""
+    """撤销研判：下发前、一小时内。 Undo a decision before it was sent, within an hour."""
     from patrol.app.finding_service import FindingService  # noqa: PLC0415
 
     with app_of(context) as app:
@@ -117,7 +117,7 @@ def undo_decision(
         print_json(finding_document(undone))
     else:
         console().print(
-            translate(f"{undone.id} 已撤销,重新待研判", f"{undone.id} undone, it waits again"),
+            translate(f"{undone.id} 已撤销，重新待研判", f"{undone.id} undone, it waits again"),
             markup=False,
         )
 
@@ -132,7 +132,7 @@ def list_decided(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """已判线索,最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
+    """已判线索，最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
     site, now = site_for_lists(context), SystemClock().now()
     zone = site.settings.site.tz
     chosen = decided_filter(
@@ -162,7 +162,7 @@ def list_decided(
 def show_history(
     context: typer.Context, finding: FindingArgument, *, as_json: AsJson = False
 ) -> None:
-    """线索的经过:登记、告警、撤销。 What happened to a finding beside its decision."""
+    """线索的经过：登记、告警、撤销。 What happened to a finding beside its decision."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         try:
@@ -185,13 +185,13 @@ def sign_on(
     a_round: RoundArgument,
     *,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="接管他人的(值班长)。 From somebody else.")
+        bool, typer.Option("--take-over", help="接管他人的（值班长）。 From somebody else.")
     ] = False,
     note: Note = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """签到:本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so."""
+    """签到：本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin() as uow:
         try:
@@ -214,7 +214,7 @@ def hand_over(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """移交:本轮交给另一人。 Hand my round over to another account."""
+    """移交：本轮交给另一人。 Hand my round over to another account."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin() as uow:
         try:

@@ -53,7 +53,7 @@ class NoGb28181(BadInput):
 
 
 def show_peers(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """对端:是否注册、地址、会话、拒绝计数。 Peers: registered or not, sessions, refusals."""
+    """对端：是否注册、地址、会话、拒绝计数。 Peers: registered or not, sessions, refusals."""
     site = _site(context)
     settings = _settings(site)
     with open_store(database_of(site)) as store, store.begin_read() as uow:
@@ -98,7 +98,7 @@ def show_catalog(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """目录:上次同步所得;可生成待核登记行。 The catalogue as last known; rows for cameras.csv."""
+    """目录：上次同步所得；可生成待核登记行。 The catalogue as last known; rows for cameras.csv."""
     site = _site(context)
     _check_peer(site, peer)
     with open_store(database_of(site)) as store, store.begin_read() as uow:
@@ -133,12 +133,12 @@ def sync_catalog(context: typer.Context, peer: PeerArgument, *, as_json: AsJson 
     whole = (
         translate("完整", "complete")
         if answer["complete"]
-        else translate("不完整,不删除任何登记", "partial: nothing is removed")
+        else translate("不完整，不删除任何登记", "partial: nothing is removed")
     )
     expected = "" if answer["expected"] is None else f" / {answer['expected']}"
     console().print(
         translate(
-            f"{peer}: {answer['channels']}{expected} 项, {whole}",
+            f"{peer}：{answer['channels']}{expected} 项，{whole}",
             f"{peer}: {answer['channels']}{expected} items, {whole}",
         ),
         markup=False,
@@ -153,7 +153,7 @@ def record_messages(
         float, typer.Option("--seconds", metavar="S", min=1, max=600, help="记录几秒。 How long.")
     ] = 60.0,
 ) -> None:
-    """记录往来信令(已脱敏),供排查与测试。 A log of messages, redacted: it becomes a fixture."""
+    """记录往来信令（已脱敏），供排查与测试。 A log of messages, redacted: it becomes a fixture."""
     site = _site(context)
     if not out.parent.is_dir():
         bad_input(f"--out: {out.parent}: no such directory")
@@ -161,7 +161,7 @@ def record_messages(
     lines = [json.dumps(one["log"], ensure_ascii=False) for one in found if "log" in one]
     write_atomically(out, "".join(f"{line}\n" for line in lines).encode(), mode=PRIVATE_MODE)
     console().print(
-        translate(f"{out}: {len(lines)} 条", f"{out}: {len(lines)} messages"), markup=False
+        translate(f"{out}：{len(lines)} 条", f"{out}: {len(lines)} messages"), markup=False
     )
 
 
@@ -171,7 +171,7 @@ def show_alarms(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="几条。 How many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """对端上报的告警(仅作参考,不是火警)。 Alarms of peers; for information, no fire alarm."""
+    """对端上报的告警（仅作参考，不是火警）。 Alarms of peers; for information, no fire alarm."""
     site = _site(context)
     with open_store(database_of(site)) as store, store.begin_read() as uow:
         alarms = uow.gb28181.alarms(limit=limit)
@@ -236,7 +236,7 @@ def _own_service(site: Site) -> Iterator["Gb28181Service"]:
     settings = _settings(site)
     with open_store(database_of(site)) as store:
         print_err(
-            translate("服务未运行,由本命令自己监听", "no service runs, this command listens itself")
+            translate("服务未运行，由本命令自己监听", "no service runs, this command listens itself")
         )
         service = Gb28181Service(settings, store, SystemClock(), site.settings.site.tz)
         service.start()
@@ -343,7 +343,7 @@ def _print_catalog(document: Mapping[str, Any]) -> None:
         out.print(f"{channel['code']} {state} {where} {channel['name']}{gone}", markup=False)
     out.print(
         translate(
-            f"{len(document['channels'])} 项, {document['proposed']} 路未登记在 cameras.csv",
+            f"{len(document['channels'])} 项，{document['proposed']} 路未登记在 cameras.csv",
             f"{len(document['channels'])} items, {document['proposed']} not in cameras.csv",
         ),
         markup=False,
@@ -351,7 +351,7 @@ def _print_catalog(document: Mapping[str, Any]) -> None:
     if document["rows"]:
         out.print(
             translate(
-                f"{document['rows']}: 补全网格、室外与同意后并入 cameras.csv",
+                f"{document['rows']}：补全网格、室外与同意后并入 cameras.csv",
                 f"{document['rows']}: add grid, placement and consent, then append to cameras.csv",
             ),
             markup=False,

@@ -54,7 +54,7 @@ def give_shift(
 def take_shift(
     context: typer.Context, *, note: Note = "", by: By = "", as_json: AsJson = False
 ) -> None:
-    """接班人签同一张单,班次归其所有。 The one who comes signs that sheet and owns the shift."""
+    """接班人签同一张单，班次归其所有。 The one who comes signs that sheet and owns the shift."""
     with store_of(site_for_lists(context)) as store, store.begin() as uow:
         taken = shift_handover.take_shift(uow, who=operator(by), note=note, now=trusted_now(uow))
         uow.commit()
@@ -69,7 +69,7 @@ def list_signatures(
     ] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """历次签字,最近在前。 Signatures, newest first."""
+    """历次签字，最近在前。 Signatures, newest first."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         entries = uow.handovers.entries(limit=limit)
@@ -116,21 +116,21 @@ def _print_sheet(sheet: Mapping[str, Any], zone: tzinfo) -> None:
     findings, cameras = sheet["findings"], sheet["cameras"]
     out = console()
     for line in (
-        translate(f"当班: {sheet['shift_of'] or '—'}", f"shift of: {sheet['shift_of'] or '—'}"),
+        translate(f"当班：{sheet['shift_of'] or '—'}", f"shift of: {sheet['shift_of'] or '—'}"),
         translate(
-            f"待核线索: {findings['open']} · {value_text(findings['by_level'])}",
+            f"待核线索：{findings['open']} · {value_text(findings['by_level'])}",
             f"open findings: {findings['open']} · {value_text(findings['by_level'])}",
         ),
-        translate(f"在办案件: {sheet['open_cases']}", f"open cases: {sheet['open_cases']}"),
+        translate(f"在办案件：{sheet['open_cases']}", f"open cases: {sheet['open_cases']}"),
         translate(
             f"离线 {cameras['offline']} · 画面异常 {cameras['faulty']}",
             f"offline {cameras['offline']} · faulty {cameras['faulty']}",
         ),
         translate(
-            f"撤回同意: {cameras['withdrawn']}", f"consent withdrawn: {cameras['withdrawn']}"
+            f"撤回同意：{cameras['withdrawn']}", f"consent withdrawn: {cameras['withdrawn']}"
         ),
         translate(
-            f"待发消息: {sheet['messages_waiting']}",
+            f"待发消息：{sheet['messages_waiting']}",
             f"messages waiting: {sheet['messages_waiting']}",
         ),
     ):

@@ -47,7 +47,7 @@ def show_health(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """在线率、完好率,或一路的来龙去脉。 The fleet's rates, or one camera's history."""
+    """在线率、完好率，或一路的来龙去脉。 The fleet's rates, or one camera's history."""
     site, now = site_of(context), SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
         if camera:
@@ -67,7 +67,7 @@ def list_troubles(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """运维队列(IV 级时限)。 The maintenance queue, on the clock of level IV."""
+    """运维队列（IV 级时限）。 The maintenance queue, on the clock of level IV."""
     site = site_for_lists(context)
     with store_of(site) as store:
         if take:
@@ -217,7 +217,7 @@ def show_deliveries(
     limit: Annotated[int, typer.Option("--limit", min=1, help="最多几条。 At most.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """暂缓、待送与已放弃的,附原因。 What is held, waits, or was given up, with the reason."""
+    """暂缓、待送与已放弃的，附原因。 What is held, waits, or was given up, with the reason."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         waiting, dead = uow.deliveries.waiting(), uow.deliveries.dead(limit=limit)
@@ -243,12 +243,12 @@ def show_deliveries(
     for case in held:
         _print_held(case, site)
     if unsent:
-        out.print(translate(f"MQTT: 待发 {unsent}", f"MQTT: unsent {unsent}"))
+        out.print(translate(f"MQTT：待发 {unsent}", f"MQTT: unsent {unsent}"))
     for target, (count, since) in waiting.items():
         local = since.astimezone(site.settings.site.tz)
         out.print(
             translate(
-                f"{target}: 待送 {count}, 自 {local:%Y-%m-%d %H:%M}",
+                f"{target}：待送 {count}，自 {local:%Y-%m-%d %H:%M}",
                 f"{target}: waiting {count}, since {local:%Y-%m-%d %H:%M}",
             ),
             soft_wrap=True,
@@ -258,7 +258,7 @@ def show_deliveries(
     for one in dead:
         out.print(
             translate(
-                f"{one.target} {one.key}: 已放弃: {one.problem}",
+                f"{one.target} {one.key}：已放弃：{one.problem}",
                 f"{one.target} {one.key}: given up: {one.problem}",
             ),
             soft_wrap=True,
@@ -294,11 +294,11 @@ def _refused_document(one: OutboxMessage) -> dict[str, Any]:
 
 def _print_refused(one: OutboxMessage, site: Site) -> None:
     if one.state is DeliveryState.QUARANTINED or one.due_at is None:
-        what = translate("代理拒收,已放弃", "refused and given up")
+        what = translate("代理拒收，已放弃", "refused and given up")
     else:
         at = one.due_at.astimezone(site.settings.site.tz)
         what = translate(
-            f"代理拒收,{at:%m-%d %H:%M} 再试", f"refused, tried again {at:%m-%d %H:%M}"
+            f"代理拒收，{at:%m-%d %H:%M} 再试", f"refused, tried again {at:%m-%d %H:%M}"
         )
     console().print(
         f"{MQTT} {one.key}: {what}: {one.problem} ({one.topic[:120]})",
@@ -329,7 +329,7 @@ def _print_held(case: Case, site: Site) -> None:
     )
     console().print(
         translate(
-            f"{case.id} {case.grid}: {what} 暂缓: {case.hold.why}, 至 {until:%m-%d %H:%M}",
+            f"{case.id} {case.grid}：{what} 暂缓：{case.hold.why}，至 {until:%m-%d %H:%M}",
             f"{case.id} {case.grid}: {what} held: {case.hold.why}, until {until:%m-%d %H:%M}",
         ),
         soft_wrap=True,
@@ -339,7 +339,7 @@ def _print_held(case: Case, site: Site) -> None:
 def retry_delivery(
     context: typer.Context,
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="如 webhook:county;消息代理为 mqtt。 As listed.")
+        str, typer.Argument(metavar="TARGET", help="如 webhook:county；消息代理为 mqtt。 As listed.")
     ],
     key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")] = "",
     *,
@@ -361,7 +361,7 @@ def retry_delivery(
             bad_input(f"{target} {key}: none such was given up, `patrol deliveries list` has them")
         uow.commit()
     console().print(
-        translate(f"重新投递: {target} {key}", f"tried again: {target} {key}"), markup=False
+        translate(f"重新投递：{target} {key}", f"tried again: {target} {key}"), markup=False
     )
 
 
@@ -383,7 +383,7 @@ def drop_delivery(
         drop_refused(uow, MessageKey(key), by=operator(by), why=why.strip(), now=now)
         uow.commit()
     console().print(
-        translate(f"不再发送: {target} {key}", f"dropped: {target} {key}"), markup=False
+        translate(f"不再发送：{target} {key}", f"dropped: {target} {key}"), markup=False
     )
 
 

@@ -35,7 +35,7 @@ def add_hold(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """证据保全:有文号、有事由,期间不删除。 Hold deletion by order, with its reference."""
+    """证据保全：有文号、有事由，期间不删除。 Hold deletion by order, with its reference."""
     if bool(case) == bool(camera):
         bad_input("hold add: give one of --case ID and --camera ID")
     site = site_for_lists(context)
@@ -64,7 +64,7 @@ def finish_hold(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """解除保全,写明原因。 End a hold; what is due goes at the next sweep."""
+    """解除保全，写明原因。 End a hold; what is due goes at the next sweep."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin() as uow:
         hold = end_hold(uow, number, by=operator(by), why=why, now=SystemClock().now())
@@ -80,7 +80,7 @@ def list_holds(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """现有保全:对象、文号、事由、何人何时。 What is held, by which order, and since when."""
+    """现有保全：对象、文号、事由、何人何时。 What is held, by which order, and since when."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         holds = uow.holds.all(ended=every)
@@ -92,7 +92,7 @@ def list_holds(
         console().print(_line(site, one), markup=False, soft_wrap=True)
     console().print(
         translate(
-            f"{len(holds)} 项保全,保住照片 {pictures}",
+            f"{len(holds)} 项保全，保住照片 {pictures}",
             f"{len(holds)} holds, pictures held {pictures}",
         )
     )
@@ -124,7 +124,7 @@ def show_retention(context: typer.Context, *, as_json: AsJson = False) -> None:
             if one.kept is None
             else translate(f"{one.kept.days} 天", f"{one.kept.days} days")
         )
-        why = translate(f"依据:{one.reason[0]}", f"why: {one.reason[1]}")
+        why = translate(f"依据：{one.reason[0]}", f"why: {one.reason[1]}")
         line = f"{label_text(one.name)}: {kept} · {one.count} · {why}"
         console().print(line, markup=False, soft_wrap=True)
     for hold in holds:
@@ -165,7 +165,7 @@ def _line(site: Site, hold: LegalHold) -> str:
         return line
     ended = f"{hold.ended_at.astimezone(zone):%Y-%m-%d %H:%M}"
     return translate(
-        f"{line}  解除 {ended} {hold.ended_by}: {hold.ended_why}",
+        f"{line}  解除 {ended} {hold.ended_by}：{hold.ended_why}",
         f"{line}  ended {ended} {hold.ended_by}: {hold.ended_why}",
     )
 

@@ -16,7 +16,7 @@ from patrol.reports.documents import human_patrol_document
 from patrol.rounds.human_patrol import CheckForm
 
 PatrolArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="巡查编号,见 list。 As `human-patrol list` shows it.")
+    str, typer.Argument(metavar="ID", help="巡查编号，见 list。 As `human-patrol list` shows it.")
 ]
 Remark = Annotated[str, typer.Option("--remark", help="备注。 A remark.")]
 AsSupervisor = Annotated[
@@ -64,7 +64,7 @@ def list_patrols(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """人工巡查列表,新的在前。 Tasks, the newest first."""
+    """人工巡查列表，新的在前。 Tasks, the newest first."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         tasks = uow.human_patrols.list(limit=limit)
@@ -89,7 +89,7 @@ def list_patrols(
 
 
 def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False) -> None:
-    """一次人工巡查,逐路。 One task, camera by camera."""
+    """一次人工巡查，逐路。 One task, camera by camera."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         try:
@@ -139,7 +139,7 @@ def finish_patrol(
     context: typer.Context, patrol: PatrolArgument, *, remark: Remark = "",
     as_supervisor: AsSupervisor = False, by: By = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """结束一次人工巡查;没看的记为漏看。 Finish a task; what was not looked at is missed."""
+    """结束一次人工巡查；没看的记为漏看。 Finish a task; what was not looked at is missed."""
     _move(
         context, patrol, HumanPatrolEvent.FINISH, by, remark=remark,
         as_supervisor=as_supervisor, as_json=as_json,
@@ -159,7 +159,7 @@ def check_camera(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """登记已看一路(或无法查看)。 Say that a camera was seen, or cannot be viewed."""
+    """登记已看一路（或无法查看）。 Say that a camera was seen, or cannot be viewed."""
     from patrol.app.human_patrol_service import HumanPatrolService, Patroller  # noqa: PLC0415
 
     outcome = CheckOutcome.NOT_VIEWABLE if not_viewable else CheckOutcome.ACKNOWLEDGED

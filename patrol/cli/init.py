@@ -17,7 +17,7 @@ def init(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """新建站点目录,带注释。 A new commented site: settings, units, broker files, schemas."""
+    """新建站点目录，带注释。 A new commented site: settings, units, broker files, schemas."""
     files = write_site(directory, program=Path(sys.executable).with_name("patrol"))
     place = directory.absolute()
     if as_json:
@@ -25,7 +25,7 @@ def init(
         return
     steps = (
         translate(
-            f"# {len(files)} 个文件已写入 {place}。接下来:",
+            f"# {len(files)} 个文件已写入 {place}。接下来：",
             f"# {len(files)} files are in {place}. Next:",
         ),
         f"patrol -c {place} check",

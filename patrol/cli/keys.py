@@ -49,7 +49,7 @@ def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
     days, plain = len(document["days"]), document["plain_pictures"]
     console().print(
         translate(
-            f"{path}: {fingerprint} · 日密钥 {days} · 未加密照片 {plain}",
+            f"{path}：{fingerprint} · 日密钥 {days} · 未加密照片 {plain}",
             f"{path}: {fingerprint} · day keys {days} · plain pictures {plain}",
         ),
         soft_wrap=True,
@@ -57,7 +57,7 @@ def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """加密旧照片,销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over."""
+    """加密旧照片，销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over."""
     site = site_of(context)
     with store_of(site) as store:
         site_key = _unlocked(site, store)
@@ -85,7 +85,7 @@ def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """哪些口令已封存,哪些仍为明文。 Which are sealed, which stand in the file."""
+    """哪些口令已封存，哪些仍为明文。 Which are sealed, which stand in the file."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         sealed = uow.credentials.places()
@@ -153,7 +153,7 @@ def set_credential(
     else:
         console().print(
             translate(
-                f"{found.id} {stream} {address.authority}: 已封存",
+                f"{found.id} {stream} {address.authority}：已封存",
                 f"{found.id} {stream} {address.authority}: sealed",
             ),
             markup=False,
@@ -171,7 +171,7 @@ def _credential(
 def _password(file: Path | None) -> str:
     if file is None:
         text = (
-            getpass(translate("密码: ", "password: "))
+            getpass(translate("密码：", "password: "))
             if sys.stdin.isatty()
             else sys.stdin.readline().rstrip("\r\n")
         )

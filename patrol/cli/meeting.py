@@ -34,7 +34,7 @@ def make_pack(
         typer.Option("--period", help="2026-11-22、2026-W47、2026-11、2026-Q4、2026。 Period."),
     ],
     scope: Annotated[
-        str, typer.Option("--scope", help="town、centre:编号、village:编码。 Whose pack.")
+        str, typer.Option("--scope", help="town、centre：编号、village：编码。 Whose pack.")
     ] = "town",
     as_format: Annotated[
         PackFormat, typer.Option("--format", help="格式。 Format.")
@@ -42,7 +42,7 @@ def make_pack(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="写到。 Where to write.")],
     as_json: AsJson = False,
 ) -> None:
-    """会议材料:村月例会、镇联席会。 A pack for a meeting: html, xlsx, docx, csv, json."""
+    """会议材料：村月例会、镇联席会。 A pack for a meeting: html, xlsx, docx, csv, json."""
     if out.is_dir() or not out.parent.is_dir():
         bad_input(f"--out: {out}: give a file's name in a directory that is there")
     site = site_of(context)
@@ -62,7 +62,7 @@ def make_pack(
     else:
         print_err(
             translate(
-                f"{out}: {pack.title} · {len(pack.cases)} 件",
+                f"{out}：{pack.title} · {len(pack.cases)} 件",
                 f"{out}: {pack.title} · {len(pack.cases)} cases",
             )
         )

@@ -75,7 +75,7 @@ def install_models(
     into: ModelsIntoOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """安装权重文件,逐个核对 sha256。 Install weight files, each checked by its sha256."""
+    """安装权重文件，逐个核对 sha256。 Install weight files, each checked by its sha256."""
     files = _models(models_directory(context, into), shipped())
     files.install_from(source, as_json=as_json)
 
@@ -149,7 +149,7 @@ def install_assets(
     into: AssetsIntoOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """安装脚本,逐个核对 sha256。 Install the scripts, each checked by its sha256."""
+    """安装脚本，逐个核对 sha256。 Install the scripts, each checked by its sha256."""
     _assets(_assets_directory(context, into)).install_from(source, as_json=as_json)
 
 

@@ -34,7 +34,7 @@ def scan(
         list[str] | None,
         typer.Argument(
             metavar="[NETWORK]...",
-            help="逐个询问的网段,如 192.168.1.0/24;不写则本网段组播。 Networks, asked one by one.",
+            help="逐个询问的网段，如 192.168.1.0/24；不写则本网段组播。 Networks, asked one by one.",
         ),
     ] = None,
     *,
@@ -56,7 +56,7 @@ def scan(
     ] = discovery.PORT,
     as_json: AsJson = False,
 ) -> None:
-    """查找 ONVIF 设备:本网段组播,或按网段逐个询问(限速)。 Find ONVIF devices, at a slow rate."""
+    """查找 ONVIF 设备：本网段组播，或按网段逐个询问（限速）。 Find ONVIF devices, at a slow rate."""
     found = _discovered(networks or [], interface, wait_s, rate, port)
     devices = sorted(found.devices.values(), key=lambda device: (device.host, device.port))
     if as_json:
@@ -118,14 +118,14 @@ def _print_devices(found: DiscoveryResult, devices: list[FoundDevice]) -> None:
         out.print(table)
     out.print(
         translate(
-            f"{len(devices)} 台设备,发出 {found.asked} 次询问",
+            f"{len(devices)} 台设备，发出 {found.asked} 次询问",
             f"{len(devices)} devices, {found.asked} probes sent",
         )
     )
     if found.unsent or found.unreadable:
         out.print(
             translate(
-                f"未能发出 {found.unsent} 次,不能读的回答 {found.unreadable} 个",
+                f"未能发出 {found.unsent} 次，不能读的回答 {found.unreadable} 个",
                 f"{found.unsent} not sent, {found.unreadable} answers unreadable",
             )
         )
@@ -144,7 +144,7 @@ def probe(
     ] = PROBE_TIMEOUT_S,
     as_json: AsJson = False,
 ) -> None:
-    """看一台设备:型号、时钟偏差、各码流配置及其地址。 One device: its clock and its profiles."""
+    """看一台设备：型号、时钟偏差、各码流配置及其地址。 One device: its clock and its profiles."""
     try:
         address = address_of(url if "://" in url else f"onvif://{url}/")
         if address.scheme != "onvif":

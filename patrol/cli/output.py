@@ -65,7 +65,7 @@ def print_page_number(page: int, count: int, size: int) -> None:
     """Print below a table which page it is, where there are several."""
     if (pages := -(-count // size)) > 1:
         console().print(
-            translate(f"第 {page}/{pages} 页,用 --page 翻页。", f"Page {page} of {pages}: --page.")
+            translate(f"第 {page}/{pages} 页，用 --page 翻页。", f"Page {page} of {pages}: --page.")
         )
 
 
@@ -269,7 +269,7 @@ def _missing_extra_text(exc: ModuleNotFoundError) -> str | None:
 def _unexpected_text(exc: BaseException) -> str:
     where = _write_traceback(exc)
     return translate(
-        f"patrol: 内部错误: {type(exc).__name__}: {_first_line(exc)} ({where})",
+        f"patrol：内部错误：{type(exc).__name__}：{_first_line(exc)}（{where}）",
         f"patrol: internal error: {type(exc).__name__}: {_first_line(exc)} ({where})",
     )
 

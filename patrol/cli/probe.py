@@ -56,7 +56,7 @@ CLOCK_OFF_S: Final = 60.0
 
 ProbeReason = Annotated[
     str,
-    typer.Option("--reason", help="登记点位未同意时的事由,记入登记。 Logged, with the household."),
+    typer.Option("--reason", help="登记点位未同意时的事由，记入登记。 Logged, with the household."),
 ]
 
 
@@ -81,7 +81,7 @@ def probe(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
+    """试看一路：编码、尺寸、I 帧间隔、首帧用时、画面故障，失败时告诉该找谁。 Try one camera."""
     _check_save(save)
     try:
         address = with_password(url, address_of(url), password_file, from_stdin=password_stdin)
@@ -334,7 +334,7 @@ def _key_frame_interval(document: Mapping[str, Any]) -> Text:
             else translate("— 流不报时", "— the stream tells no time")
         )
     slow = seconds > SLOW_KEY_FRAME_S
-    hint = translate(" 过长,应设为 2–4 s", " too long, set 2–4 s") if slow else ""
+    hint = translate(" 过长，应设为 2–4 s", " too long, set 2–4 s") if slow else ""
     return Text(f"{seconds:.2f} s{hint}", style="yellow" if slow else "")
 
 
@@ -342,7 +342,7 @@ def _first_picture(document: Mapping[str, Any]) -> Text:
     return Text(
         translate(
             f"{document['first_key_frame_s']:.2f} s(连接 {document['connect_s'] * 1000:.0f} "
-            f"ms, 描述 {document['describe_s'] * 1000:.0f} ms)",
+            f"ms，描述 {document['describe_s'] * 1000:.0f} ms)",
             f"{document['first_key_frame_s']:.2f} s (connect {document['connect_s'] * 1000:.0f} "
             f"ms, describe {document['describe_s'] * 1000:.0f} ms)",
         )

@@ -107,15 +107,15 @@ def _refuse_unless_argued(camera: Camera, refusal: Refusal, reason: str) -> None
     if refusal in NEVER:
         raise ProbeRefused(
             translate(
-                f"…{camera.id[-6:]} {camera.name}: {why}; 不可试看",
+                f"…{camera.id[-6:]} {camera.name}：{why}；不可试看",
                 f"…{camera.id[-6:]} {camera.name}: {why}; it is not visited",
             )
         )
     if not reason.strip():
         raise ProbeRefused(
             translate(
-                f"…{camera.id[-6:]} {camera.name}: {why}; 农户在场并同意时加 "
-                "--reason 原因(记入登记)",
+                f"…{camera.id[-6:]} {camera.name}：{why}；农户在场并同意时加 "
+                "--reason 原因（记入登记）",
                 f"…{camera.id[-6:]} {camera.name}: {why}; with the household "
                 "at hand give --reason TEXT, which is logged",
             )

@@ -62,7 +62,7 @@ def show_queue(
     page: Page = 1,
     as_json: AsJson = False,
 ) -> None:
-    """待核线索,最要紧的在前。 What waits for a person's judgement, the worst first."""
+    """待核线索，最要紧的在前。 What waits for a person's judgement, the worst first."""
     site = site_for_lists(context)
     size = limit or (NO_LIMIT if as_json else LINES_A_PAGE)
     with store_of(site) as store, store.begin_read() as uow:
@@ -144,12 +144,12 @@ def confirm(
     level: Annotated[str, typer.Option("--level", help="改级别 I–IV。 Another level.")] = "",
     note: Annotated[str, typer.Option("--note", help="给网格长的话。 Words for the leader.")] = "",
     phoned: Annotated[
-        str, typer.Option("--phoned", help="特急先电话:谁接的。 Level I: who was phoned first.")
+        str, typer.Option("--phoned", help="特急先电话：谁接的。 Level I: who was phoned first.")
     ] = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """确认线索,立案并推送网格长。 Confirm a finding: opens a case and notifies its grid leader."""
+    """确认线索，立案并推送网格长。 Confirm a finding: opens a case and notifies its grid leader."""
     _check_category(category)
     chosen = parse_level(level)
     with app_of(context) as app:
@@ -186,13 +186,13 @@ def dismiss(
     reason: Annotated[
         str,
         typer.Option(
-            "--reason", help="shadow、animal、known_object、weather …,或原话。 A reason, or words."
+            "--reason", help="shadow、animal、known_object、weather …，或原话。 A reason, or words."
         ),
     ],
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """排除线索,写明原因。 Dismiss a finding, with the reason."""
+    """排除线索，写明原因。 Dismiss a finding, with the reason."""
     if not reason.strip():
         bad_input("--reason: is empty, give shadow, animal, known_object, weather … or your words")
     with app_of(context) as app:
@@ -207,7 +207,7 @@ def dismiss(
         return
     console().print(
         translate(
-            f"{decided.id} 已排除: {decided.reason}", f"{decided.id} dismissed: {decided.reason}"
+            f"{decided.id} 已排除：{decided.reason}", f"{decided.id} dismissed: {decided.reason}"
         ),
         markup=False,
     )
@@ -221,7 +221,7 @@ def unsure(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """线索存疑:一分钟内复看,留待他人判断。 Not sure: looked at again, others decide."""
+    """线索存疑：一分钟内复看，留待他人判断。 Not sure: looked at again, others decide."""
     with app_of(context) as app:
         try:
             decided = app.unsure(finding, by=operator(by), reason=reason)
@@ -231,7 +231,7 @@ def unsure(
         print_json({**finding_document(decided), "by": decided.decided_by})
     else:
         text = translate(
-            "存疑,服务在一分钟内复看", "unsure; the service looks again within a minute"
+            "存疑，服务在一分钟内复看", "unsure; the service looks again within a minute"
         )
         console().print(f"{decided.id} {text}", markup=False)
 
@@ -239,7 +239,7 @@ def unsure(
 def accept(
     context: typer.Context, camera: CameraArgument, *, by: By = "", as_json: AsJson = False
 ) -> None:
-    """认可为新常态:以最近可用画面为参考。 Make its newest usable picture the reference."""
+    """认可为新常态：以最近可用画面为参考。 Make its newest usable picture the reference."""
     with app_of(context) as app:
         chosen = camera_named(app.site, camera)
         accepted = app.accept_reference(chosen.id, by=operator(by))
@@ -256,7 +256,7 @@ def accept(
     light = label_text(label_of(LIGHTS, accepted.light))
     console().print(
         translate(
-            f"{chosen.id} {chosen.name}: {at:%m-%d %H:%M} 的画面为新的{light}参考画面",
+            f"{chosen.id} {chosen.name}：{at:%m-%d %H:%M} 的画面为新的{light}参考画面",
             f"{chosen.id} {chosen.name}: the picture of {at:%m-%d %H:%M} is its {light} reference",
         ),
         markup=False,
@@ -297,14 +297,14 @@ def _print_sent(case: Case, zone: tzinfo, *, published: bool) -> None:
         until = f"{case.hold.until.astimezone(zone):%m-%d %H:%M}"
         console().print(
             translate(
-                f"[yellow]暂缓推送: {case.hold.why}, 至 {until}[/]",
+                f"[yellow]暂缓推送：{case.hold.why}，至 {until}[/]",
                 f"[yellow]held: {case.hold.why}, until {until}[/]",
             )
         )
     else:
         console().print(
             translate(
-                "[yellow]消息代理未及时应答,消息在发件箱等待[/]",
+                "[yellow]消息代理未及时应答，消息在发件箱等待[/]",
                 "[yellow]the broker did not answer in time; the message waits in the outbox[/]",
             )
         )
@@ -319,7 +319,7 @@ def _ask_who_was_phoned(app: "Application", finding: str, chosen: Level | None, 
     if level is not Level.URGENT:
         return answer
     prompt = translate(
-        "特急:先电话,后推送。谁接的、怎么说(留空:未打通)",
+        "特急：先电话，后推送。谁接的、怎么说（留空：未打通）",
         "Very urgent: phone first. Who was phoned, what was said (empty: nobody)",
     )
     return str(typer.prompt(prompt, default="", show_default=False, err=True))
@@ -341,10 +341,10 @@ def _remind_to_phone(case: Case, whom: dict[str, Any] | None) -> None:
     if whom is None:
         return
     name = whom["name"] or translate("责任人", "whoever is responsible")
-    number = whom["phone"] or translate("(无号码)", "(no number)")
+    number = whom["phone"] or translate("（无号码）", "(no number)")
     print_err(
         translate(
-            f"特急未电话通知:请致电 {name} {number},再执行 patrol phoned {case.id} --note …",
+            f"特急未电话通知：请致电 {name} {number}，再执行 patrol phoned {case.id} --note …",
             f"very urgent and nobody was phoned: call {name} {number},"
             f" then patrol phoned {case.id} --note …",
         )
@@ -366,7 +366,7 @@ SUPPRESSION_END: Final = EndAction(
 def show_suppressions(
     context: typer.Context, *, everything: WithEnded = False, as_json: AsJson = False
 ) -> None:
-    """现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was."""
+    """现有抑制：何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         now = trusted_now(uow)
@@ -388,7 +388,7 @@ def show_suppressions(
         console().print(
             translate(
                 f"{one.number:>5}  {one.camera}  {one.kind}  {where} "
-                f" {end}  {one.reason} ({one.owner})  已抑制 {held} 次",
+                f" {end}  {one.reason}（{one.owner}）  已抑制 {held} 次",
                 f"{one.number:>5}  {one.camera}  {one.kind}  {where} "
                 f" {end}  {one.reason} ({one.owner})  held {held}",
             ),
@@ -405,7 +405,7 @@ def revoke_suppression(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """撤销抑制:下一轮起照常提出。 Take one back: proposed again from the next round on."""
+    """撤销抑制：下一轮起照常提出。 Take one back: proposed again from the next round on."""
     end_by_number(context, number, SUPPRESSION_END, by=by, as_json=as_json)
 
 

@@ -43,12 +43,12 @@ def report(
     context: typer.Context,
     *,
     a_round: Annotated[
-        str, typer.Option("--round", metavar="ID", help="一轮,如 20261122-morning-1。 One round.")
+        str, typer.Option("--round", metavar="ID", help="一轮，如 20261122-morning-1。 One round.")
     ] = "",
     day: Annotated[str, typer.Option("--day", metavar="YYYY-MM-DD", help="一天。 One day.")] = "",
     month: Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="一月。 A month.")] = "",
     public: Annotated[
-        bool, typer.Option("--public", help="公开月报:无画面无姓名。 For the notice board.")
+        bool, typer.Option("--public", help="公开月报：无画面无姓名。 For the notice board.")
     ] = False,
     part: Annotated[
         ReportPart, typer.Option("--part", help="csv 的哪张表。 Which table, of a csv file.")
@@ -76,7 +76,7 @@ def report(
     if as_json:
         print_json({"out": str(out), "format": str(as_format), "rows": rows})
     else:
-        print_err(translate(f"{out}: {title} · {rows} 行", f"{out}: {title} · {rows} rows"))
+        print_err(translate(f"{out}：{title} · {rows} 行", f"{out}: {title} · {rows} rows"))
 
 
 MadeReport = tuple[str, int, bytes]  # its title, how many rows, the file

@@ -126,7 +126,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001  Typer calls it so
 
 @app.callback(
     cls=LazyGroup,
-    help="视频巡查:每天两轮,发现、预警、上报、处理、反馈。"
+    help="视频巡查：每天两轮，发现、预警、上报、处理、反馈。"
     " Two online patrol rounds a day over a township's cameras. A patrol, not a fire alarm.",
 )
 def _root(

@@ -35,7 +35,7 @@ from patrol.settings import Site
 
 
 def run(context: typer.Context) -> None:
-    """常驻服务:按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
+    """常驻服务：按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
     logs_to_stderr(logging.INFO, as_lines_of_json=True)
     with (
         until_signalled() as stop,
@@ -51,7 +51,7 @@ def run(context: typer.Context) -> None:
             print_err(lack)
 
         def ready() -> None:
-            print_err(translate("已就绪,Ctrl-C 停止", "ready, Ctrl-C stops"))
+            print_err(translate("已就绪，Ctrl-C 停止", "ready, Ctrl-C stops"))
 
         with _web_console(app), progress_display(console_err(), zone, as_log=True) as show:
             try:
@@ -75,14 +75,14 @@ def _web_console(app: Application) -> Iterator[None]:
     except ModuleNotFoundError as exc:
         print_err(
             translate(
-                f"不开控制台: 缺 {exc.name}, 请 pip install 'patrol[console]'",
+                f"不开控制台：缺 {exc.name}，请 pip install 'patrol[console]'",
                 f"no console: {exc.name} is not installed, pip install 'patrol[console]'",
             )
         )
         yield
         return
     with serve(app) as address:
-        print_err(translate(f"控制台: {address.url}", f"console: {address.url}"))
+        print_err(translate(f"控制台：{address.url}", f"console: {address.url}"))
         yield
 
 
@@ -92,7 +92,7 @@ DATABASE_WITHIN_S: Final = 60.0  # a person waits; the service waits for ever
 def run_round(
     context: typer.Context,
     plan: Annotated[
-        str, typer.Argument(metavar="[PLAN]", help="方案名,如 morning。 Name of a plan.")
+        str, typer.Argument(metavar="[PLAN]", help="方案名，如 morning。 Name of a plan.")
     ] = "",
     *,
     grids: Annotated[
@@ -109,7 +109,7 @@ def run_round(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """立即巡查一轮;给出网格、链路或点位即为专项巡查。 One round now; ad hoc over what is named."""
+    """立即巡查一轮；给出网格、链路或点位即为专项巡查。 One round now; ad hoc over what is named."""
     if not (plan or grids or links or cameras):
         bad_input("patrol: Missing argument 'PLAN', or --grid, --link, --camera for one ad hoc")
     logs_to_stderr(logging.WARNING)
@@ -144,7 +144,7 @@ def _print_summary(summary: Mapping[str, object], zone: tzinfo, *, as_json: bool
         reasons = ", ".join(f"{kind} {count}" for kind, count in refusals.items())
         print_err(
             translate(
-                f"没有可以巡查的点位: {reasons or 'there is none'}",
+                f"没有可以巡查的点位：{reasons or 'there is none'}",
                 f"no camera may be visited: {reasons or 'there is none'}",
             )
         )

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from patrol.app.town_service import TownService
     from patrol.domain.case import Case
 
-Why = Annotated[str, typer.Option("--why", help="原因,写入案件经过。 Kept in its history.")]
+Why = Annotated[str, typer.Option("--why", help="原因，写入案件经过。 Kept in its history.")]
 Tags = Annotated[
-    list[str] | None, typer.Argument(metavar="[TAG]…", help="全部标签;不给则清空。 All tags.")
+    list[str] | None, typer.Argument(metavar="[TAG]…", help="全部标签；不给则清空。 All tags.")
 ]
 
 
@@ -40,7 +40,7 @@ def show_overdue(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """超时清单,最要紧的在前。 The overdue list, the most urgent first."""
+    """超时清单，最要紧的在前。 The overdue list, the most urgent first."""
     from patrol.cases.supervision import overdue_list  # noqa: PLC0415  as app_of does
 
     with app_of(context) as app:
@@ -68,7 +68,7 @@ def supervise(
     hours: Annotated[float, typer.Option("--hours", help="多少小时内办完。 Within how many.")] = 4,
     by: By = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """督办:写明原因与时限。 Put a case under supervision, with reason and clock."""
+    """督办：写明原因与时限。 Put a case under supervision, with reason and clock."""
     _change_case(
         context,
         case,
@@ -80,7 +80,7 @@ def supervise(
 def urge(
     context: typer.Context, case: CaseArgument, *, why: Why, by: By = "", as_json: AsJson = False
 ) -> None:
-    """催办:再次通知责任人。 Tell the person whose move it is again."""
+    """催办：再次通知责任人。 Tell the person whose move it is again."""
     _change_case(
         context, case, lambda town: town.urge(case, by=operator(by), why=why), as_json=as_json
     )
@@ -94,7 +94,7 @@ def tag_case(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """给案件加标签(四网融合等)。 Give a case exactly these tags."""
+    """给案件加标签（四网融合等）。 Give a case exactly these tags."""
     _change_case(
         context, case, lambda town: town.tag(case, tags or [], by=operator(by)), as_json=as_json
     )
@@ -133,7 +133,7 @@ def give_case(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """移交给公安、县里等部门(警格联动)。 Hand a case to another department."""
+    """移交给公安、县里等部门（警格联动）。 Hand a case to another department."""
     with app_of(context) as app:
         try:
             given = _service(app).hand_off(case, to, by=operator(by), why=why)
@@ -150,7 +150,7 @@ def answer_hand_off(
     context: typer.Context,
     ident: Annotated[str, typer.Argument(metavar="ID", help="移交编号。 H000001.")],
     *,
-    text: Annotated[str, typer.Option("--text", help="回复内容;不给则为已接收。 Answer.")] = "",
+    text: Annotated[str, typer.Option("--text", help="回复内容；不给则为已接收。 Answer.")] = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
@@ -169,7 +169,7 @@ def answer_hand_off(
 
 
 def list_hand_offs(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """移交列表,新的在前。 Hand-offs, the newest first."""
+    """移交列表，新的在前。 Hand-offs, the newest first."""
     with app_of(context) as app, app.store.begin_read() as uow:
         found = uow.hand_offs.list()
     if as_json:
@@ -192,7 +192,7 @@ def broadcast(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """申请大喇叭播报,待另一人批准。 Ask for a broadcast; another person approves it."""
+    """申请大喇叭播报，待另一人批准。 Ask for a broadcast; another person approves it."""
     with app_of(context) as app:
         try:
             asked = _service(app).ask_broadcast(
@@ -216,7 +216,7 @@ def decide_broadcast(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """批准或不批准播报(不得由申请人本人)。 Approve or refuse a broadcast."""
+    """批准或不批准播报（不得由申请人本人）。 Approve or refuse a broadcast."""
     with app_of(context) as app:
         try:
             decided = _service(app).decide_broadcast(

@@ -10,27 +10,27 @@ from typing import Final
 TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "finding file": (
         "finding:file_finding",
-        "登记人工发现:看到的或电话报告的。 File what a person saw, or what a caller reported.",
+        "登记人工发现：看到的或电话报告的。 File what a person saw, or what a caller reported.",
     ),
     "finding undo": (
         "finding:undo_decision",
-        "撤销研判:下发前、一小时内。 Undo a decision before it was sent, within an hour.",
+        "撤销研判：下发前、一小时内。 Undo a decision before it was sent, within an hour.",
     ),
     "finding list": (
         "finding:list_decided",
-        "已判线索,最近的在前。 Decided findings, the latest first; mine, today's, with a text.",
+        "已判线索，最近的在前。 Decided findings, the latest first; mine, today's, with a text.",
     ),
     "finding history": (
         "finding:show_history",
-        "线索的经过:登记、告警、撤销。 What happened to a finding beside its decision.",
+        "线索的经过：登记、告警、撤销。 What happened to a finding beside its decision.",
     ),
     "duty sign": (
         "finding:sign_on",
-        "签到:本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so.",
+        "签到：本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so.",
     ),
     "duty hand-over": (
         "finding:hand_over",
-        "移交:本轮交给另一人。 Hand my round over to another account.",
+        "移交：本轮交给另一人。 Hand my round over to another account.",
     ),
     "duty list": (
         "finding:list_duties",
@@ -42,11 +42,11 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "human-patrol list": (
         "human_patrol:list_patrols",
-        "人工巡查列表,新的在前。 Tasks, the newest first.",
+        "人工巡查列表，新的在前。 Tasks, the newest first.",
     ),
     "human-patrol show": (
         "human_patrol:show_patrol",
-        "一次人工巡查,逐路。 One task, camera by camera.",
+        "一次人工巡查，逐路。 One task, camera by camera.",
     ),
     "human-patrol start": (
         "human_patrol:start_patrol",
@@ -59,29 +59,29 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "human-patrol check": (
         "human_patrol:check_camera",
-        "登记已看一路(或无法查看)。 Say that a camera was seen, or cannot be viewed.",
+        "登记已看一路（或无法查看）。 Say that a camera was seen, or cannot be viewed.",
     ),
     "human-patrol finish": (
         "human_patrol:finish_patrol",
-        "结束一次人工巡查;没看的记为漏看。 Finish a task; what was not looked at is missed.",
+        "结束一次人工巡查；没看的记为漏看。 Finish a task; what was not looked at is missed.",
     ),
     "overdue": (
         "supervise:show_overdue",
-        "超时清单,最要紧的在前。 The overdue list, the most urgent first.",
+        "超时清单，最要紧的在前。 The overdue list, the most urgent first.",
     ),
     "supervise": (
         "supervise:supervise",
-        "督办:写明原因与时限。 Put a case under supervision, with reason and clock.",
+        "督办：写明原因与时限。 Put a case under supervision, with reason and clock.",
     ),
-    "urge": ("supervise:urge", "催办:再次通知责任人。 Tell the person whose move it is again."),
+    "urge": ("supervise:urge", "催办：再次通知责任人。 Tell the person whose move it is again."),
     "tags case": (
         "supervise:tag_case",
-        "给案件加标签(四网融合等)。 Give a case exactly these tags.",
+        "给案件加标签（四网融合等）。 Give a case exactly these tags.",
     ),
     "tags grid": ("supervise:tag_grid", "给网格加标签。 Give a grid exactly these tags."),
     "hand-off give": (
         "supervise:give_case",
-        "移交给公安、县里等部门(警格联动)。 Hand a case to another department.",
+        "移交给公安、县里等部门（警格联动）。 Hand a case to another department.",
     ),
     "hand-off answer": (
         "supervise:answer_hand_off",
@@ -89,26 +89,26 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "hand-off list": (
         "supervise:list_hand_offs",
-        "移交列表,新的在前。 Hand-offs, the newest first.",
+        "移交列表，新的在前。 Hand-offs, the newest first.",
     ),
     "broadcast ask": (
         "supervise:broadcast",
-        "申请大喇叭播报,待另一人批准。 Ask for a broadcast; another person approves it.",
+        "申请大喇叭播报，待另一人批准。 Ask for a broadcast; another person approves it.",
     ),
     "broadcast decide": (
         "supervise:decide_broadcast",
-        "批准或不批准播报(不得由申请人本人)。 Approve or refuse a broadcast.",
+        "批准或不批准播报（不得由申请人本人）。 Approve or refuse a broadcast.",
     ),
     "meeting": (
         "meeting:make_pack",
-        "会议材料:村月例会、镇联席会。 A pack for a meeting: html, xlsx, docx, csv, json.",
+        "会议材料：村月例会、镇联席会。 A pack for a meeting: html, xlsx, docx, csv, json.",
     ),
 }
 TOWN_GROUPS: Final[Mapping[str, str]] = {
     "finding": "人工发现与已判线索。 Own findings and decided ones.",
-    "human-patrol": "人工巡查:路线、逐路查看。 Patrols that a person looks through.",
+    "human-patrol": "人工巡查：路线、逐路查看。 Patrols that a person looks through.",
     "tags": "标签。 Free tags on cases and grids.",
-    "hand-off": "移交(警格联动)。 Cases handed to other departments.",
+    "hand-off": "移交（警格联动）。 Cases handed to other departments.",
     "broadcast": "大喇叭。 Broadcasts to loudspeakers.",
     "duty": "巡查员签到与移交。 Who owns a round.",
 }

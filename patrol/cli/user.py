@@ -69,7 +69,7 @@ def add_user(
     else:
         print_err(
             translate(
-                f"{account.name}: 已建, {account.duty}", f"{account.name}: added, {account.duty}"
+                f"{account.name}：已建，{account.duty}", f"{account.name}: added, {account.duty}"
             )
         )
 
@@ -77,7 +77,7 @@ def add_user(
 def set_password(
     context: typer.Context, name: Name, *, from_stdin: FromStdin = False, by: By = ""
 ) -> None:
-    """改口令,已登录的全部退出。 A new password; every session of it ends."""
+    """改口令，已登录的全部退出。 A new password; every session of it ends."""
     site = site_for_lists(context)
     with store_of(site) as store:
         try:
@@ -91,11 +91,11 @@ def set_password(
             )
         except KeyError:
             bad_input(_no_account_text(name))
-    print_err(translate(f"{name}: 密码已改", f"{name}: the password is changed"))
+    print_err(translate(f"{name}：密码已改", f"{name}: the password is changed"))
 
 
 def disable_user(context: typer.Context, name: Name, *, by: By = "") -> None:
-    """停用账号(从不删除)。 Close an account; accounts are never deleted."""
+    """停用账号（从不删除）。 Close an account; accounts are never deleted."""
     _set_disabled(context, name, by, disabled=True)
 
 
@@ -111,7 +111,7 @@ def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
             unlock(store, name=name, now=trusted_now_of(store), by=operator(by))
         except KeyError:
             bad_input(_no_account_text(name))
-    print_err(translate(f"{name}: 已解锁", f"{name}: unlocked"))
+    print_err(translate(f"{name}：已解锁", f"{name}: unlocked"))
 
 
 def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -144,8 +144,8 @@ def _read_password(*, from_stdin: bool) -> str:
         if not from_stdin:
             bad_input("no terminal to ask for a password, pipe it and say --password-stdin")
         return sys.stdin.readline().rstrip("\r\n")
-    first = getpass.getpass(translate("密码: ", "password: "))
-    if getpass.getpass(translate("再输一次: ", "again: ")) != first:
+    first = getpass.getpass(translate("密码：", "password: "))
+    if getpass.getpass(translate("再输一次：", "again: ")) != first:
         bad_input("the two passwords differ, try again")
     return first
 
@@ -170,12 +170,12 @@ def add_key(
     name: Annotated[str, typer.Argument(metavar="NAME", help="给谁用。 Who uses it.")],
     *,
     scope: Annotated[
-        list[str], typer.Option("--scope", help="权限,可多次。 What it opens; repeatable.")
+        list[str], typer.Option("--scope", help="权限，可多次。 What it opens; repeatable.")
     ],
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """新建密钥,只显示这一次。 A new key; it is shown once and kept only as a hash."""
+    """新建密钥，只显示这一次。 A new key; it is shown once and kept only as a hash."""
     with store_of(site_for_lists(context)) as store, store.begin() as uow:
         try:
             key, secret = add_api_key(
@@ -192,7 +192,7 @@ def add_key(
 
 
 def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """全部密钥,不含密文。 All keys, without their secrets."""
+    """全部密钥，不含密文。 All keys, without their secrets."""
     with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
         keys = uow.api_keys.all()
     rows = [
@@ -220,12 +220,12 @@ def revoke_key(
     context: typer.Context,
     key: Annotated[str, typer.Argument(metavar="ID", help="密钥编号。 The key's id.")],
 ) -> None:
-    """撤销密钥,立即生效。 Revoke a key, at once."""
+    """撤销密钥，立即生效。 Revoke a key, at once."""
     with store_of(site_for_lists(context)) as store, store.begin() as uow:
         if not revoke_api_key(uow, key, by=operator(""), now=trusted_now(uow)):
             bad_input(f"key {key!r}: there is none that stands, `patrol key list` lists them")
         uow.commit()
-    console().print(translate(f"已撤销: {key}", f"revoked: {key}"))
+    console().print(translate(f"已撤销：{key}", f"revoked: {key}"))
 
 
 def write_broker_files(

@@ -212,7 +212,7 @@ CASE_EVENTS: Final[Labels] = {
     CaseEvent.UNMERGE: ("撤销并案", "merge undone"),
     CaseEvent.VERIFY: ("核查通过", "verified"),
     CaseEvent.NOT_VERIFIED: ("核查未通过", "not verified"),
-    CaseEvent.LOOKED: ("已复看,待人工核查", "rechecked, awaits verification"),
+    CaseEvent.LOOKED: ("已复看，待人工核查", "rechecked, awaits verification"),
     CaseEvent.LOOK_FAILED: ("核查时无法查看", "look failed"),
     CaseEvent.CLOSE: ("办结", "closed"),
     CaseEvent.REOPEN: ("重开", "reopened"),
@@ -226,7 +226,7 @@ CASE_EVENTS: Final[Labels] = {
     CaseEvent.RELEASE: ("放行", "released"),
     CaseEvent.PHONE: ("电话通知", "phoned"),
     CaseEvent.URGE: ("催办", "urged"),
-    CaseEvent.HAND_OFF: ("移交(警格联动)", "handed off"),
+    CaseEvent.HAND_OFF: ("移交（警格联动）", "handed off"),
     CaseEvent.HAND_OFF_ANSWER: ("移交回复", "hand-off answered"),
     CaseEvent.BROADCAST: ("大喇叭播报", "broadcast"),
     CaseEvent.BROADCAST_PLAYED: ("已播报", "broadcast played"),
@@ -245,7 +245,7 @@ DELIVERY_STATES: Final[Labels] = {
     DeliveryState.ACKNOWLEDGED: ("已签收", "acknowledged"),
     DeliveryState.OVERDUE: ("超时未答", "no answer"),
     DeliveryState.EXPIRED: ("已失效", "expired"),
-    DeliveryState.QUARANTINED: ("代理拒收,待处理", "refused by the broker"),
+    DeliveryState.QUARANTINED: ("代理拒收，待处理", "refused by the broker"),
 }
 RECEIPTS: Final[Labels] = {  # the times of reports.documents.message_document, in their order
     "queued": ("入队", "queued"),
@@ -380,7 +380,7 @@ def plan_label(name: str) -> str:
 # A question, not a claim: a change that the machine could not name and a picture of the blind
 # sample carry the same text, so that a reviewer cannot tell which of them is shown.
 COMPARE_PROMPT: Final = (
-    "请与本机参考画面对照,看有无需要处置的变化"
+    "请与本机参考画面对照，看有无需要处置的变化"
     " (compare with this camera's reference: does anything here need somebody?)"
 )
 UNNAMED_CHANGE: Final = "scene_change"  # a change against the reference that no zone gives a name
@@ -394,7 +394,7 @@ def finding_reason(observation: Observation) -> str:
     if observation.kind in PICTURE_FAULTS:
         zh, en = PICTURE_FAULTS[observation.kind]
         return (
-            f"{zh}:实测 {observation.value:.3g},界限 {observation.threshold:.3g}"
+            f"{zh}：实测 {observation.value:.3g}，界限 {observation.threshold:.3g}"
             f" ({en}: measured {observation.value:.3g}, limit {observation.threshold:.3g})"
         )
     if observation.kind == UNNAMED_CHANGE:
@@ -403,11 +403,11 @@ def finding_reason(observation: Observation) -> str:
     if observation.label:
         what, _ = label_of(OBJECT_CLASSES, observation.label)
         return (
-            f"区域「{observation.zone}」内发现{what},{category.zh}"
+            f"区域「{observation.zone}」内发现{what}，{category.zh}"
             f" ({observation.label} in zone {observation.zone}: {category.en},"
             f" score {observation.score:.2f})"
         )
     return (
-        f"{category.zh}:与本机参考画面不同,得分 {observation.score:.2f}"
+        f"{category.zh}：与本机参考画面不同，得分 {observation.score:.2f}"
         f" ({category.en}: differs from this camera's reference, score {observation.score:.2f})"
     )

@@ -134,13 +134,13 @@ def _held_cells(one: PlaceHeld, t: SlipReader) -> tuple[str, str, str, str]:
 def _consent_text(slip: CameraSlip, t: SlipReader) -> str:
     terms = slip.terms
     if terms.withdrawn_at is not None:
-        return t("同意:已撤回,", "Consent: withdrawn, ") + t.time(terms.withdrawn_at)
+        return t("同意：已撤回，", "Consent: withdrawn, ") + t.time(terms.withdrawn_at)
     parts = []
     if slip.camera is not None:
         consent = slip.camera.consent
         until = f"{consent.until:%Y-%m-%d}" if consent.until else "—"
         state = t.pair(labels.CONSENT_STATES[consent.state])
-        parts.append(t(f"同意:{state},至 {until}", f"Consent: {state}, until {until}"))
+        parts.append(t(f"同意：{state}，至 {until}", f"Consent: {state}, until {until}"))
     if terms.paused_until is not None:
         until = t.time(terms.paused_until)
         parts.append(t(f"暂停至 {until}", f"paused until {until}"))
@@ -153,7 +153,7 @@ def _consent_text(slip: CameraSlip, t: SlipReader) -> str:
 def _visits_text(slip: CameraSlip, t: SlipReader) -> str:
     last = t.time(slip.last_machine_visit)
     return t(
-        f"自动巡查 {slip.machine_visits} 次,最近 {last}",
+        f"自动巡查 {slip.machine_visits} 次，最近 {last}",
         f"visited by the patrol {slip.machine_visits} times, last {last}",
     )
 
@@ -161,7 +161,7 @@ def _visits_text(slip: CameraSlip, t: SlipReader) -> str:
 def _looked_text(slip: CameraSlip, t: SlipReader) -> str:
     count, shown = slip.accesses_in_all, len(slip.accesses)
     return t(
-        f"由人查看或变更 {count} 次,列出最近 {shown} 次",
+        f"由人查看或变更 {count} 次，列出最近 {shown} 次",
         f"looked at or changed by people {count} times, the last {shown} are listed",
     )
 
@@ -182,7 +182,7 @@ def _gone(t: SlipReader) -> str:
 
 def _link_text(t: SlipReader) -> str:
     return t(
-        "扫码可随时撤回同意、暂停或限定时段,无需登录,一秒内生效。请妥善保管。",
+        "扫码可随时撤回同意、暂停或限定时段，无需登录，一秒内生效。请妥善保管。",
         "Scan to withdraw, to pause or to set hours at any time, without a login; it counts within"
         " a second. Keep it safe.",
     )
@@ -190,7 +190,7 @@ def _link_text(t: SlipReader) -> str:
 
 def _rights(t: SlipReader) -> str:
     return t(
-        "撤回同意后,所存画面、参考画面和现场照片随即删除,每一处删除都有登记。也可致电中心或到村委会办理。",
+        "撤回同意后，所存画面、参考画面和现场照片随即删除，每一处删除都有登记。也可致电中心或到村委会办理。",
         "After a withdrawal the pictures, references and photos are deleted at once, each deletion"
         " is recorded. You may also call the centre or go to the village office.",
     )

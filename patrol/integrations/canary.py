@@ -131,7 +131,7 @@ class Canary:
             self.last_return = landed
             self.round_trip_s = (landed - flight.sent_at).total_seconds()
         if self.failing:
-            text = "自检恢复,推送通路正常。 The way to the leaders is open again."
+            text = "自检恢复，推送通路正常。 The way to the leaders is open again."
             self._notify(flight, "恢复 recovered", text, now)
             log.info("the canary is back", round_trip_s=self.round_trip_s)
         self.failing = ""
@@ -139,7 +139,7 @@ class Canary:
     def _did_not_return(self, flight: _CanaryInFlight, why: str, now: datetime) -> None:
         if not self.failing:
             self.lost += 1
-            text = f"自检未返回,网格长可能收不到推送:{why}。 The canary did not come back."
+            text = f"自检未返回，网格长可能收不到推送：{why}。 The canary did not come back."
             self._notify(flight, "告警 alarm", text, now)
             log.error("the canary did not come back", reason=why)
         self.failing = why

@@ -135,7 +135,7 @@ class UnreachedNotifier:
             key=f"{case.id}-rung{case.rung}-r{case.revision}-unheard",
             event=UNREACHED,
             title=f"【巡查推送未送达】{case.id}",
-            body=f"{summary}\n{who}:{state},请电话联系。 Not received, please phone.",
+            body=f"{summary}\n{who}:{state}，请电话联系。 Not received, please phone.",
             person=str(step.person),
             phone=person.phone if person else "",
             case=case.id,

@@ -28,12 +28,12 @@ REASONS: Final[Labels] = {
     ),
     "evidence": ("案件办结、复核与申诉", "to close a case, review it and answer complaints"),
     "photo": (
-        "证明处置结果,随案件",
+        "证明处置结果，随案件",
         "proof of what was done, as long as the case's evidence",
     ),
-    "reference": ("在用期间比对,撤回或停用即删", "to compare with, while it is patrolled"),
+    "reference": ("在用期间比对，撤回或停用即删", "to compare with, while it is patrolled"),
     "message": ("报表回看一年内的推送时刻", "reports look back a year"),
-    "log": ("谁看过、删过什么,须可追溯", "who looked and what was deleted stays provable"),
+    "log": ("谁看过、删过什么，须可追溯", "who looked and what was deleted stays provable"),
 }
 
 

@@ -195,7 +195,7 @@ def render_demo(result: Mapping[str, Any]) -> RenderableType:
         )
     problems = result["store_problems"]
     verdict = Text(
-        translate("账目平衡,无一丢失", "the totals agree, nothing is lost"), style="green"
+        translate("账目平衡，无一丢失", "the totals agree, nothing is lost"), style="green"
     )
     if problems:
         verdict = Text("\n".join(problems), style="red")
@@ -203,7 +203,7 @@ def render_demo(result: Mapping[str, Any]) -> RenderableType:
     sample = result["blind_sample"]
     drawn = Text(
         translate(
-            f"盲抽: 判 {sample['judged']} · 漏检 {sample['missed']}",
+            f"盲抽：判 {sample['judged']} · 漏检 {sample['missed']}",
             f"blind sample: judged {sample['judged']} · missed {sample['missed']}",
         ),
         style="dim",

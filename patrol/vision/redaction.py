@@ -180,7 +180,7 @@ def _overlapping_spans(start: int, end: int, side_px: int) -> list[tuple[int, in
 
 
 PURPOSE: Final = "仅供处置使用 · for handling only"
-COARSE_NOTE: Final = "未装人脸车牌检测,已整体粗化 · coarse: no face and plate detector"
+COARSE_NOTE: Final = "未装人脸车牌检测，已整体粗化 · coarse: no face and plate detector"
 LETTERS_PX: Final = 15
 LINE_PX: Final = 22
 MARGIN_PX: Final = 8

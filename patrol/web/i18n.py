@@ -140,7 +140,7 @@ def plan_label(plan: str, t: Translator) -> str:
 def round_reason(reason: str, t: Translator) -> str:
     """Why a round did not run, or not to its end; a text that is not known is shown as it is."""
     if paused := _PAUSED_BY.fullmatch(reason):
-        return t(f"{paused['by']} 暂停巡查:{paused['why']}", reason)
+        return t(f"{paused['by']} 暂停巡查：{paused['why']}", reason)
     texts = {
         planner.NOT_RUNNING: t("当日服务没有运行", "the service did not run that day"),
         MISSED_REASON: t("时段内服务没有运行", "the service did not run in its window"),
@@ -153,7 +153,7 @@ def round_reason(reason: str, t: Translator) -> str:
     if known not in texts:
         return reason
     days = re.search(r"\d+", rest) if comma else None
-    earlier = t(f"(此前 {days[0]} 天亦然)", f" (nor on the {days[0]} days before)") if days else ""
+    earlier = t(f"（此前 {days[0]} 天亦然）", f" (nor on the {days[0]} days before)") if days else ""
     return texts[known] + earlier
 
 
@@ -203,8 +203,8 @@ def author_name(
         return name
     claimed = person_name(registry, entry.claimed, accounts)
     if entry.claimed == entry.by:
-        return t(f"{name}(自称)", f"{name} (claimed)")
-    return t(f"{name}(自称 {claimed})", f"{name} (claims to be {claimed})")
+        return t(f"{name}（自称）", f"{name} (claimed)")
+    return t(f"{name}（自称 {claimed}）", f"{name} (claims to be {claimed})")
 
 
 def subject_name(scope: str, subject: str, registry: Registry, t: Translator) -> str:

@@ -71,7 +71,7 @@ def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, An
 def time_left(case: Case, user: CurrentUser) -> str:
     """The time to its next limit, or why none runs."""
     if case.suspension is not None:
-        return user.t("已挂起,停表", "suspended")
+        return user.t("已挂起，停表", "suspended")
     if case.is_unannounced:
         return user.t("待下发", "not sent yet")
     return user.t.time_left(case.due_at, user.now)

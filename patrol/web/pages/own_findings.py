@@ -206,14 +206,14 @@ def _keep_live_frame(
     frame = context.live_frames.find(user.session.id, form.frame, user.now)
     if frame is None or frame.camera != camera:
         raise InvalidRequest(
-            user.t("画面已不在,请重新查看后再登记", "the frame is gone: look again, then file")
+            user.t("画面已不在，请重新查看后再登记", "the frame is gone: look again, then file")
         )
     try:
         refuse_withdrawn(context, frame.camera)
     except PictureDeleted:
         context.live_frames.forget_camera(frame.camera)
         raise InvalidRequest(
-            user.t("住户已撤回同意,画面不能留存", "consent was withdrawn: no picture is kept")
+            user.t("住户已撤回同意，画面不能留存", "consent was withdrawn: no picture is kept")
         ) from None
     return FindingService(context.app).keep_frame(frame.camera, frame.jpeg, frame.taken_at)
 
@@ -302,7 +302,7 @@ def review_alarms(context: ContextDep, user: MayReview) -> Response:
     if first is not None:
         label, ago = category_label(first.category, user.t), user.t.ago(first.found_at, user.now)
         text = user.t(
-            f"{len(waiting)} 条紧急线索未研判,最早 {label} {ago}",
+            f"{len(waiting)} 条紧急线索未研判，最早 {label} {ago}",
             f"{len(waiting)} urgent findings not reviewed, the first {label} {ago}",
         )
     body = {"count": len(waiting), "sound": section.sound, "findings": lines, "words": text}

@@ -173,7 +173,7 @@ def _no_recheck_text(context: WebContext, user: CurrentUser, ident: FindingId) -
     with context.app.store.begin_read() as uow:
         camera = uow.findings.get(ident).camera
     if not camera:
-        return user.t("已记为存疑;电话报告,没有点位可看", "noted; a call names no camera to visit")
+        return user.t("已记为存疑；电话报告，没有点位可看", "noted; a call names no camera to visit")
     gate = context.app.live_view.gate
     gate.refresh()
     refusal = gate.refusal_of(camera)
@@ -181,7 +181,7 @@ def _no_recheck_text(context: WebContext, user: CurrentUser, ident: FindingId) -
         return ""
     why = refusal_text(str(refusal), user.t)
     return user.t(
-        f"已记为存疑,但不会复看该点位:{why}", f"noted, but it is not visited again: {why}"
+        f"已记为存疑，但不会复看该点位：{why}", f"noted, but it is not visited again: {why}"
     )
 
 

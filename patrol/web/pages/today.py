@@ -280,7 +280,7 @@ def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, st
         off = t.duration(timedelta(seconds=abs(record.jump_s)))
         title = t("本机时钟不可信", "The machine's clock is not believed")
         text = t(
-            f"与应有时间相差 {off};不写入漏巡与清理,请校时或执行 patrol clock accept",
+            f"与应有时间相差 {off}；不写入漏巡与清理，请校时或执行 patrol clock accept",
             f"{off} from where it should be; no missed rounds, no deletions until it is set right "
             "or confirmed by patrol clock accept",
         )
@@ -291,7 +291,7 @@ def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, st
     at = t.time(record.step_at)
     ahead = record.step_s > 0
     text = t(
-        f"{at} 拨{'快' if ahead else '慢'} {by},计时已随之调整",
+        f"{at} 拨{'快' if ahead else '慢'} {by}，计时已随之调整",
         f"at {at} by {by} {'ahead' if ahead else 'back'}; all timers moved with it",
     )
     return [("warn", t("本机时钟被拨动", "The machine's clock was set"), text, SYSTEM_PAGE)]

@@ -59,10 +59,10 @@ function compared(plan, file) {
     some = added + changed + retired > 0
   const summary = some
     ? t(
-        `新增 ${added},修改 ${changed},停用 ${retired};${plan.unchanged} 路不变`,
+        `新增 ${added}，修改 ${changed}，停用 ${retired}；${plan.unchanged} 路不变`,
         `${added} added, ${changed} changed, ${retired} retired; ${plan.unchanged} as they are`,
       )
-    : t("与现在的表完全一样,没有要做的。", "The same as the present table: nothing to do.")
+    : t("与现在的表完全一样，没有要做的。", "The same as the present table: nothing to do.")
   outcome.replaceChildren(make("h2", summary))
   const rows = plan.changes.map((change) => {
     const row = make("tr", "", change.kind)
@@ -110,7 +110,7 @@ function confirmation(plan, file) {
     button.disabled = true
     try {
       await send("/api/cameras/import", body)
-      toast(t("已导入,下一轮巡查起使用", "Taken over; used from the next round on"))
+      toast(t("已导入，下一轮巡查起使用", "Taken over; used from the next round on"))
       setTimeout(() => location.assign("/cameras"), 800)
     } catch (error) {
       wrong(error)
