@@ -41,7 +41,7 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """核验登记链与锚点。 Prove the logs against the heads that were published."""
+    """核验留痕链与锚点。 Prove the logs against the heads that were published."""
     site = site_for_lists(context)
     given = [source for text in anchor or () for source in _read_given(text)]
     kept = _read_file(anchor_path(site.settings), missing_ok=True)
@@ -72,7 +72,7 @@ def verify(
 
 
 def show_head(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """各登记链此刻的链头，可抄存于外。 The head of each log now, to be kept outside."""
+    """各留痕链此刻的链头，可抄存于外。 The head of each log now, to be kept outside."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         heads = uow.anchors.heads()

@@ -34,8 +34,10 @@ PasswordStdin = Annotated[
 ]
 SHOWN_IN_COMMAND: Final = (
     "注意：命令行里的密码本机所有用户可见；写成 rtsp://用户@主机/路径，程序会询问",
-    "everybody on this machine sees a password in a command: write rtsp://USER@HOST/PATH and be"
-    " asked, or --password-file",
+    (
+        "everybody on this machine sees a password in a command: write rtsp://USER@HOST/PATH and"
+        " be asked, or --password-file"
+    ),
 )
 
 

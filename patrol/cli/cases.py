@@ -17,7 +17,7 @@ from patrol.cli.output import (
     print_json,
     print_page_number,
 )
-from patrol.cli.site import site_for_lists, store_of
+from patrol.cli.site import site_for_lists, store_of, stored_texts_of
 from patrol.clock import SystemClock
 from patrol.domain.approval import (
     ApprovalImpossible,
@@ -302,7 +302,7 @@ def _entry_line(entry: CaseEntry, site: Site, zone: tzinfo) -> str:
     who = f"{people[entry.by]} ({entry.by})" if entry.by in people else entry.by
     if entry.claimed:
         who += claimed_text(entry.claimed)
-    note = f" — {entry.note}" if entry.note else ""
+    note = f" — {stored_texts_of(site)(entry.note)}" if entry.note else ""
     return f"  {_local_time(entry.at, zone)}  {label_text(CASE_EVENTS[entry.what])}  {who}{note}"
 
 

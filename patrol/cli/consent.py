@@ -49,7 +49,9 @@ DONE: Final = {
 Until = Annotated[
     str,
     typer.Option(
-        "--until", metavar="TIME", help="到，如 2026-11-22T18:00 或 2026-11-22（含当日）。 Until when."
+        "--until",
+        metavar="TIME",
+        help="到，如 2026-11-22T18:00 或 2026-11-22（含当日）。 Until when.",
     ),
 ]
 Hours = Annotated[
@@ -178,7 +180,8 @@ def _change_terms(
 CameraOrHousehold = Annotated[
     str,
     typer.Argument(
-        metavar="CAMERA|HOUSEHOLD", help="点位编码（或后 6 位）或农户编号。 A camera, or a household."
+        metavar="CAMERA|HOUSEHOLD",
+        help="点位编码（或后 6 位）或农户编号。 A camera, or a household.",
     ),
 ]
 PeopleOnly = Annotated[
@@ -196,7 +199,7 @@ def who_looked(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """谁看过：某点位（或某农户全部点位）的调用登记，新的在前。 Who looked at a household's cameras."""
+    """谁看过：某点位（或某农户全部点位）的调阅登记，新的在前。 Who looked at its cameras."""
     site = site_of(context)
     cameras = _cameras_meant(site, whose)
     with store_of(site) as store, store.begin_read() as uow:

@@ -30,7 +30,9 @@ def demo(
     ] = None,
     sources: Annotated[
         str,
-        typer.Option("--sources", metavar="NAME", help="rtsp，或 gb：经国标接入。 Over GB/T 28181."),
+        typer.Option(
+            "--sources", metavar="NAME", help="rtsp，或 gb：经国标接入。 Over GB/T 28181."
+        ),
     ] = "rtsp",
     as_json: AsJson = False,
 ) -> None:

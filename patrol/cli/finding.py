@@ -12,7 +12,7 @@ from patrol.cli.cases import case_document
 from patrol.cli.options import AsJson, By, FindingArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.queue import finding_document, parse_level
-from patrol.cli.site import app_of, camera_named, site_for_lists, store_of
+from patrol.cli.site import app_of, camera_named, site_for_lists, store_of, stored_texts_of
 from patrol.clock import SystemClock
 from patrol.domain.finding import FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
@@ -174,10 +174,11 @@ def show_history(
         lines = [{"at": rfc3339(e.at), "by": e.by, "what": e.what, "note": e.note} for e in entries]
         print_json({**_decided_document(one), "events": lines})
         return
+    read = stored_texts_of(site)
     for entry in entries:
         at = f"{entry.at.astimezone(site.settings.site.tz):%m-%d %H:%M}"
         what = label_text(label_of(FINDING_ENTRIES, entry.what))
-        console().print(f"{at}  {what}  {entry.by}  {entry.note}", markup=False)
+        console().print(f"{at}  {what}  {entry.by}  {read(entry.note)}", markup=False)
 
 
 def sign_on(

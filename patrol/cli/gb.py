@@ -236,7 +236,9 @@ def _own_service(site: Site) -> Iterator["Gb28181Service"]:
     settings = _settings(site)
     with open_store(database_of(site)) as store:
         print_err(
-            translate("服务未运行，由本命令自己监听", "no service runs, this command listens itself")
+            translate(
+                "服务未运行，由本命令自己监听", "no service runs, this command listens itself"
+            )
         )
         service = Gb28181Service(settings, store, SystemClock(), site.settings.site.tz)
         service.start()

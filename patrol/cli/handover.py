@@ -15,7 +15,7 @@ from patrol.domain.reader_language import translate
 from patrol.domain.shift_handover import HandoverEntry
 from patrol.domain.timestamps import rfc3339
 
-Note = Annotated[str, typer.Option("--note", help="交代的话。 What else to say.")]
+Note = Annotated[str, typer.Option("--note", help="交接事项。 What else to say.")]
 
 
 def show_sheet(context: typer.Context, *, as_json: AsJson = False) -> None:

@@ -339,7 +339,8 @@ def _print_held(case: Case, site: Site) -> None:
 def retry_delivery(
     context: typer.Context,
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="如 webhook:county；消息代理为 mqtt。 As listed.")
+        str,
+        typer.Argument(metavar="TARGET", help="如 webhook:county；消息代理为 mqtt。 As listed."),
     ],
     key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")] = "",
     *,

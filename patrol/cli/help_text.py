@@ -1,8 +1,8 @@
 """Help and usage errors of the command line in the reader's language.
 
-A help text holds both languages, `中文。 English.`, and a reader sees one of them. Typer's own words
-(panels, "Usage", errors of a command line that cannot be parsed) are English: Chinese readers get
-them from the tables here. Imported by the command tree itself, so it imports nothing heavy.
+A help text holds both languages, `中文。 English.`, and a reader sees one of them. Typer's own
+words (panels, "Usage", errors of a command line that cannot be parsed) are English: Chinese readers
+get them from the tables here. Imported by the command tree itself, so it imports nothing heavy.
 """
 
 import re
@@ -64,9 +64,9 @@ def usage_error(text: str) -> str:
         return text
     for pattern, zh in _USAGE_ERRORS:
         if found := pattern.fullmatch(text):
-            groups = (found[number] or "" for number in range(1, pattern.groups + 1))
-            inner = {number: usage_error(part) for number, part in enumerate(groups, start=1)}
-            return re.sub(r"\\(\d)", lambda mark: inner[int(mark[1])], zh)
+            for number, part in enumerate(found.groups(default=""), start=1):
+                zh = zh.replace(f"\\{number}", usage_error(part))  # noqa: PLW2901  each is done once
+            return zh
     return text
 
 

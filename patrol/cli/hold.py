@@ -157,8 +157,9 @@ def _camera_id(site: Site, text: str) -> str:
 def _line(site: Site, hold: LegalHold) -> str:
     zone = site.settings.site.tz
     since = f"{hold.since.astimezone(zone):%Y-%m-%d %H:%M}"
+    scope = translate(*SCOPES[hold.scope])
     line = (
-        f"#{hold.number}  {translate(*SCOPES[hold.scope])} {hold.subject}  {hold.reference}  {hold.reason}"
+        f"#{hold.number}  {scope} {hold.subject}  {hold.reference}  {hold.reason}"
         f"  {since} {hold.set_by}"
     )
     if hold.ended_at is None:

@@ -60,7 +60,7 @@ def show_household(
     new_link: NewLink = False, revoke_links: RevokeLink = False, by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """农户告知单：存有什么、到何时、谁看过、为什么；可打印。 What is held, who looked; to print."""
+    """农户告知单：存有什么、到何时、谁看过、为什么；可打印。 What is held, who looked."""
     site, who = site_of(context), operator(by)
     reader = _reader(site, language)
     if new_link and revoke_links:

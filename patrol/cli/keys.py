@@ -85,7 +85,7 @@ def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """哪些口令已封存，哪些仍为明文。 Which are sealed, which stand in the file."""
+    """哪些密码已封存，哪些仍为明文。 Which are sealed, which stand in the file."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         sealed = uow.credentials.places()
@@ -105,7 +105,7 @@ def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None
 
 
 def seal(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> None:
-    """把点位表中的口令移入库内封存。 Move passwords of cameras.csv into the store."""
+    """把点位表中的密码移入库内封存。 Move passwords of cameras.csv into the store."""
     site, folder = site_of(context), config_directory(context)
     with store_of(site) as store:
         _unlocked(site, store)
@@ -134,7 +134,7 @@ def set_credential(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """为一路码流封存口令。 Seal one stream's password: asked for, or from a file."""
+    """为一路码流封存密码。 Seal one stream's password: asked for, or from a file."""
     site = site_of(context)
     found = camera_named(site, camera)
     with store_of(site) as store:

@@ -34,7 +34,7 @@ def scan(
         list[str] | None,
         typer.Argument(
             metavar="[NETWORK]...",
-            help="逐个询问的网段，如 192.168.1.0/24；不写则本网段组播。 Networks, asked one by one.",
+            help="逐个询问的网段，如 192.168.1.0/24；不写则本网段组播。 Networks, each asked.",
         ),
     ] = None,
     *,
@@ -56,7 +56,7 @@ def scan(
     ] = discovery.PORT,
     as_json: AsJson = False,
 ) -> None:
-    """查找 ONVIF 设备：本网段组播，或按网段逐个询问（限速）。 Find ONVIF devices, at a slow rate."""
+    """查找 ONVIF 设备：本网段组播，或按网段逐个询问（限速）。 Find ONVIF devices, slowly."""
     found = _discovered(networks or [], interface, wait_s, rate, port)
     devices = sorted(found.devices.values(), key=lambda device: (device.host, device.port))
     if as_json:

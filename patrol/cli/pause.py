@@ -17,7 +17,9 @@ Reason = Annotated[str, typer.Option("--reason", help="原因，必填。 Why; n
 Until = Annotated[
     str, typer.Option("--until", metavar="TIME", help="到何时，本地 2026-11-22 18:00。 Local time.")
 ]
-Start = Annotated[str, typer.Option("--from", metavar="TIME", help="从何时，默认现在。 Now if not.")]
+Start = Annotated[
+    str, typer.Option("--from", metavar="TIME", help="从何时，默认现在。 Now if not.")
+]
 
 MAINTENANCE_END: Final = EndAction(
     end=lambda uow, number, by, now: uow.stoppages.end(number, by=by, now=now),
@@ -56,7 +58,8 @@ def resume(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> N
     elif ended:
         console().print(
             translate(
-                f"已恢复巡查（{len(ended)} 个暂停结束）", f"rounds go on ({len(ended)} pauses ended)"
+                f"已恢复巡查（{len(ended)} 个暂停结束）",
+                f"rounds go on ({len(ended)} pauses ended)",
             ),
             markup=False,
         )

@@ -18,7 +18,7 @@ class Advice(NamedTuple):
 ADVICE: Final = {
     "bad_address": Advice(
         "登记人员", "whoever wrote the address",
-        "按 rtsp://用户:口令@主机[:端口]/路径 填写；口令里的 / ? # @ [ ] % 写成"
+        "按 rtsp://用户:密码@主机[:端口]/路径 填写；密码里的 / ? # @ [ ] % 写成"
         " %2F %3F %23 %40 %5B %5D %25",
         "write rtsp://user:password@host[:port]/path; in a password / ? # @ [ ] % are"
         " %2F %3F %23 %40 %5B %5D %25",
@@ -52,7 +52,7 @@ ADVICE: Final = {
 REASON_ADVICE: Final = {  # in place of its kind's, where a failure names a reason
     LOGIN_REFUSED: Advice(
         "运维（账号）", "maintainer, credentials",
-        "核对用户名与口令（口令里的 % @ / ? # 要写成 %25 %40 %2F %3F %23）；账号可能已被锁定",
+        "核对用户名与密码（密码里的 % @ / ? # 要写成 %25 %40 %2F %3F %23）；账号可能已被锁定",
         "check user and password (in it % @ / ? # are %25 %40 %2F %3F %23); it may be locked",
     ),
     NO_END_MARKER: Advice(

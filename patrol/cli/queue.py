@@ -27,7 +27,7 @@ from patrol.cli.output import (
     print_page_number,
     warn_masked,
 )
-from patrol.cli.site import site_for_lists, store_of, trusted_now
+from patrol.cli.site import site_for_lists, store_of, stored_texts_of, trusted_now
 from patrol.domain.finding import Finding
 from patrol.domain.reader_language import translate
 from patrol.reports import documents
@@ -49,6 +49,7 @@ from patrol.domain.ids import FindingId
 from patrol.domain.labels import LIGHTS, label_of, label_text
 from patrol.domain.outbox import DeliveryState
 from patrol.domain.priority import Level
+from patrol.domain.stored_texts import StoredTexts
 from patrol.domain.suppression import Suppression
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 
@@ -79,7 +80,7 @@ def show_queue(
         console().print(translate("没有待核线索。", "Nothing waits for review."))
         return
     names = {camera.id: camera.name for camera in site.registry.cameras.values()}
-    _print_queue(queue.lines, names, count=queue.count)
+    _print_queue(queue.lines, names, count=queue.count, read=stored_texts_of(site))
     print_page_number(page, queue.count, size)
 
 
@@ -94,7 +95,9 @@ def finding_document(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str], *, count: int) -> None:
+def _print_queue(
+    lines: Sequence[QueueLine], names: dict[Any, str], *, count: int, read: StoredTexts
+) -> None:
     """A table of one page, or paragraphs on a narrow terminal; `count`: of all pages."""
     title = translate(f"待核线索 · {count}", f"review queue · {count}")
     table = Table(title=title, title_justify="left")
@@ -112,8 +115,10 @@ def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str], *, count: in
         finding = line.finding
         name, level = names.get(finding.camera, ""), level_label(finding.level)
         score, waiting = f"{finding.score:.2f}", _rough_age(line.waiting)
-        seen = f"\n{finding.recheck.why}" if finding.recheck else ""
-        why = Text.assemble(finding.why, seen, "\n", (line.why, "dim"))  # … why it has this place
+        seen = f"\n{read(finding.recheck.why)}" if finding.recheck else ""
+        rank_zh, _, rank_en = line.why.partition(" / ")
+        rank = translate(rank_zh, rank_en)
+        why = Text.assemble(read(finding.why), seen, "\n", (rank, "dim"))  # … why it has this place
         camera = Text(f"{name}\n{finding.camera}")
         table.add_row(finding.id, level, camera, why, score, waiting)
         paragraphs += [
@@ -149,7 +154,7 @@ def confirm(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """确认线索，立案并推送网格长。 Confirm a finding: opens a case and notifies its grid leader."""
+    """确认线索，立案并推送网格长。 Confirm a finding: opens a case, tells its leader."""
     _check_category(category)
     chosen = parse_level(level)
     with app_of(context) as app:
@@ -239,7 +244,7 @@ def unsure(
 def accept(
     context: typer.Context, camera: CameraArgument, *, by: By = "", as_json: AsJson = False
 ) -> None:
-    """认可为新常态：以最近可用画面为参考。 Make its newest usable picture the reference."""
+    """确认为新常态：以最近可用画面为参考。 Make its newest usable picture the reference."""
     with app_of(context) as app:
         chosen = camera_named(app.site, camera)
         accepted = app.accept_reference(chosen.id, by=operator(by))
@@ -366,7 +371,7 @@ SUPPRESSION_END: Final = EndAction(
 def show_suppressions(
     context: typer.Context, *, everything: WithEnded = False, as_json: AsJson = False
 ) -> None:
-    """现有抑制：何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was."""
+    """现有抑制：何处、何类、谁定、到何时、已抑制几次。 What is held back, and how often it was."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         now = trusted_now(uow)

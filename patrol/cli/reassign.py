@@ -108,7 +108,7 @@ def extend(
 def suspend(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
-    """申请挂起（停表），待值班长批准。 Ask for a pause in which no clock runs."""
+    """申请挂起（暂停计时），待值班长批准。 Ask for a pause in which no clock runs."""
     _request_approval(context, case, ApprovalKind.SUSPENSION, why, operator(by), as_json=as_json)
 
 
@@ -171,7 +171,7 @@ def verify(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """人工核查：已消除则结案，未消除则返工。 Verify by hand: close the case, or send it back."""
+    """人工核查：已消除则办结，未消除则退回重办。 Verify by hand: close it, or send it back."""
 
     def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.apply_person_decision(
@@ -190,7 +190,7 @@ def verify(
 def close(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
-    """退回的案件结案。 Close a case that was returned."""
+    """退回的案件办结。 Close a case that was returned."""
 
     def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.end_case(
@@ -209,7 +209,7 @@ def close(
 def reopen(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
-    """重开已结案的案件。 Reopen a closed case: back to the ground."""
+    """重开已办结的案件。 Reopen a closed case: back to the ground."""
 
     def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.reopen_case(

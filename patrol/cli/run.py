@@ -109,7 +109,7 @@ def run_round(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """立即巡查一轮；给出网格、链路或点位即为专项巡查。 One round now; ad hoc over what is named."""
+    """立即巡查一轮；给出网格、链路或点位即为专项巡查。 One round now; ad hoc where named."""
     if not (plan or grids or links or cameras):
         bad_input("patrol: Missing argument 'PLAN', or --grid, --link, --camera for one ad hoc")
     logs_to_stderr(logging.WARNING)

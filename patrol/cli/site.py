@@ -24,7 +24,8 @@ from patrol.cli.options import config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.clock import SystemClock, TrustedClock
 from patrol.domain.camera import Camera
-from patrol.domain.reader_language import translate
+from patrol.domain.reader_language import reader_language, translate
+from patrol.domain.stored_texts import StoredTexts
 from patrol.settings import Site, load_site
 from patrol.settings.site_keys import read_site_key
 from patrol.settings.site_paths import check_old_places
@@ -200,3 +201,15 @@ def until_signalled() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stored_texts_of(site: Site) -> StoredTexts:
+    """What the service stored, for the reader at the terminal: the site's clock, names."""
+    people = {str(person.id): person.name for person in site.registry.people.values()}
+    grids = {str(code): grid.name for code, grid in site.registry.tree.grids.items()}
+    return StoredTexts(
+        language=reader_language(),
+        zone=site.settings.site.tz,
+        person=lambda who: people.get(who, who),
+        grid=lambda code: grids.get(code, code),
+    )

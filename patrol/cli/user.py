@@ -32,7 +32,7 @@ from patrol.settings import load_site
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="账号名。 The account's name.")]
 FromStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read the password from stdin.")
+    bool, typer.Option("--password-stdin", help="从标准输入读密码。 Read the password from stdin.")
 ]
 
 
@@ -77,7 +77,7 @@ def add_user(
 def set_password(
     context: typer.Context, name: Name, *, from_stdin: FromStdin = False, by: By = ""
 ) -> None:
-    """改口令，已登录的全部退出。 A new password; every session of it ends."""
+    """改密码，已登录的全部退出。 A new password; every session of it ends."""
     site = site_for_lists(context)
     with store_of(site) as store:
         try:
@@ -105,7 +105,7 @@ def enable_user(context: typer.Context, name: Name, *, by: By = "") -> None:
 
 
 def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
-    """解除口令输错的锁定。 Forgive its wrong passwords, at once."""
+    """解除密码输错的锁定。 Forgive its wrong passwords, at once."""
     with store_of(site_for_lists(context)) as store:
         try:
             unlock(store, name=name, now=trusted_now_of(store), by=operator(by))
@@ -233,11 +233,11 @@ def write_broker_files(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="写到目录。 Where to write.")],
     rotate: Annotated[
-        bool, typer.Option("--rotate", help="全部换新口令。 New passwords for everybody.")
+        bool, typer.Option("--rotate", help="全部换新密码。 New passwords for everybody.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """按人员表生成口令与权限文件。 Password and ACL files for Mosquitto, one account a person."""
+    """按人员表生成密码与权限文件。 Password and ACL files for Mosquitto, one account a person."""
     site = load_site(config_directory(context), with_areas=False, with_named_files=False)
     if out.exists() and not out.is_dir():
         bad_input(f"--out: {out}: is a file, give a directory")

@@ -31,7 +31,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "round": Verb(
         "run:run_round",
-        "立即巡查一轮；给出网格、链路或点位即为专项巡查。 One round now; ad hoc over what is named.",
+        "立即巡查一轮；给出网格、链路或点位即为专项巡查。 One round now; ad hoc where named.",
     ),
     "check": Verb(
         "check:check",
@@ -47,7 +47,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "confirm": Verb(
         "queue:confirm",
-        "确认线索，立案并推送网格长。 Confirm a finding: opens a case and notifies its grid leader.",
+        "确认线索，立案并推送网格长。 Confirm a finding: opens a case, tells its leader.",
     ),
     "dismiss": Verb("queue:dismiss", "排除线索，写明原因。 Dismiss a finding, with the reason."),
     "cases": Verb("cases:list_cases", "案件列表，新的在前。 Cases, the newest first."),
@@ -63,11 +63,13 @@ VERBS: Final[Mapping[str, Verb]] = {
         "reassign:extend", "申请延期，待值班长批准。 Ask for more time; somebody else grants it."
     ),
     "suspend": Verb(
-        "reassign:suspend", "申请挂起（停表），待值班长批准。 Ask for a pause in which no clock runs."
+        "reassign:suspend",
+        "申请挂起（暂停计时），待值班长批准。 Ask for a pause in which no clock runs.",
     ),
     "void": Verb("reassign:void", "申请作废，待值班长批准。 Ask for a case to be voided."),
     "grant": Verb(
-        "reassign:grant", "批准所申请的事项（不得由申请人本人）。 Grant what somebody else asked for."
+        "reassign:grant",
+        "批准所申请的事项（不得由申请人本人）。 Grant what somebody else asked for.",
     ),
     "refuse": Verb(
         "reassign:refuse", "不批准所申请的事项。 Refuse what was asked for; it stays as it is."
@@ -77,11 +79,11 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "verify": Verb(
         "reassign:verify",
-        "人工核查：已消除则结案，未消除则返工。 Verify by hand: close the case, or send it back.",
+        "人工核查：已消除则办结，未消除则退回重办。 Verify by hand: close it, or send it back.",
     ),
-    "close": Verb("reassign:close", "退回的案件结案。 Close a case that was returned."),
+    "close": Verb("reassign:close", "退回的案件办结。 Close a case that was returned."),
     "reopen": Verb(
-        "reassign:reopen", "重开已结案的案件。 Reopen a closed case: back to the ground."
+        "reassign:reopen", "重开已办结的案件。 Reopen a closed case: back to the ground."
     ),
     "unsure": Verb(
         "queue:unsure",
@@ -100,7 +102,8 @@ VERBS: Final[Mapping[str, Verb]] = {
         "暂停全部巡查，进行中的一轮随即中断。 Pause all rounds; one under way is interrupted.",
     ),
     "resume": Verb(
-        "pause:resume", "恢复巡查，中断的一轮接着走。 End every pause; an interrupted round goes on."
+        "pause:resume",
+        "恢复巡查，中断的一轮接着走。 End every pause; an interrupted round goes on.",
     ),
     "health": Verb(
         "health:show_health",
@@ -120,22 +123,22 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "suppressions": Verb(
         "queue:show_suppressions",
-        "现有抑制：何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was.",
+        "现有抑制：何处、何类、谁定、到何时、已抑制几次。 What is held back, and how often it was.",
     ),
     "accept": Verb(
         "queue:accept",
-        "认可为新常态：以最近可用画面为参考。 Make its newest usable picture the reference.",
+        "确认为新常态：以最近可用画面为参考。 Make its newest usable picture the reference.",
     ),
     "phoned": Verb(
         "reassign:phoned", "登记已电话通知。 Note in the case who was notified by telephone."
     ),
     "who-looked": Verb(
         "consent:who_looked",
-        "谁看过：某点位（或某农户全部点位）的调用登记，新的在前。 Who looked at a household's cameras.",
+        "谁看过：某点位（或某农户全部点位）的调阅登记，新的在前。 Who looked at its cameras.",
     ),
     "household": Verb(
         "household:show_household",
-        "农户告知单：存有什么、到何时、谁看过、为什么；可打印。 What is held, who looked; to print.",
+        "农户告知单：存有什么、到何时、谁看过、为什么；可打印。 What is held, who looked.",
     ),
     "db upgrade": Verb(
         "db:upgrade_database",
@@ -159,7 +162,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "onvif scan": Verb(
         "onvif:scan",
-        "查找 ONVIF 设备：本网段组播，或按网段逐个询问（限速）。 Find ONVIF devices, at a slow rate.",
+        "查找 ONVIF 设备：本网段组播，或按网段逐个询问（限速）。 Find ONVIF devices, slowly.",
     ),
     "onvif probe": Verb(
         "onvif:probe",
@@ -222,14 +225,14 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "user add": Verb("user:add_user", "新建账号。 A new account."),
     "user passwd": Verb(
-        "user:set_password", "改口令，已登录的全部退出。 A new password; every session of it ends."
+        "user:set_password", "改密码，已登录的全部退出。 A new password; every session of it ends."
     ),
     "user disable": Verb(
         "user:disable_user", "停用账号（从不删除）。 Close an account; accounts are never deleted."
     ),
     "user enable": Verb("user:enable_user", "恢复账号。 Open it again."),
     "user unlock": Verb(
-        "user:unlock_user", "解除口令输错的锁定。 Forgive its wrong passwords, at once."
+        "user:unlock_user", "解除密码输错的锁定。 Forgive its wrong passwords, at once."
     ),
     "user list": Verb("user:show_users", "账号列表。 All accounts."),
     "bench capture": Verb(
@@ -242,7 +245,8 @@ VERBS: Final[Mapping[str, Verb]] = {
         "bench:bench_alerts", "确认到网格长收到的时延。 From confirm to the leader's callback."
     ),
     "bench console": Verb(
-        "bench:bench_console", "控制台各页，在真实浏览器中。 The console's pages, in a real browser."
+        "bench:bench_console",
+        "控制台各页，在真实浏览器中。 The console's pages, in a real browser.",
     ),
     "bench gb28181": Verb(
         "bench:bench_gb28181",
@@ -253,7 +257,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "mosquitto write": Verb(
         "user:write_broker_files",
-        "按人员表生成口令与权限文件。 Password and ACL files for Mosquitto, one account a person.",
+        "按人员表生成密码与权限文件。 Password and ACL files for Mosquitto, one account a person.",
     ),
     "key add": Verb(
         "user:add_key",
@@ -297,11 +301,11 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "audit verify": Verb(
         "audit:verify",
-        "核验登记链与锚点。 Prove the logs against the heads that were published.",
+        "核验留痕链与锚点。 Prove the logs against the heads that were published.",
     ),
     "audit head": Verb(
         "audit:show_head",
-        "各登记链此刻的链头，可抄存于外。 The head of each log now, to be kept outside.",
+        "各留痕链此刻的链头，可抄存于外。 The head of each log now, to be kept outside.",
     ),
     "hold add": Verb(
         "hold:add_hold",
@@ -325,15 +329,15 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "credentials list": Verb(
         "keys:list_credentials",
-        "哪些口令已封存，哪些仍为明文。 Which are sealed, which stand in the file.",
+        "哪些密码已封存，哪些仍为明文。 Which are sealed, which stand in the file.",
     ),
     "credentials seal": Verb(
         "keys:seal",
-        "把点位表中的口令移入库内封存。 Move passwords of cameras.csv into the store.",
+        "把点位表中的密码移入库内封存。 Move passwords of cameras.csv into the store.",
     ),
     "credentials set": Verb(
         "keys:set_credential",
-        "为一路码流封存口令。 Seal one stream's password: asked for, or from a file.",
+        "为一路码流封存密码。 Seal one stream's password: asked for, or from a file.",
     ),
     "suppress revoke": Verb(
         "queue:revoke_suppression",
@@ -362,10 +366,10 @@ GROUPS: Final[Mapping[str, str]] = {
     "deliveries": "待发与暂缓。 What waits, and why.",
     "maintenance": "维护窗口。 Maintenance: not planned, not missed.",
     "handover": "交接班。 Hand-over, signed by both.",
-    "audit": "登记链与锚点。 The chained logs and their anchors.",
+    "audit": "留痕链与锚点。 The chained logs and their anchors.",
     "hold": "证据保全。 Legal holds.",
     "keys": "站点密钥与照片密钥。 The site's key and the pictures'.",
-    "credentials": "码流口令。 Passwords of streams.",
+    "credentials": "码流密码。 Passwords of streams.",
     "suppress": "抑制。 Suppressions.",
     "assets": "地图与图表脚本。 Scripts of map and charts.",
     "onvif": "ONVIF 设备。 ONVIF devices.",

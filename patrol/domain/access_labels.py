@@ -35,7 +35,7 @@ HELD_PURPOSES: Final[Labels] = {  # of what is held of a household
 }
 ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "probe": ("试看", "probed"),
-    "seal_password": ("封存码流口令", "sealed a stream's password"),
+    "seal_password": ("封存码流密码", "sealed a stream's password"),
     "set_hold": ("证据保全", "set a legal hold"),
     "end_hold": ("解除保全", "ended a legal hold"),
     "view_picture": ("查看画面", "viewed a picture"),

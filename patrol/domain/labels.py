@@ -181,7 +181,7 @@ DISMISS_REASONS: Final[Labels] = {
     DismissReason.OTHER: ("其他", "other"),
 }
 CASE_STATES: Final[Labels] = {
-    CaseState.DISPATCHED: ("已分派", "dispatched"),
+    CaseState.DISPATCHED: ("待签收", "dispatched"),
     CaseState.ACKNOWLEDGED: ("已签收", "acknowledged"),
     CaseState.ARRIVED: ("已到场", "arrived"),
     CaseState.HANDLED: ("已处置", "handled"),
@@ -403,7 +403,7 @@ def finding_reason(observation: Observation) -> str:
     if observation.label:
         what, _ = label_of(OBJECT_CLASSES, observation.label)
         return (
-            f"区域「{observation.zone}」内发现{what}，{category.zh}"
+            f"区域“{observation.zone}”内发现{what}，{category.zh}"
             f" ({observation.label} in zone {observation.zone}: {category.en},"
             f" score {observation.score:.2f})"
         )

@@ -113,7 +113,7 @@ class RankedFinding:
     def why(self) -> str:
         """The reasons as one text, Chinese first."""
         shown = [reason for reason in self.reasons if reason.zh]
-        return ";".join(part.zh for part in shown) + " / " + "; ".join(part.en for part in shown)
+        return "；".join(part.zh for part in shown) + " / " + "; ".join(part.en for part in shown)
 
 
 def last_viewed_by_person(

@@ -33,7 +33,7 @@ _DEVICE: Final = (
     ),
 )
 _ACCOUNT: Final = (
-    "运维（账号）：设备在，但不给配置；许多设备的 ONVIF 用户要另建，并给「媒体用户」以上权限",
+    "运维（账号）：设备在，但不给配置；许多设备的 ONVIF 用户要另建，并给“媒体用户”以上权限",
     (
         "maintainer, credentials: the device is there and gives no profile; many want an"
         " ONVIF user of its own, with the rights of a media user"
@@ -155,14 +155,14 @@ REASON_ADVICE: Final[dict[tuple[str, str], Label]] = {  # (scheme, or empty for 
         ),
     ),
     ("ticket", "login_refused"): (
-        "运维（密钥）：票据服务不接受密钥或令牌；核对 sources.yaml 的 secrets 与 profile 的签名步骤",
+        "运维（密钥）：票据服务不接受密钥或令牌；核对 sources.yaml 的 secrets 与 profile 的签名",
         (
             "maintainer, keys: the ticket service refuses keys or token; check `secrets` in"
             " sources.yaml and the profile's signing"
         ),
     ),
     ("wvp", "login_refused"): (
-        "运维（账号）：网关不接受 api_key 或用户口令；在 WVP 页面核对",
+        "运维（账号）：网关不接受 api_key 或用户密码；在 WVP 页面核对",
         (
             "maintainer, credentials: the gateway refuses the api_key or user and password; look"
             " in WVP's pages"

@@ -58,7 +58,7 @@ VISIT_STAGES: Final[Labels] = {
 STAGE_ADVICE: Final = {
     ("gb28181", "begun"): (
         (
-            "对端管理员：核对 SIP 服务器编号、域、地址与端口、注册口令；本机放行 5060（UDP、TCP）；"
+            "对端管理员：核对 SIP 服务器编号、域、地址与端口、注册密码；本机放行 5060（UDP、TCP）；"
             "看 `patrol gb peers` 的拒绝计数"
         ),
         (

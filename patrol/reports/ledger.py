@@ -22,6 +22,7 @@ from patrol.domain.labels import label_of
 from patrol.domain.registry import GridLevel, Registry
 from patrol.domain.round import Visit, VisitOutcome, VisitOutline
 from patrol.domain.schedule import IN_MAINTENANCE
+from patrol.domain.stored_texts import stored_zh
 from patrol.domain.town_labels import CHECK_OUTCOMES, FILING_SOURCES
 from patrol.reports.queries import ReportHeading, ReportMaterial, RoundRecords, first_entry
 
@@ -307,7 +308,7 @@ def _finding_columns(finding: Finding) -> LedgerRow:
     return {
         "查看方式": how,
         "类别": category.zh if category else finding.category,
-        "描述": finding.why,
+        "描述": stored_zh(finding.why),
         "级别": f"{finding.level} {labels.LEVELS[finding.level][0]}",
         "备注": _decision_text(finding),
     }
@@ -322,7 +323,7 @@ def _blind_sample_columns(finding: Finding) -> LedgerRow:
     return row | {
         "结果": labels.OUTCOMES[VisitOutcome.PROBLEM][0],
         "类别": category.zh if category else finding.category,
-        "描述": finding.why,
+        "描述": stored_zh(finding.why),
         "级别": f"{finding.level} {labels.LEVELS[finding.level][0]}",
     }
 

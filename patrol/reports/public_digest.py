@@ -192,6 +192,7 @@ p {{ color: #5b6875; }}
 {figures}</tbody></table>
 <table><thead><tr>{chapter_head}</tr></thead><tbody>
 {chapters}</tbody></table>
-<p>少于 3 件的数字不公开（“&lt;3”），由此可推算的数字一并不公开。本页不含画面、姓名、点位和网格。</p>
+<p>少于 3 件的数字不公开（“&lt;3”），由此可推算的数字一并不公开。
+本页不含画面、姓名、点位和网格。</p>
 </body></html>
 """

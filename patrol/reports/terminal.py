@@ -376,7 +376,7 @@ def _numbers_table(summary: Mapping[str, Any]) -> Table:
         number = Text(str(count), style=colour if count else "")
         table.add_row(labels.label_text(label), number, percent_text(count, planned), why)
     refusals = _counts_text(summary.get("refusals", {}), labels.refusal_label)
-    table.add_row(translate("不巡", "refused"), str(summary.get("refused", 0)), "", refusals)
+    table.add_row(translate("不纳入巡查", "refused"), str(summary.get("refused", 0)), "", refusals)
     _add_result_rows(table, summary)
     return table
 

@@ -110,7 +110,7 @@ def _anchor_lines(report: Report) -> str:
     if not lines:
         return ""
     shown = "<br>".join(escape(line) for line in lines)
-    return f'<p class="notice">登记链锚点（当日末）<br><code>{shown}</code></p>'
+    return f'<p class="notice">留痕链锚点（当日末）<br><code>{shown}</code></p>'
 
 
 def _figure_rows(report: Report) -> list[str]:

@@ -136,8 +136,8 @@ def finding_recheck_text(finding: Finding, recheck: RecheckOutcome) -> str:
     if recheck.result is RecheckResult.STILL_THERE:
         return f"已复看，仍检出：{recheck.why} (looked again, still there: {recheck.why})"
     other = _kinds(recheck.visited.observations)
-    also = f"；另见 {other}" if other else ""
-    return f"已复看，未再检出{also} (looked again, not seen any more{also})"
+    also_zh, also_en = (f"；另见 {other}", f"; also {other}") if other else ("", "")
+    return f"已复看，未再检出{also_zh} (looked again, not seen any more{also_en})"
 
 
 def recheck_failed_text(why: str) -> str:

@@ -61,7 +61,11 @@ SMALLEST_ZIPPED_BYTES: Final = 1000
 _FAILURES: Final = (
     (IllegalCaseTransition, 409, ("当前状态不能这样操作", "not possible now")),
     (ApprovalImpossible, 409, ("现在不能这样操作", "not possible now")),
-    (FindingNotAsShown, 409, ("线索有了变化，请看过再判", "it changed meanwhile: look at it again")),
+    (
+        FindingNotAsShown,
+        409,
+        ("线索有了变化，请看过再判", "it changed meanwhile: look at it again"),
+    ),
     (
         RequestKeyReused,
         409,

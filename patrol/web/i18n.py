@@ -19,6 +19,7 @@ from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.domain.schedule import StoppageScope
+from patrol.domain.stored_texts import StoredTexts
 from patrol.rounds import planner
 from patrol.rounds.scheduler import MISSED_REASON
 
@@ -44,6 +45,11 @@ class Translator:
     def pair(self, both: tuple[str, str]) -> str:
         """The text of a (zh, en) pair."""
         return self(*both)
+
+    @property
+    def colon(self) -> str:
+        """The colon behind a word of ours: `：`, or `: `."""
+        return self("：", ": ")
 
     def time(self, at: datetime | None) -> str:
         """`09:30`."""
@@ -153,7 +159,9 @@ def round_reason(reason: str, t: Translator) -> str:
     if known not in texts:
         return reason
     days = re.search(r"\d+", rest) if comma else None
-    earlier = t(f"（此前 {days[0]} 天亦然）", f" (nor on the {days[0]} days before)") if days else ""
+    earlier = (
+        t(f"（此前 {days[0]} 天亦然）", f" (nor on the {days[0]} days before)") if days else ""
+    )
     return texts[known] + earlier
 
 
@@ -189,6 +197,18 @@ def person_name(registry: Registry, who: str, accounts: Mapping[str, str] | None
     if person is not None:
         return person.name
     return (accounts or {}).get(who, who)
+
+
+def stored_texts(
+    registry: Registry, t: Translator, accounts: Mapping[str, str] | None = None
+) -> StoredTexts:
+    """What the service stored, for this reader: one language, the site's clock, names."""
+    return StoredTexts(
+        language=t.language,
+        zone=t.zone,
+        person=lambda who: person_name(registry, who, accounts),
+        grid=lambda code: grid_name(registry, GridCode(code)),
+    )
 
 
 def author_name(

@@ -1,4 +1,4 @@
-"""Chinese punctuation after GB/T 15834: finds and mends ASCII marks that stand beside Chinese words.
+"""Chinese punctuation after GB/T 15834: mends ASCII marks that stand beside Chinese words.
 
 `full_width` is pure; run as a program it mends files in place:
 
@@ -129,7 +129,8 @@ def mended_python(source: str) -> str:
         ):
             changes.append((node.lineno, node.col_offset, node.end_lineno, node.end_col_offset))
     for first, start, last, end in sorted(changes, reverse=True):
-        assert last is not None and end is not None
+        assert last is not None
+        assert end is not None
         for number in range(last, first - 1, -1):
             line = encoded[number - 1]
             left = start if number == first else 0

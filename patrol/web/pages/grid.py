@@ -112,7 +112,7 @@ def last_replies(cases: Sequence[Case]) -> dict[str, datetime]:
 
 def _map_states(t: Translator) -> list[tuple[str, str]]:
     known = [(key, t.pair(pair)) for key, pair in CAMERA_CONDITIONS.items()]
-    return [*known, ("refused", t("不巡查", "not patrolled"))]
+    return [*known, ("refused", t("不纳入巡查", "not patrolled"))]
 
 
 def _map_cameras(context: WebContext, user: CurrentUser) -> list[dict[str, Any]]:

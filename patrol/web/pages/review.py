@@ -42,6 +42,7 @@ from patrol.web.i18n import (
     category_label,
     grid_name,
     level_label,
+    stored_texts,
 )
 from patrol.web.pages.cameras import refusal_text
 from patrol.web.pages.case_actions import masked_note_warning
@@ -173,7 +174,9 @@ def _no_recheck_text(context: WebContext, user: CurrentUser, ident: FindingId) -
     with context.app.store.begin_read() as uow:
         camera = uow.findings.get(ident).camera
     if not camera:
-        return user.t("已记为存疑；电话报告，没有点位可看", "noted; a call names no camera to visit")
+        return user.t(
+            "已记为存疑；电话报告，没有点位可看", "noted; a call names no camera to visit"
+        )
     gate = context.app.live_view.gate
     gate.refresh()
     refusal = gate.refusal_of(camera)
@@ -264,12 +267,14 @@ def _review_item(
 ) -> dict[str, Any]:
     picture, running, light = details
     registry, t = context.app.registry, user.t
-    viewed_for = f"finding:{finding.id}"
+    viewed_for, read = f"finding:{finding.id}", stored_texts(registry, t)
     camera = registry.cameras.get(finding.camera)
     html = context.renderer.render_fragment(
         "review_item.html",
         user,
         finding=finding,
+        why=read(finding.why),
+        seen_again=read(finding.recheck.why) if finding.recheck else "",
         what=category_label(finding.category, t),
         level=level_label(finding.level, t),
         levels=[(one.value, level_label(one, t)) for one in Level],

@@ -64,7 +64,9 @@ def stoppages_page(context: ContextDep, user: MayViewStoppages, page: int = 1) -
         **pager,
         days=[_day_row(today + timedelta(days=n), calendar, user.t) for n in range(DAYS_SHOWN)],
         links=sorted({camera.link for camera in registry.cameras.values() if camera.link}),
-        grids=sorted((g.name, g.code) for g in registry.tree.grids.values()),
+        grids=[
+            (g.name, g.code) for g in sorted(registry.tree.grids.values(), key=lambda one: one.code)
+        ],
         may_stop=user.has_permission(Permission.STOP),
         may_pause=_may_pause(user),
         paused=any(

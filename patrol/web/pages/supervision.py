@@ -23,7 +23,7 @@ from patrol.web.context import (
     WebContext,
 )
 from patrol.web.errors import NO_STORE, InvalidRequest
-from patrol.web.i18n import category_label, grid_name, level_label, person_name
+from patrol.web.i18n import category_label, grid_name, level_label, person_name, stored_texts
 from patrol.web.pages.case_actions import shown_revision, visible_case
 from patrol.web.pages.extension import granting_text
 
@@ -91,7 +91,7 @@ def approvals_page(context: ContextDep, user: MaySettle) -> Response:
             "about": _about(case, context, user),
             "by": person_name(registry, case.request.by, names),
             "at": t.short_datetime(case.request.at),
-            "why": case.request.why,
+            "why": stored_texts(context.app.registry, user.t)(case.request.why),
             "if_granted": granting_text(case, case.request, user),
         }
         for case in cases
@@ -106,7 +106,7 @@ def approvals_page(context: ContextDep, user: MaySettle) -> Response:
             "about": _about(of_broadcasts.get(one.case), context, user),
             "by": person_name(registry, one.by, names),
             "at": t.short_datetime(one.at),
-            "why": one.text,
+            "why": stored_texts(context.app.registry, user.t)(one.text),
             "if_granted": "",
         }
         for one in asked
@@ -189,7 +189,7 @@ def verification_pictures(context: ContextDep, user: MayActOnCases, case_id: str
             "photos": [
                 user.picture_url(one.picture or one.sha256, "full", viewed_for) for one in photos
             ],
-            "note": last.note if last else "",
+            "note": stored_texts(context.app.registry, t)(last.note) if last else "",
         },
         headers=NO_STORE,
     )

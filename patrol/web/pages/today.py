@@ -257,7 +257,7 @@ def _banners(
     banners += [
         (
             "bad",
-            t("上游故障", "Fault upstream"),
+            t("链路（整村）中断", "Fault upstream"),
             f"{subject_name(one.kind, one.subject, registry, t)} "
             + t(f"{len(one.cameras)} 路", f"{len(one.cameras)} cameras"),
             "/troubles",

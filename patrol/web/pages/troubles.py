@@ -21,6 +21,7 @@ from patrol.web.i18n import (
     grid_name,
     paginate,
     person_name,
+    stored_texts,
     subject_name,
 )
 
@@ -66,7 +67,7 @@ def _trouble_row(
     one: Trouble, context: WebContext, user: CurrentUser, names: dict[str, str]
 ) -> dict[str, Any]:
     t, registry = user.t, context.app.registry
-    due_light = one.due_light(user.now)
+    due_light, read = one.due_light(user.now), stored_texts(registry, t)
     camera = registry.cameras.get(CameraId(one.subject))
     return {
         "number": one.number,
@@ -74,7 +75,7 @@ def _trouble_row(
         "upstream": one.kind is not TroubleKind.CAMERA,
         "where": grid_name(registry, camera.grid) if camera else _village_name(one, context),
         "state": t.pair(labels.label_of(labels.TROUBLE_STATES, one.state)),
-        "why": one.why,
+        "why": read(one.why),
         "cameras": len(one.cameras),
         "named": [camera_name(registry, ident) for ident in one.cameras[:5]],
         "since": t.short_datetime(one.since),
@@ -84,7 +85,9 @@ def _trouble_row(
         "left": t.time_left(one.due_at, user.now),
         "taken": person_name(registry, one.taken_by, names) if one.taken_by else "",
         "taken_at": t.short_datetime(one.taken_at),
-        "closed": f"{t.short_datetime(one.closed_at)} {one.closed_why}" if one.closed_at else "",
+        "closed": f"{t.short_datetime(one.closed_at)} {read(one.closed_why)}"
+        if one.closed_at
+        else "",
     }
 
 
