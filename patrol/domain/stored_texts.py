@@ -33,7 +33,9 @@ _HEADS: Final = "|".join(  # how the pairs `中文 (English)` begin that the ser
         "机器仍检出",
         "已复看",
         "未能复看",
+        "与本机参考画面不同",
         "另有 ",
+        "值班员人工发现",
     )
 )
 _BOTH: Final = re.compile(  # such a pair, and what a person added behind it
@@ -74,6 +76,18 @@ _WORDS: Final[Mapping[str, labels.Label]] = {  # single words of the code, where
     "no second channel reaches anybody": (
         "没有可送达的第二通道",
         "no second channel reaches anybody",
+    ),
+    "it still waits in the outbox: the broker is not reached": (
+        "仍在发件箱等待，连不上消息代理",
+        "it still waits in the outbox: the broker is not reached",
+    ),
+    "the broker was not reached in time": (
+        "逾时未连上消息代理",
+        "the broker was not reached in time",
+    ),
+    "the broker took it and no answer came back to the inbox": (
+        "消息代理已收，未见返回",
+        "the broker took it and no answer came back to the inbox",
     ),
     "recovered": ("已恢复", "recovered"),
     "left the registry": ("已不在登记册", "left the registry"),

@@ -38,7 +38,6 @@ from patrol.messaging.topics import (
 
 DISCLAIMER: Final = (
     "线索仅供现场核实，不是结论；视频巡查每日两次，不是报警系统，遇险情请立即拨打119或110。"
-    " A lead to check on the ground, no verdict; a patrol, not an alarm."
 )
 MAINTAINERS_KEY: Final = "-equipment"  # ends the key of the message to a grid's maintainer
 MAX_NOTE_CHARACTERS: Final = 500  # a leader reads it on a telephone

@@ -114,7 +114,7 @@ def coverage_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
         Figure(id="online", zh="在线率", en="online rate", part=online, whole=len(visited),
                note=unvisited),
         Figure(id="intact", zh="完好率", en="intact rate", part=intact, whole=len(visited),
-               note=f"{unvisited};{TARGETS}"),
+               note=f"{unvisited}；{TARGETS}"),
         Figure(id="qualified", zh="图像合格率", en="qualified-picture rate", part=intact,
                whole=len(pictured), note="只计取到画面的路次"),
         *_human_patrol_figures(material),

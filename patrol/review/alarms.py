@@ -123,8 +123,7 @@ class ReviewAlarmWorker:
             step=step,
             title=f"【线索未研判】{finding.id}",
             body=f"{place}：{category.zh}，{finding.level} 级，"
-            f"已 {minutes} 分钟无人研判，请立即处理。"
-            f" Not reviewed for {minutes} min.",
+            f"已 {minutes} 分钟无人研判，请立即处理。",
             recipient=recipient,
             key=f"{finding.id}-{step}-{recipient.person or recipient.name}-{finding.revision}",
         )

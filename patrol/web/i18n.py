@@ -19,6 +19,7 @@ from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.domain.schedule import StoppageScope
+from patrol.domain.send_policy import SYSTEM_ACTOR
 from patrol.domain.stored_texts import StoredTexts
 from patrol.rounds import planner
 from patrol.rounds.scheduler import MISSED_REASON
@@ -26,6 +27,7 @@ from patrol.rounds.scheduler import MISSED_REASON
 _PAUSED_BY: Final = re.compile(
     r"paused by (?P<by>.*?): (?P<why>.*)", re.DOTALL
 )  # Stoppage.description
+_MACHINE: Final = frozenset({SYSTEM_ACTOR, planner.ACTOR})  # authors that are no person
 LANGUAGES: Final = ("zh", "en")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 T = TypeVar("T")
@@ -218,6 +220,8 @@ def author_name(
     t: Translator,
 ) -> str:
     """Whose entry it is; a name that nothing proves is shown as claimed."""
+    if entry.by in _MACHINE:
+        return t("系统", "system")
     name = person_name(registry, entry.by, accounts)
     if not entry.claimed:
         return name
