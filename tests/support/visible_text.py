@@ -15,7 +15,9 @@ SHOWN: Final = frozenset({
 })  # fmt: skip
 UNSEEN: Final = frozenset({"script", "style", "code", "kbd", "pre"})
 VOID: Final = frozenset({"img", "input", "br", "meta", "link", "hr", "wbr", "source"})
-ENGLISH_ONLY: Final = frozenset({"中文"})  # the switch to the other language names itself
+_NO_WORDS: Final = re.compile(  # addresses, places to fill in, names of files
+    r"\S+@\S+|https?://\S+|/\S+|\{\w+\}|[\w.-]+\.(?:csv|yaml|geojson)"
+)
 
 
 class _VisibleText(HTMLParser):
@@ -60,9 +62,10 @@ def other_language(texts: Iterable[str], language: str, allowed: Iterable[str]) 
     names = sorted(filter(None, allowed), key=len, reverse=True)
     wrong = []
     for text in texts:
-        rest = re.sub(r"\S+@\S+|https?://\S+|/\S+|\{\w+\}|[\w.-]+\.(?:csv|yaml|geojson)", " ", text)
+        rest = text
         for name in names:
             rest = rest.replace(name, " ")
+        rest = _NO_WORDS.sub(" ", rest)
         foreign = WORD if language == "zh" else HAN
         if foreign.search(rest):
             wrong.append(text)

@@ -5,7 +5,8 @@ the names of files, formats and programs.
 """
 
 import re
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -38,8 +39,10 @@ NAMES: Final = (
     "python-httpx", "English", "中文", "morning", "afternoon",
 )  # fmt: skip
 STORED: Final = (
-    "finding F000044: 区域「渠边」内发现人,水边有人"
-    " (person in zone 渠边: person near water, score 0.78)",
+    (
+        "finding F000044: 区域「渠边」内发现人,水边有人"
+        " (person in zone 渠边: person near water, score 0.78)"
+    ),
     "黑屏:实测 0.98,界限 0.9 (black screen: measured 0.98, limit 0.9)",
     "no answer: silence; told nobody named of grid 620902104200002",
     "grid_busy: waited 12 min; it went with other news",
@@ -77,9 +80,7 @@ def language(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def reader(
-    visitor: Callable[[], httpx.Client], language: str
-) -> Iterator[Callable[..., httpx.Client]]:
+def reader(visitor: Callable[[], httpx.Client], language: str) -> Callable[..., httpx.Client]:
     """A client logged in under a duty, reading in one language."""
 
     def enter(name: str) -> httpx.Client:
@@ -88,10 +89,10 @@ def reader(
         assert client.post("/login", data={"name": name, "password": PASSWORD}).status_code == 303
         return client
 
-    yield enter
+    return enter
 
 
-def _wrong(client: httpx.Client, address: str, language: str, data: Set[str]) -> list[str]:
+def _wrong(client: httpx.Client, address: str, language: str, data: AbstractSet[str]) -> list[str]:
     answer = client.get(address)
     assert answer.status_code == 200, (address, answer.status_code)
     return other_language(visible_texts(answer.text), language, data)
@@ -127,6 +128,6 @@ def test_a_case_tells_its_history_in_one_language(
     address = "/leader" if who == "leader" else f"/cases/{annotated}"
     client = reader(who)
     assert _wrong(client, address, language, {*data, "渠边"}) == []
-    text = client.get(address).text
+    text = "\n".join(visible_texts(client.get(address).text))
     assert not re.search(r"\d\dT\d\d:\d\d", text)  # the site's clock, never RFC 3339
     assert not re.search(r"grid \d{12}", text)
