@@ -31,7 +31,11 @@ from patrol.domain.ids import PictureId, Sha256
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Observation, Subject
 from patrol.domain.round import VisitOutcome
-from patrol.domain.verification import Verifier
+from patrol.domain.verification import (
+    MACHINE_SEES_NO_MORE,
+    MACHINE_STILL_SEES,
+    Verifier,
+)
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import Clock
 from patrol.rounds.guarded_visit import GuardedVisit
@@ -117,8 +121,8 @@ def case_recheck_text(recheck: RecheckOutcome) -> str:
     if recheck.result is RecheckResult.SAME_PICTURE:
         return recheck.why
     if recheck.result is RecheckResult.GONE:
-        return "机器未再检出 (the machine sees it no more)"
-    return f"机器仍检出：{recheck.why} (the machine still sees it: {recheck.why})"
+        return f"{MACHINE_SEES_NO_MORE} (the machine sees it no more)"
+    return f"{MACHINE_STILL_SEES}：{recheck.why} (the machine still sees it: {recheck.why})"
 
 
 def finding_recheck_text(finding: Finding, recheck: RecheckOutcome) -> str:
