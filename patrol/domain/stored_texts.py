@@ -48,6 +48,7 @@ _MARK: Final = re.compile(rf"(?<=[{_HAN}])[,:;] ?|[,:;] ?(?=[{_HAN}])|; ")
 _FULL_WIDTH: Final = {",": "，", ":": "：", ";": "；"}
 _WORDS: Final[Mapping[str, labels.Label]] = {  # single words of the code, wherever they stand alone
     **{one.id: (one.zh, one.en) for one in CATEGORIES},
+    **{str(duty): label for duty, label in labels.DUTIES.items()},
     **labels.FAILURES,
     **labels.PICTURE_FAULTS,
     **labels.REFUSALS,
@@ -89,6 +90,9 @@ _WORDS: Final[Mapping[str, labels.Label]] = {  # single words of the code, where
         "消息代理已收，未见返回",
         "the broker took it and no answer came back to the inbox",
     ),
+    "second look": ("复看", "second look"),
+    "household link": ("农户链接", "household link"),
+    "console": ("控制台", "console"),
     "recovered": ("已恢复", "recovered"),
     "left the registry": ("已不在登记册", "left the registry"),
     "duty_lead": ("值班长", "duty lead"),
@@ -159,6 +163,25 @@ _FORMS: Final = (
         "{text}: waited {n} min",
     ),
     _form(r"(?P<text>.+)[;:] until (?P<at>{moment})", "{text}，至 {at}", "{text}, until {at}"),
+    _form(r"look again at case (?P<id>\S+)", "复看案件 {id}", "look again at case {id}"),
+    _form(r"look again at finding (?P<id>\S+)", "复看线索 {id}", "look again at finding {id}"),
+    *(
+        form
+        for code, zh in (
+            ("finding", "线索"),
+            ("case", "案件"),
+            ("round", "轮次"),
+            ("patrol", "人工巡查"),
+        )
+        for form in (
+            _form(rf"{code}:(?P<id>\S+)", zh + " {id}", code + " {id}"),
+            _form(
+                rf"{code}:(?P<id>\S+) (?P<text>.+)", zh + " {id}：{text}", code + " {id}: {text}"
+            ),
+        )
+    ),
+    _form(r"(?P<person>\S+) as (?P<key>[a-z_]+)", "{person}，{key}", "{person} as {key}"),
+    _form(r"(?P<id>B\d+) asked, (?P<text>.+)", "{id} 申请播报，{text}", "{id} asked for, {text}"),
     _form(r"counted in (?P<id>\S+)", "并入 {id}", "counted in {id}"),
     _form(r"known positive, (?P<id>\S+)", "已知阳性，{id}", "known positive, {id}"),
     _form(

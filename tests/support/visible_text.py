@@ -59,13 +59,14 @@ def other_language(texts: Iterable[str], language: str, allowed: Iterable[str]) 
     In a Chinese text an English word is one of three letters or more; in an English text every
     Chinese character counts.
     """
-    names = sorted(filter(None, allowed), key=len, reverse=True)
+    names = sorted(
+        {_NO_WORDS.sub(" ", name) for name in allowed} - {"", " "}, key=len, reverse=True
+    )
     wrong = []
     for text in texts:
-        rest = text
+        rest = _NO_WORDS.sub(" ", text)
         for name in names:
             rest = rest.replace(name, " ")
-        rest = _NO_WORDS.sub(" ", rest)
         foreign = WORD if language == "zh" else HAN
         if foreign.search(rest):
             wrong.append(text)
