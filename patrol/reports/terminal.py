@@ -1,15 +1,13 @@
-"""Rounds and the demonstration on a terminal: progress while a round runs, tables after it, an SVG.
+"""Rounds on a terminal: progress while a round runs, tables after it, an SVG.
 
 `progress_display` is a live bar on a terminal's stderr, and a line or a log event every tenth
 otherwise; it is fed with `RoundProgress` by the round's runner from any thread. `render_round`
-takes the document of `patrol round --json`, `render_demo` that of `demo_outcome`, which alone reads
-the store. `save_svg` draws renderables as a picture that fetches no font.
+takes the document of `patrol round --json`. `save_svg` draws renderables as a picture that fetches no font.
 """
 
 import io
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -24,14 +22,10 @@ from rich.text import Text
 from typing_extensions import override
 
 from patrol.domain import labels
-from patrol.domain.case import Case, CaseEvent, CaseState
-from patrol.domain.finding import CATEGORY_BY_ID, Finding, Origin
 from patrol.domain.reader_language import translate
 from patrol.domain.round import VisitOutcome
-from patrol.domain.statistics import decided_share
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.rounds.progress import RoundProgress
-from patrol.store import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
@@ -166,114 +160,6 @@ class _ForecastColumn(ProgressColumn):
         return Text(
             f"{pace}{_forecast_text(progress, task.fields['zone'])}", style="red" if late else "dim"
         )
-
-
-MAX_DEMO_ROWS = 14
-RECEIPT_EVENTS = frozenset({"received", "opened"})  # sent by the telephone, not by the person
-
-
-def render_demo(result: Mapping[str, Any]) -> RenderableType:
-    """Cases from dispatch to their end, and whether the store is consistent."""
-    cases = result["case_list"]
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in (
-        translate("案件", "case"),
-        translate("类别", "category"),
-        translate("级别", "level"),
-        translate("状态", "state"),
-        translate("经过", "steps"),
-    ):
-        table.add_column(heading, overflow="fold")
-    for case in cases[:MAX_DEMO_ROWS]:
-        table.add_row(*_case_cells(case))
-    if len(cases) > MAX_DEMO_ROWS:
-        table.add_row(
-            "…",
-            translate(
-                f"还有 {len(cases) - MAX_DEMO_ROWS} 件", f"{len(cases) - MAX_DEMO_ROWS} more"
-            ),
-        )
-    problems = result["store_problems"]
-    verdict = Text(
-        translate("账目平衡，无一丢失", "the totals agree, nothing is lost"), style="green"
-    )
-    if problems:
-        verdict = Text("\n".join(problems), style="red")
-    counts = "  ".join(f"{_state_label(s)} {s} {n}" for s, n in sorted(result["cases"].items()))
-    sample = result["blind_sample"]
-    drawn = Text(
-        translate(
-            f"盲抽：判 {sample['judged']} · 漏检 {sample['missed']}",
-            f"blind sample: judged {sample['judged']} · missed {sample['missed']}",
-        ),
-        style="dim",
-    )
-    title = translate(
-        f" 发现 → 预警 → 上报 → 处理 → 反馈   {len(cases)} 件案件 ",
-        f" found → warned → reported → handled → fed back   {len(cases)} cases ",
-    )
-    return Panel(
-        Group(table, Text(), Text(counts), drawn, verdict),
-        title=title,
-        title_align="left",
-        border_style="green" if not problems else "red",
-        padding=(1, 2),
-        expand=False,
-    )
-
-
-def demo_outcome(uow: UnitOfWork) -> dict[str, Any]:
-    """The state of the demonstration: its cases, findings, messages and blind sample."""
-    cases = uow.cases.list()
-    rounds = uow.rounds.of_plan("morning")
-    findings = [finding for one in rounds for finding in uow.findings.of_round(one.id)]
-    return {
-        "cases": dict(Counter(str(case.state) for case in cases)),
-        "case_list": [_case_document(case) for case in cases],
-        "findings_waiting": sum(one.count for one in uow.findings.waiting_totals()),
-        "messages_waiting": uow.outbox.unsent(),
-        "blind_sample": _blind_sample_document(findings),
-    }
-
-
-def _case_document(case: Case) -> dict[str, object]:
-    """One case of the document of `demo_outcome`."""
-    return {
-        "id": case.id,
-        "camera": case.camera,
-        "grid": case.grid,
-        "category": case.category,
-        "level": str(case.level),
-        "state": str(case.state),
-        "steps": [str(entry.what) for entry in case.entries],
-    }
-
-
-def _blind_sample_document(findings: Iterable[Finding]) -> dict[str, object]:
-    """The blind sample: judged, missed, and the interval of the miss rate."""
-    found = decided_share(findings, Origin.SAMPLE)
-    low, high = found.interval
-    return {
-        "judged": found.decided,
-        "missed": found.real,
-        "interval": [round(low, 4), round(high, 4)],
-    }
-
-
-def _case_cells(case: Mapping[str, Any]) -> tuple[RenderableType, ...]:
-    category = CATEGORY_BY_ID.get(case["category"], CATEGORY_BY_ID["other"])
-    done = case["state"] in ("closed", "voided")
-    state = Text(_state_label(case["state"]), style="green" if done else "yellow")
-    steps = " → ".join(
-        labels.CASE_EVENTS[CaseEvent(step)][0]
-        for step in case["steps"]
-        if step not in RECEIPT_EVENTS
-    )
-    return case["id"], f"{category.zh} {category.en}", case["level"], state, steps
-
-
-def _state_label(state: str) -> str:
-    return labels.CASE_STATES[CaseState(state)][0]
 
 
 SVG_COLUMNS: Final = 100  # characters wide
