@@ -122,7 +122,7 @@ def print_case(case: Case, site: Site) -> None:
     """Print one case for a person: its head, then its history."""
     zone = site.settings.site.tz
     category = CATEGORY_BY_ID.get(case.category)
-    text = f"{category.zh} {category.en}" if category else case.category
+    text = translate(category.zh, category.en) if category else case.category
     head = Table.grid(padding=(0, 2))
     head.add_row(translate("案件", "case"), Text(case.id, style="bold"))
     head.add_row(translate("状态", "state"), label_text(CASE_STATES[case.state]))
@@ -208,8 +208,8 @@ def close_after_grant(case: Case) -> datetime | None:
 
 
 def level_label(level: Level) -> str:
-    """A level with its Chinese name: `II 紧急`."""
-    return f"{level} {LEVELS[level][0]}"
+    """A level with its name: `II 紧急`, `II pressing`."""
+    return f"{level} {label_text(LEVELS[level])}"
 
 
 def no_case_text(case: str) -> str:

@@ -30,6 +30,7 @@ from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
 from patrol.cli.site import site_of
 from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
+from patrol.domain.labels import Label, bilingual, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.registry import GridLevel, Role
 from patrol.domain.routing import RoutingGap, routing_gaps, staffing_problems
@@ -69,14 +70,19 @@ class FileProblems(NamedTuple):
 class CheckResult:
     """One dependency: whether it is usable, and one line about it."""
 
-    name: str
+    name: Label  # in a document both languages, for the screen the reader's
     ok: bool
     text: str
     needed: bool = True  # False: rounds go on without it
 
     def as_json(self) -> dict[str, object]:
         """For `--json`."""
-        return {"name": self.name, "ok": self.ok, "needed": self.needed, "text": self.text}
+        return {
+            "name": bilingual(self.name),
+            "ok": self.ok,
+            "needed": self.needed,
+            "text": self.text,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,14 +166,14 @@ def _print_problems(report: CheckReport) -> None:
         print_err(translate(f"{notice}（提示）", f"{notice} (notice)"))
     for result in report.results:
         if not result.ok:
-            print_err(f"{result.name}: {result.text}")
+            print_err(f"{label_text(result.name)}: {result.text}")
 
 
 def _print_results(report: CheckReport) -> None:
     out = console()
     for result in report.results:
         if result.ok:
-            out.print(f"[green]✓[/] {result.name}: {result.text}", soft_wrap=True)
+            out.print(f"[green]✓[/] {label_text(result.name)}: {result.text}", soft_wrap=True)
     if counts := report.counts:
         out.print(
             translate(
@@ -342,7 +348,7 @@ def check_dependencies(site: Site) -> Iterator[CheckResult]:
 
 
 def _check_database(site: Site) -> CheckResult:
-    name, url = translate("数据库", "database"), site.settings.database
+    name, url = ("数据库", "database"), site.settings.database
     try:
         check_old_places(site, Path.cwd())
         if current_revision(url) is None and _can_be_made(url):
@@ -370,7 +376,7 @@ def _can_be_made(url: str) -> bool:
 
 
 def _check_broker(settings: Settings) -> CheckResult:
-    name, mqtt = translate("消息代理", "broker"), settings.mqtt
+    name, mqtt = ("消息代理", "broker"), settings.mqtt
     if mqtt.embedded:
         return CheckResult(name=name, ok=True, text=translate("内置", "embedded"))
     try:
@@ -400,7 +406,7 @@ def _check_broker(settings: Settings) -> CheckResult:
 def _check_disk(settings: Settings) -> CheckResult:
     free_mb = shutil.disk_usage(_nearest_existing(settings.evidence)).free // 1_000_000
     name, text = (
-        translate("磁盘", "disk"),
+        ("磁盘", "disk"),
         translate(
             f"空闲 {free_mb / 1000:.1f} GB · {settings.evidence}",
             f"free {free_mb / 1000:.1f} GB · {settings.evidence}",
@@ -423,7 +429,7 @@ def _nearest_existing(path: Path) -> Path:
 
 
 def _check_models(site: Site) -> CheckResult:
-    name, settings = translate("模型", "models"), site.settings
+    name, settings = ("模型", "models"), site.settings
     if not settings.objects:
         return CheckResult(
             name=name, ok=True, text=translate("目标检测已关闭", "objects are switched off")

@@ -150,9 +150,10 @@ def list_decided(
     for one in found:
         at = f"{one.decided_at.astimezone(zone):%m-%d %H:%M}" if one.decided_at else "—"
         what = category_named(one.category)
+        named = translate(what.zh, what.en)
         state = label_text(label_of(FINDING_STATES, one.state))
         console().print(
-            f"{one.id}  {at}  {state}  {what.zh} {what.en}  {one.decided_by}  {one.reason}",
+            f"{one.id}  {at}  {state}  {named}  {one.decided_by}  {one.reason}",
             markup=False,
         )
     if not found:

@@ -33,6 +33,7 @@ _USAGE_ERRORS: Final = tuple(
         (r"No such command '(.+?)'\. Did you mean (.+)\?", r"没有命令 \1，是否为 \2？"),
         (r"No such command '(.+?)'\.", r"没有命令 \1"),
         (r"Missing command\.", "缺少命令"),
+        (r"Missing (?:argument|option) '(.+?)'\. Choose from:\s*(.+)", r"缺少 \1，可选：\2"),
         (r"Missing argument '(.+?)'\.(.*)", r"缺少参数 \1\2"),
         (r"Missing option '(.+?)'\.(.*)", r"缺少选项 \1\2"),
         (r"Got unexpected extra arguments?(?:\(s\))? \((.+)\)", r"多余的参数：\1"),

@@ -268,10 +268,11 @@ def _missing_extra_text(exc: ModuleNotFoundError) -> str | None:
 
 def _unexpected_text(exc: BaseException) -> str:
     where = _write_traceback(exc)
-    return translate(
-        f"patrol：内部错误：{type(exc).__name__}：{_first_line(exc)}（{where}）",
-        f"patrol: internal error: {type(exc).__name__}: {_first_line(exc)} ({where})",
+    name, line = type(exc).__name__, _first_line(exc)
+    said = translate(
+        f"内部错误：{name}：{line}（{where}）", f"internal error: {name}: {line} ({where})"
     )
+    return f"patrol: {said}"
 
 
 def _first_line(exc: BaseException) -> str:
@@ -292,8 +293,8 @@ def _write_traceback(exc: BaseException) -> str:
                 log.write(text + "\n")
         except OSError:
             continue
-        return f"see {path}"
-    return "its traceback could not be written"
+        return translate(f"见 {path}", f"see {path}")
+    return translate("详情未能写出", "its traceback could not be written")
 
 
 def _detach_stdout() -> None:

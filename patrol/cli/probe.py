@@ -6,6 +6,7 @@ command, where every user of the machine reads it: it is asked for, or comes fro
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -218,8 +219,9 @@ def advice_of(exc: StreamError, of_source: tuple[str, str] | None = None) -> Adv
     `of_source`: a source's own, `who: what` in Chinese and English.
     """
     if of_source is not None:
-        whose_zh, _, next_zh = of_source[0].partition("：")
-        whose_en, _, next_en = of_source[1].partition(": ")
+        (whose_zh, next_zh), (whose_en, next_en) = (
+            re.split("： ?|: ?", text, maxsplit=1) for text in of_source
+        )
         return Advice(whose_zh, whose_en, next_zh, next_en)
     return REASON_ADVICE.get(exc.reason) or ADVICE.get(exc.kind, UNKNOWN)
 

@@ -261,7 +261,7 @@ def accept(
     light = label_text(label_of(LIGHTS, accepted.light))
     console().print(
         translate(
-            f"{chosen.id} {chosen.name}：{at:%m-%d %H:%M} 的画面为新的{light}参考画面",
+            f"{chosen.id} {chosen.name}：{at:%m-%d %H:%M} 的画面为新常态（{light}参考画面）",
             f"{chosen.id} {chosen.name}: the picture of {at:%m-%d %H:%M} is its {light} reference",
         ),
         markup=False,

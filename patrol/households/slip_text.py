@@ -16,6 +16,7 @@ from patrol.domain import labels
 from patrol.domain.access_labels import ACCESS_ACTIONS, CHANNELS
 from patrol.domain.consent import hours_text
 from patrol.domain.labels import label_of
+from patrol.domain.stored_texts import StoredTexts
 from patrol.households.qr_code import qr_code_svg
 from patrol.households.slip import CameraSlip, PlaceHeld
 from patrol.store.pixel_places import PlaceKind
@@ -27,7 +28,11 @@ STYLE: Final = (
     "table{border-collapse:collapse;width:100%}"
     "td,th{border:1px solid #bbb;padding:1mm 2mm;text-align:left;vertical-align:top}"
     ".qr{float:right;margin:0 0 4mm 4mm}section{clear:both;break-before:auto}"
+    ".qr svg,svg.qr{max-width:100%;height:auto}"
     "@media screen{body{padding:0 4mm}}@page{size:A4;margin:12mm}"
+    "@media screen and (max-width:640px){.qr{float:none;margin:0 0 4mm}"  # rows become cards
+    "table,tbody,tr,td{display:block;width:auto}thead{display:none}"
+    "tr{border:1px solid #bbb;margin:0 0 2mm;padding:1mm 0}td{border:0;padding:0 2mm}}"
 )
 STYLE_HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 BYTES_IN_MB: Final = 1_000_000
@@ -50,6 +55,11 @@ class SlipReader:
         """The text of a (zh, en) pair."""
         return self(*both)
 
+    @property
+    def colon(self) -> str:
+        """The colon behind a word."""
+        return self("：", ": ")
+
     def time(self, at: datetime | None) -> str:
         """The moment on the site's clock."""
         return "—" if at is None else f"{at.astimezone(self.zone):%Y-%m-%d %H:%M}"
@@ -71,7 +81,7 @@ def slip_lines(
             what = t.pair(label_of(ACCESS_ACTIONS, entry.what))
             yield f"    {t.time(entry.at)}  {entry.who}  {what}  {_reason_text(entry.why, t)}"
         if slip.link:
-            yield f"  {t('农户页面', 'The household’s page')}: {slip.link}"
+            yield f"  {t('农户页面', 'The household’s page')}{t.colon}{slip.link}"
 
 
 def slip_page(household: str, slips: Sequence[CameraSlip], now: datetime, t: SlipReader) -> str:
@@ -84,7 +94,7 @@ def slip_page(household: str, slips: Sequence[CameraSlip], now: datetime, t: Sli
         '<meta name="robots" content="noindex">'
         f"<title>{_title(t)}</title><style>{STYLE}</style></head><body>"
         f"<h1>{escape(t.site)} · {_title(t)}</h1>"
-        f"<p>{t('农户编号', 'Household')}: {escape(household)} · {t.time(now)}{phone}</p>"
+        f"<p>{t('农户编号', 'Household')}{t.colon}{escape(household)} · {t.time(now)}{phone}</p>"
         f"{body}<p>{_rights(t)}</p></body></html>"
     )
 
@@ -167,9 +177,11 @@ def _looked_text(slip: CameraSlip, t: SlipReader) -> str:
 
 
 def _reason_text(why: str, t: SlipReader) -> str:
-    """The log's reason; where a person reads Chinese, the ways that patrol itself names are."""
+    """The log's reason, its ways and codes in the reader's words."""
     first, colon, rest = why.partition(":")
-    return f"{t.pair(CHANNELS.get(first, (first, first)))}{colon}{rest}"
+    if first not in CHANNELS:
+        return StoredTexts(language=t.language, zone=t.zone)(why)
+    return f"{t.pair(CHANNELS[first])}{t.colon if colon else ''}{rest.strip()}"
 
 
 def _title(t: SlipReader) -> str:

@@ -276,7 +276,7 @@ class PayloadBuilder:
             else f"请于{due:%m月%d日%H:%M}前签收"
         )
         return (
-            f"【巡查线索·{labels.LEVELS[case.level][0]}】{self.site_name}{where}:{what},"
+            f"【巡查线索·{labels.LEVELS[case.level][0]}】{self.site_name}{where}：{what}，"
             f"{found:%m月%d日%H:%M}发现，{request}。"
         )
 

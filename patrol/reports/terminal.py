@@ -2,7 +2,8 @@
 
 `progress_display` is a live bar on a terminal's stderr, and a line or a log event every tenth
 otherwise; it is fed with `RoundProgress` by the round's runner from any thread. `render_round`
-takes the document of `patrol round --json`. `save_svg` draws renderables as a picture that fetches no font.
+takes the document of `patrol round --json`. `save_svg` draws renderables as a picture that fetches
+no font.
 """
 
 import io

@@ -96,18 +96,20 @@ def _brackets(text: str, *, holes: bool) -> str:
 
 def mended_python(source: str) -> str:
     """A module's source with the marks in its string literals mended."""
+    if not has_han(source):
+        return source
     lines, changes = source.split("\n"), []
-    tree = ast.parse(source)
+    nodes = list(ast.walk(ast.parse(source)))
     exempt = {
         id(inner)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in _EXEMPT_CALLS
         for argument in node.args
         for inner in ast.walk(argument)
     }
     inside = {
         id(inner)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.JoinedStr)
         for inner in ast.walk(node)
         if inner is not node
@@ -115,17 +117,17 @@ def mended_python(source: str) -> str:
     encoded = [line.encode() for line in lines]
     notes = {
         id(node.value)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
         and _HELP_LINE.match(node.value.value) is None
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if id(node) in exempt or id(node) in inside or id(node) in notes:
             continue
         if isinstance(node, ast.JoinedStr) or (
-            isinstance(node, ast.Constant) and isinstance(node.value, str)
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and has_han(node.value)
         ):
             changes.append((node.lineno, node.col_offset, node.end_lineno, node.end_col_offset))
     for first, start, last, end in sorted(changes, reverse=True):
