@@ -7,7 +7,7 @@ days of the month they are of: a month that lacks days says so, and is made agai
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 
 from patrol.county.figures import county_totals, town_totals
 from patrol.county.overview import CountyReader, contact_of, figure_documents, heard_age
@@ -19,6 +19,13 @@ from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.web.api.county_documents import CountyDay, CountyRound
 
 JsonObject = dict[str, Any]
+ROUND_COUNTS: Final = {  # keys of a month's document
+    RoundState.FINISHED: "finished",
+    RoundState.MISSED: "missed",
+    RoundState.INTERRUPTED: "interrupted",
+    RoundState.RUNNING: "running",
+    RoundState.PLANNED: "waiting",
+}
 
 
 def month_document(reader: CountyReader, month: date) -> JsonObject:
@@ -32,7 +39,9 @@ def month_document(reader: CountyReader, month: date) -> JsonObject:
     towns = [
         {
             **_heading(reader, town, states.get(town.id, TownState(town=town.id))),
-            "days": _completeness(days[town.id], due, reader.today),
+            "days": _completeness(
+                days[town.id], _due_from(due, reader.store.first_day(town.id)), reader.today
+            ),
             "rounds": _round_counts(reader.store.rounds(town.id, start, end)),
             "figures": figure_documents(town_totals(days[town.id])),
         }
@@ -64,6 +73,11 @@ def _heading(reader: CountyReader, town: TownSection, state: TownState) -> JsonO
     }
 
 
+def _due_from(due: Sequence[date], first_told: date | None) -> list[date]:
+    """The days that the town owes: none before the first that it ever told of."""
+    return [day for day in due if first_told is None or day >= first_told]
+
+
 def _completeness(days: Sequence[CountyDay], due: Sequence[date], today: date) -> JsonObject:
     """How many of the days that are due were told, which are missing, which not to their end."""
     told = {day.day: day.over for day in days}
@@ -80,8 +94,7 @@ def _round_counts(rounds: Sequence[CountyRound]) -> JsonObject:
     planned = [one for one in rounds if not one.adhoc]
     states = Counter(one.state for one in planned)
     return {
-        "planned": len(planned),
-        **{str(state): states[state] for state in RoundState if state is not RoundState.PLANNED},
-        "waiting": states[RoundState.PLANNED],
+        "due": len(planned),
+        **{key: states[state] for state, key in ROUND_COUNTS.items()},
         "adhoc": len(rounds) - len(planned),
     }

@@ -12,8 +12,9 @@ from string import Template
 from typing import Any, Final
 
 from patrol.county.figures import CountyTotal, total_text
-from patrol.county.month import JsonObject
+from patrol.county.month import ROUND_COUNTS, JsonObject
 from patrol.domain.county_labels import COUNTY_FIGURES, TOWN_CONTACT
+from patrol.domain.labels import ROUND_STATES
 from patrol.reports.writers import tables_workbook
 from patrol.web.i18n import Translator
 
@@ -64,12 +65,8 @@ def _total(name: str, told: Mapping[str, Any] | None) -> CountyTotal | None:
 
 
 def _rounds_table(month: JsonObject, t: Translator) -> tuple[list[str], Lines]:
-    columns = {
-        "planned": t("应走", "due"), "finished": t("完成", "finished"),
-        "missed": t("漏巡", "missed"),
-        "interrupted": t("中断", "interrupted"), "running": t("进行中", "under way"),
-        "waiting": t("待开始", "waiting"), "adhoc": t("专项", "asked for besides"),
-    }  # fmt: skip
+    states = {key: t.pair(ROUND_STATES[state]) for state, key in ROUND_COUNTS.items()}
+    columns = {"due": t("应走", "due"), **states, "adhoc": t("专项", "asked for besides")}
     lines = [
         [town["name"], *(str(town["rounds"][name]) for name in columns)] for town in month["towns"]
     ]

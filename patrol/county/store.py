@@ -154,6 +154,13 @@ class CountyStore:
                 if row.generation >= current
             ]
 
+    def first_day(self, town: str) -> date | None:
+        """The first day that the town told of, None: of none."""
+        first = select(func.min(county_days.c.day)).where(county_days.c.town == town)
+        with self._begin(read_only=True) as db:
+            found: date | None = db.scalar(first)
+            return found
+
     def from_before(self, town: str) -> tuple[int, int]:
         """(rounds, days) that the town told before an older backup was restored, and not since."""
         with self._begin(read_only=True) as db:
