@@ -99,7 +99,7 @@ class TownClient:
                 "User-Agent": f"patrol-county/{__version__}",
             },
             timeout=timeout_s,
-            verify=_trusted(town),
+            verify=_trusted(town) if town.url.startswith("https:") else True,
             follow_redirects=False,
             trust_env=False,
             transport=transport,

@@ -32,7 +32,7 @@ def make_town(tmp_path: Path, town_site: Site) -> Iterator[MakeTown]:
 
     yield make
     for town in towns:
-        town.store.close_idle()
+        town.close()
 
 
 @pytest.fixture

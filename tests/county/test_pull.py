@@ -70,9 +70,7 @@ def test_a_cut_of_a_day_is_caught_up_page_by_page(town: CountyTown, over: Over) 
 
 
 @pytest.mark.parametrize("lost", ["changes", "now"])
-def test_an_answer_that_is_lost_is_asked_for_again(
-    town: CountyTown, over: Over, lost: str
-) -> None:
+def test_an_answer_that_is_lost_is_asked_for_again(town: CountyTown, over: Over, lost: str) -> None:
     county = over(town)
     town.run_round(1, DAY)
     town.bridge.cut_behind = lambda request: request.url.path.endswith(lost)

@@ -34,4 +34,5 @@ class AsgiBridge(httpx.BaseTransport):
     async def _pass(self, request: httpx.Request) -> httpx.Response:
         answer = await httpx.ASGITransport(app=self.app).handle_async_request(request)
         body = await answer.aread()
-        return httpx.Response(answer.status_code, headers=answer.headers, content=body)
+        headers = {k: v for k, v in answer.headers.items() if k != "content-encoding"}
+        return httpx.Response(answer.status_code, headers=headers, content=body)

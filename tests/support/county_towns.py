@@ -53,6 +53,7 @@ class CountyTown:
     key: str = API_KEY_PREFIX + "x" * 43
     store: Store = field(init=False)
     bridge: AsgiBridge = field(init=False)
+    _api: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
         copy_template(self.file)
@@ -63,8 +64,14 @@ class CountyTown:
         stand_in = SimpleNamespace(
             store=self.store, clock=self.clock, site=self.site, registry=self.site.registry
         )
-        self.bridge = AsgiBridge(_UnderPath("/api/v1", _api_of(stand_in)))
+        self._api = _api_of(stand_in)
+        self.bridge = AsgiBridge(_UnderPath("/api/v1", self._api))
         self.add_key(self.key, SCOPE)
+
+    def close(self) -> None:
+        """Close the database; the API serves another town from now on."""
+        self.store.close_idle()
+        _IDLE_APIS.append(self._api)
 
     def add_key(self, secret: str, *scopes: str) -> None:
         """Issue a key with these scopes."""
@@ -97,7 +104,9 @@ class CountyTown:
             self.file.with_name(self.file.name + part).unlink(missing_ok=True)
         shutil.copyfile(backup, self.file)
 
-    def run_round(self, number: int, day: date, *, finish: bool = True, reason: str = "") -> RoundId:
+    def run_round(
+        self, number: int, day: date, *, finish: bool = True, reason: str = ""
+    ) -> RoundId:
         """A round of the day with its visits; number tells rounds of one day apart."""
         at = datetime.combine(day, small_site.NOON.timetz())
         ident = RoundId(f"{day:%Y%m%d}-morning-{number}")
@@ -155,8 +164,15 @@ class _UnderPath:
         await self._app(scope, receive, send)
 
 
+_IDLE_APIS: list[FastAPI] = []  # making one takes half a second; a town gives its own back
+
+
 def _api_of(stand_in: SimpleNamespace) -> FastAPI:
-    return create_api(cast("Application", stand_in))
+    if not _IDLE_APIS:
+        return create_api(cast("Application", stand_in))
+    api = _IDLE_APIS.pop()
+    api.state.application = stand_in
+    return api
 
 
 def county_settings(folder: Path, *towns: str, **more: Any) -> CountySettings:
