@@ -172,6 +172,7 @@ def _expand_database(document: YamlDocument, env: Mapping[str, str], log: FilePr
             document.data["database"] = expand_env(text, env, SITE_ENV_PREFIX)
         except BadEnvReference as exc:
             log.add_problem(document.line(("database",)), "database", str(exc))
+            del document.data["database"]
 
 
 def _home_problems(settings: CountySettings) -> Iterator[tuple[Where, str]]:

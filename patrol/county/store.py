@@ -23,7 +23,6 @@ from patrol.county.schema import (
     county_towns,
     make_tables,
 )
-from patrol.domain.errors import Failed
 from patrol.store.engine import StoreMissing, connect, make_engine, parse_url
 from patrol.store.transaction import Transaction
 from patrol.web.api.county_documents import CountyChanges, CountyDay, CountyNow, CountyRound
@@ -32,7 +31,7 @@ D = TypeVar("D", bound=BaseModel)
 _STATES: Final = select(county_towns)
 
 
-class PulledElsewhere(Failed):
+class PulledElsewhere(Exception):
     """Another process moved the town's cursor meanwhile; nothing was stored."""
 
 

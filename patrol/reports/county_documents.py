@@ -89,7 +89,10 @@ def changed_documents(
 def _day_of(change: ReportChange, zone: tzinfo) -> date:
     if change.kind == DAY_CHANGE:
         return date.fromisoformat(change.subject)
-    return datetime.fromisoformat(change.subject).astimezone(zone).date()
+    try:
+        return datetime.fromisoformat(change.subject).astimezone(zone).date()
+    except OverflowError:  # at an end of the calendar: `_is_a_day` leaves it out
+        return date.min
 
 
 def _is_a_day(day: date) -> bool:

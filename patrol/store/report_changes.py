@@ -70,7 +70,8 @@ class ReportChanges:
 def moment_subject(at: datetime) -> str:
     """The quarter of an hour, in UTC, that a moment lies in."""
     utc = at.astimezone(UTC)
-    return f"{utc - (utc - datetime.min.replace(tzinfo=UTC)) % _QUARTER:%Y-%m-%dT%H:%MZ}"
+    begun = utc - (utc - datetime.min.replace(tzinfo=UTC)) % _QUARTER
+    return f"{begun.replace(tzinfo=None).isoformat(timespec='minutes')}Z"
 
 
 class ReportChangeRepository:

@@ -61,4 +61,5 @@ def _present(connection: sa.Connection) -> Iterator[tuple[str, str]]:
 
 
 def _quarter(at: datetime) -> str:
-    return f"{at - (at - datetime.min.replace(tzinfo=UTC)) % QUARTER:%Y-%m-%dT%H:%MZ}"
+    begun = at - (at - datetime.min.replace(tzinfo=UTC)) % QUARTER
+    return f"{begun.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='minutes')}Z"
