@@ -24,7 +24,8 @@ BAD_INPUT_CLASSES = {
     "NotOwnDecision", "SiteNotWritten", "TargetRefused",
 }  # fmt: skip
 FAILED_CLASSES = {
-    "CountyNotWritten", "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "DataElsewhere", "DatabaseKindMismatch",
+    "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "CountyNotWritten", "DataElsewhere",
+    "DatabaseKindMismatch",
     "DatabaseNotEmpty", "DetectorUnavailable", "EncryptionFailed", "Failed", "FindingNotAsShown",
     "IllegalCaseTransition",
     "IllegalRoundTransition",
