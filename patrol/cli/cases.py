@@ -98,15 +98,17 @@ def show_case(
         except KeyError:
             bad_input(no_case_text(case))
         messages = uow.outbox.of_case(found.id)
+        gauge = uow.findings.gauge_of(found.finding)
     preview = None
     if extended_by is not None:
         preview = preview_extension(found, timedelta(hours=extended_by), SystemClock().now())
     if as_json:
         receipts = [documents.message_document(message) for message in messages]
         extension = {"extension": _preview_document(preview)} if preview else {}
-        print_json({**case_document(found), "messages": receipts, **extension})
+        seen_by = {"gauge": gauge or None}
+        print_json({**case_document(found), **seen_by, "messages": receipts, **extension})
     else:
-        print_case(found, site)
+        print_case(found, site, gauge=gauge)
         if preview is not None:
             console().print(_preview_text(preview, site.settings.site.tz), markup=False)
         _print_receipts([documents.message_document(message) for message in messages], site)
@@ -118,8 +120,8 @@ def case_document(case: Case) -> dict[str, Any]:
     return {**documents.case_document(case), **pictures, "verdict": _verification_document(case)}
 
 
-def print_case(case: Case, site: Site) -> None:
-    """Print one case for a person: its head, then its history."""
+def print_case(case: Case, site: Site, *, gauge: str = "") -> None:
+    """Print one case for a person: its head, then its history; `gauge`: what saw its finding."""
     zone = site.settings.site.tz
     category = CATEGORY_BY_ID.get(case.category)
     text = translate(category.zh, category.en) if category else case.category
@@ -130,6 +132,8 @@ def print_case(case: Case, site: Site) -> None:
     head.add_row(translate("类别", "category"), text)
     head.add_row(translate("网格", "grid"), Text(f"{_grid_name(site, case.grid)} {case.grid}"))
     head.add_row(translate("地点", "place"), Text(case.place))
+    if gauge:
+        head.add_row(translate("判读模块", "seen by"), Text(gauge))
     if case.hold is not None and case.is_unannounced:
         held = translate(
             f"{case.hold.why}，至 {_local_time(case.hold.until, zone)}",
@@ -141,9 +145,10 @@ def print_case(case: Case, site: Site) -> None:
     elif case.is_open:
         head.add_row(translate("时限", "due"), _local_time(case.due_at, zone))
     if waits := _verification_document(case):
+        machine = stored_texts_of(site)(str(waits["machine"]))
         text = translate(
-            f"{waits['machine']} · 前 {waits['before']} · 后 {waits['after']}",
-            f"{waits['machine']} · before {waits['before']} · after {waits['after']}",
+            f"{machine} · 前 {waits['before']} · 后 {waits['after']}",
+            f"{machine} · before {waits['before']} · after {waits['after']}",
         )
         head.add_row(translate("待核查", "verify"), Text(text))
     if case.request is not None:

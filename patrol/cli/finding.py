@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from patrol.cli.cases import case_document
-from patrol.cli.options import AsJson, By, FindingArgument, operator
+from patrol.cli.options import AsJson, By, FindingArgument, RoundArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.queue import finding_document, parse_level
 from patrol.cli.site import app_of, camera_named, site_for_lists, store_of, stored_texts_of
@@ -29,7 +29,6 @@ from patrol.rounds import duty
 if TYPE_CHECKING:
     from patrol.app.finding_service import FiledFinding
 
-RoundArgument = Annotated[str, typer.Argument(metavar="ROUND", help="轮次编号。 A round's id.")]
 Note = Annotated[str, typer.Option("--note", help="说明。 A note for the history.")]
 
 
@@ -152,10 +151,8 @@ def list_decided(
         what = category_named(one.category)
         named = translate(what.zh, what.en)
         state = label_text(label_of(FINDING_STATES, one.state))
-        console().print(
-            f"{one.id}  {at}  {state}  {named}  {one.decided_by}  {one.reason}",
-            markup=False,
-        )
+        tail = "  ".join(filter(None, (one.gauge, one.decided_by, one.reason)))
+        console().print(f"{one.id}  {at}  {state}  {named}  {tail}", markup=False)
     if not found:
         console().print(translate("无", "none"), markup=False)
 
@@ -176,6 +173,9 @@ def show_history(
         print_json({**_decided_document(one), "events": lines})
         return
     read = stored_texts_of(site)
+    if one.gauge:
+        seen_by = translate("判读模块", "seen by")
+        console().print(f"{seen_by} {one.gauge}  {read(one.why)}", markup=False)
     for entry in entries:
         at = f"{entry.at.astimezone(site.settings.site.tz):%m-%d %H:%M}"
         what = label_text(label_of(FINDING_ENTRIES, entry.what))

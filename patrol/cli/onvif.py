@@ -133,7 +133,8 @@ def _print_devices(found: DiscoveryResult, devices: list[FoundDevice]) -> None:
 
 def probe(
     url: Annotated[
-        str, typer.Argument(metavar="URL", help="onvif://[用户@]主机[:端口]/ of the device.")
+        str,
+        typer.Argument(metavar="URL", help="设备地址，onvif://[用户@]主机[:端口]/。 The device."),
     ],
     *,
     password_file: PasswordFile = None,

@@ -118,7 +118,9 @@ def _print_queue(
         seen = f"\n{read(finding.recheck.why)}" if finding.recheck else ""
         rank_zh, _, rank_en = line.why.partition(" / ")
         rank = translate(rank_zh, rank_en)
-        why = Text.assemble(read(finding.why), seen, "\n", (rank, "dim"))  # … why it has this place
+        why = Text.assemble(  # … which gauge saw it, and why it has this place
+            read(finding.why), seen, "\n", (" · ".join(filter(None, (finding.gauge, rank))), "dim")
+        )
         camera = Text(f"{name}\n{finding.camera}")
         table.add_row(finding.id, level, camera, why, score, waiting)
         paragraphs += [
