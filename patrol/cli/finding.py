@@ -127,7 +127,9 @@ def list_decided(
     mine: Annotated[bool, typer.Option("--mine", help="只看本人的。 My own.")] = False,
     today: Annotated[bool, typer.Option("--today", help="只看今天的。 Of today.")] = False,
     text: Annotated[str, typer.Option("--text", help="查找。 Text to look for.")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=10_000, help="最多几条。 At most.")
+    ] = 50,
     by: By = "",
     as_json: AsJson = False,
 ) -> None:

@@ -24,32 +24,29 @@ _PANEL_TEXTS: Final[Mapping[str, str]] = {
 }
 _USAGE: Final = "Usage: "
 # Messages of Typer and Click about a command line, and what they are in Chinese.
-_USAGE_ERRORS: Final = tuple(
-    (re.compile(pattern), zh)
-    for pattern, zh in (
-        (r"No such option: (.+?)\.? \(Possible options: (.+)\)", r"没有选项 \1，相近的有：\2"),
-        (r"No such option: (.+?)\.? Did you mean (.+)\?", r"没有选项 \1，是否为 \2？"),
-        (r"No such option: (.+)", r"没有选项 \1"),
-        (r"No such command '(.+?)'\. Did you mean (.+)\?", r"没有命令 \1，是否为 \2？"),
-        (r"No such command '(.+?)'\.", r"没有命令 \1"),
-        (r"Missing command\.", "缺少命令"),
-        (r"Missing (?:argument|option) '(.+?)'\. Choose from:\s*(.+)", r"缺少 \1，可选：\2"),
-        (r"Missing argument '(.+?)'\.(.*)", r"缺少参数 \1\2"),
-        (r"Missing option '(.+?)'\.(.*)", r"缺少选项 \1\2"),
-        (r"Got unexpected extra arguments?(?:\(s\))? \((.+)\)", r"多余的参数：\1"),
-        (r"Option '(.+?)' requires an argument\.", r"选项 \1 缺少取值"),
-        (r"Option '(.+?)' does not take a value\.", r"选项 \1 不带取值"),
-        (r"Invalid value for (.+?): (.+)", r"\1 的取值不对：\2"),
-        (r"Input should be a valid integer.*", "须为整数"),
-        (r"Input should be a valid number.*", "须为数字"),
-        (r"Input should be greater than or equal to (.+)", r"须不小于 \1"),
-        (r"Input should be less than or equal to (.+)", r"须不大于 \1"),
-        (r"(.+) is not a valid (?:int|integer)( range)?\.", r"\1 不是整数"),
-        (r"(.+) is not a valid float( range)?\.", r"\1 不是数字"),
-        (r"(.+) is not in the range (.+)\.", r"\1 不在范围 \2 内"),
-        (r"(.+) is not one of (.+)\.", r"\1 不在可选值内：\2"),
-        (r"(File|Directory|Path) (.+) does not exist\.", r"\2 不存在"),
-    )
+_USAGE_ERRORS: Final = (  # compiled where one is met: a help needs none
+    (r"No such option: (.+?)\.? \(Possible options: (.+)\)", r"没有选项 \1，相近的有：\2"),
+    (r"No such option: (.+?)\.? Did you mean (.+)\?", r"没有选项 \1，是否为 \2？"),
+    (r"No such option: (.+)", r"没有选项 \1"),
+    (r"No such command '(.+?)'\. Did you mean (.+)\?", r"没有命令 \1，是否为 \2？"),
+    (r"No such command '(.+?)'\.", r"没有命令 \1"),
+    (r"Missing command\.", "缺少命令"),
+    (r"Missing (?:argument|option) '(.+?)'\. Choose from:\s*(.+)", r"缺少 \1，可选：\2"),
+    (r"Missing argument '(.+?)'\.(.*)", r"缺少参数 \1\2"),
+    (r"Missing option '(.+?)'\.(.*)", r"缺少选项 \1\2"),
+    (r"Got unexpected extra arguments?(?:\(s\))? \((.+)\)", r"多余的参数：\1"),
+    (r"Option '(.+?)' requires an argument\.", r"选项 \1 缺少取值"),
+    (r"Option '(.+?)' does not take a value\.", r"选项 \1 不带取值"),
+    (r"Invalid value for (.+?): (.+)", r"\1 的取值不对：\2"),
+    (r"Input should be a valid integer.*", "须为整数"),
+    (r"Input should be a valid number.*", "须为数字"),
+    (r"Input should be greater than or equal to (.+)", r"须不小于 \1"),
+    (r"Input should be less than or equal to (.+)", r"须不大于 \1"),
+    (r"(.+) is not a valid (?:int|integer)( range)?\.", r"\1 不是整数"),
+    (r"(.+) is not a valid float( range)?\.", r"\1 不是数字"),
+    (r"(.+) is not in the range (.+)\.", r"\1 不在范围 \2 内"),
+    (r"(.+) is not one of (.+)\.", r"\1 不在可选值内：\2"),
+    (r"(File|Directory|Path) (.+) does not exist\.", r"\2 不存在"),
 )
 
 
@@ -64,7 +61,7 @@ def usage_error(text: str) -> str:
     if reader_language() == "en":
         return text
     for pattern, zh in _USAGE_ERRORS:
-        if found := pattern.fullmatch(text):
+        if found := re.fullmatch(pattern, text):
             for number, part in enumerate(found.groups(default=""), start=1):
                 zh = zh.replace(f"\\{number}", usage_error(part))  # noqa: PLW2901  each is done once
             return zh

@@ -61,7 +61,9 @@ def plan_patrol(
 def list_patrols(
     context: typer.Context,
     *,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=10_000, help="最多几条。 At most.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
     """人工巡查列表，新的在前。 Tasks, the newest first."""

@@ -91,9 +91,9 @@ def render_document(document: Mapping[str, Any], zone: tzinfo | None = None) -> 
         blocks.append(_pairs(plain, zone))
     for key, value in document.items():
         if isinstance(value, Mapping) and value:
-            blocks.append(_pairs(value, zone, title=key))
+            blocks.append(_pairs(value, zone, title=key_text(key)))
         elif _is_rows(value):
-            blocks.append(_rows(value, zone, title=key))
+            blocks.append(_rows(value, zone, title=key_text(key)))
     return Group(*blocks)
 
 
@@ -102,14 +102,34 @@ def value_text(value: Any, zone: tzinfo | None = None) -> str:
     if value is None or value in ({}, [], ()):
         return "—"
     if isinstance(value, Mapping):
-        return " · ".join(f"{key} {value_text(item, zone)}" for key, item in value.items())
+        return " · ".join(f"{_name(key)} {value_text(item, zone)}" for key, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(value_text(item, zone) for item in value)
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
     if zone is not None and isinstance(value, str) and _MOMENT.fullmatch(value):
         return f"{datetime.fromisoformat(value).astimezone(zone):%Y-%m-%d %H:%M}"
-    return translate(*YES_OR_NO[value]) if isinstance(value, bool) else str(value)
+    return translate(*YES_OR_NO[value]) if isinstance(value, bool) else code_text(str(value))
+
+
+def key_text(key: str) -> str:
+    """The name of a document's field for the reader at the terminal."""
+    from patrol.cli import document_labels  # noqa: PLC0415  where a document is shown as tables
+
+    return document_labels.key_text(key)
+
+
+def code_text(value: str) -> str:
+    """A code of a document for the reader at the terminal; any other text as it is."""
+    from patrol.cli import document_labels  # noqa: PLC0415  as above
+
+    return document_labels.code_text(value)
+
+
+def _name(key: object) -> str:
+    """A field's name, or a code that things are counted by."""
+    named = key_text(str(key))
+    return code_text(named) if named == str(key) else named
 
 
 def _is_rows(value: Any) -> bool:
@@ -154,11 +174,12 @@ def _rows(rows: Sequence[Mapping[str, Any]], zone: tzinfo | None, title: str) ->
     table = Table(title=title, title_justify="left")
     for column in columns:
         numeric = any(isinstance(row.get(column), int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left")
+        table.add_column(key_text(column), justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(Text(value_text(row.get(column), zone)) for column in columns))
     lines = [
-        "  ".join(f"{key} {value_text(value, zone)}" for key, value in row.items()) for row in rows
+        "  ".join(f"{key_text(key)} {value_text(value, zone)}" for key, value in row.items())
+        for row in rows
     ]
     return FittedTable(table, title, lines)
 
@@ -169,8 +190,8 @@ def _pairs(pairs: Mapping[str, Any], zone: tzinfo | None, title: str = "") -> Fi
     table.add_column(justify="right")
     shown = {key: value_text(value, zone) for key, value in pairs.items()}
     for key, text in shown.items():
-        table.add_row(str(key), Text(text))
-    return FittedTable(table, title, [f"{key} {text}" for key, text in shown.items()])
+        table.add_row(_name(key), Text(text))
+    return FittedTable(table, title, [f"{_name(key)} {text}" for key, text in shown.items()])
 
 
 FAILED: Final = 1

@@ -317,6 +317,11 @@ class StoredTexts:
         return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M}"
 
 
+def word_label(code: str) -> labels.Label | None:
+    """The (zh, en) of a single word of the code; None: it is none."""
+    return _WORDS.get(code)
+
+
 _OFFICIAL: Final = StoredTexts(language="zh", zone=UTC)
 
 
