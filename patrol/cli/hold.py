@@ -19,7 +19,7 @@ from patrol.reports.retention import RetentionRule, retention_classes
 from patrol.settings import Site
 
 Reference = Annotated[
-    str, typer.Option("--reference", metavar="文号", help="文号。 The order's reference.")
+    str, typer.Option("--reference", metavar="REFERENCE", help="文号。 The order's reference.")
 ]
 Why = Annotated[str, typer.Option("--why", help="原因。 The reason.")]
 SCOPES: Final = {HoldScope.CASE: ("案件", "case"), HoldScope.CAMERA: ("点位", "camera")}

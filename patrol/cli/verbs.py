@@ -26,6 +26,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "init:init",
         "新建站点目录，带注释。 A new commented site: settings, units, broker files, schemas.",
     ),
+    "man": Verb(
+        "man:write_manual",
+        "手册页（man），由命令树生成。 The manual page, made from the command tree.",
+    ),
     "run": Verb(
         "run:run", "常驻服务：按时巡查、推送、收反馈、升级。 The service: rounds by the clock."
     ),
