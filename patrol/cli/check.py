@@ -16,8 +16,8 @@ notice and changes no exit code. Six parts, in this order:
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -31,7 +31,13 @@ from patrol.cli.site import site_of
 from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
 from patrol.domain.registry import GridLevel, Role
-from patrol.domain.routing import RoutingGap, routing_gaps, staffing_problems
+from patrol.domain.routing import (
+    LEAVE_AHEAD,
+    RoutingGap,
+    routing_gaps,
+    staffing_problems,
+    unstaffed_within,
+)
 from patrol.inference.manifest import list_models
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.mqtt.mosquitto_files import ACL, AccountsProblem, file_differences
@@ -125,13 +131,16 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _run_checks(context: typer.Context, site: Site) -> CheckReport:
-    today = SystemClock().now().astimezone(site.settings.site.tz).date()
+    now = SystemClock().now()
+    today = now.astimezone(site.settings.site.tz).date()
     config = config_directory(context)
+    site = replace(site, registry=site.registry.at(now))  # who is on leave is told of nothing
     found = [
         checker(site, config) for checker in (check_chains, check_staffing, check_broker_files)
     ]
     gaps = [gap for one in found for gap in one.problems]
     notes = [note for one in found for note in one.notices]
+    notes.extend(check_leave(site, now, config))
     notes.extend(check_consents(site, today, config))
     notes.extend(check_old_paths(site, config))
     notes.extend(check_camera_grids(site, config))
@@ -255,6 +264,21 @@ def check_staffing(site: Site, config: Path) -> FileProblems:
         problem = ConfigProblem(str(path), lines.get(one.person, 1), one.column, text)
         (problems if one.grave else notices).append(problem)
     return FileProblems(problems, notices)
+
+
+def check_leave(site: Site, now: datetime, config: Path) -> Iterator[ConfigProblem]:
+    """Grids that will have nobody when a leave begins; said before it does."""
+    path, zone = config / "leave.csv", site.settings.site.tz
+    lines = lines_by_first_cell(path) if path.exists() else {}
+    for one in unstaffed_within(site.registry, now, LEAVE_AHEAD):
+        if one.since is None:
+            continue  # a gap of the chain, which `check_chains` reports
+        text = (
+            f"grid {one.grid}: nobody from {one.since.astimezone(zone):%Y-%m-%d %H:%M} on"
+            f" ({', '.join(one.away)} on leave), name who stands in"
+        )
+        line = min((lines[who] for who in one.away if who in lines), default=1)
+        yield ConfigProblem(str(path), line, "substitute", text)
 
 
 def check_consents(site: Site, today: date, config: Path) -> Iterator[ConfigProblem]:

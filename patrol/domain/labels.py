@@ -230,6 +230,8 @@ CASE_EVENTS: Final[Labels] = {
     CaseEvent.BROADCAST: ("大喇叭播报", "broadcast"),
     CaseEvent.BROADCAST_PLAYED: ("已播报", "broadcast played"),
     CaseEvent.TAG: ("标签", "tagged"),
+    CaseEvent.RECOVER: ("巡查见恢复正常", "seen well again"),
+    CaseEvent.STAND_IN: ("代班", "substitute told"),
 }
 APPROVAL_KINDS: Final[Labels] = {
     ApprovalKind.EXTENSION: ("延期", "more time"),
@@ -313,6 +315,8 @@ ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was ref
     "no_folder": ("服务启动时没有指定配置目录", "started without a configuration directory"),
     "time_up": ("时间到，已自动停止", "the time is up"),
     "logged_out": ("登录已失效，已停止", "stopped: the login has ended"),
+    "people:read": ("读取人员、网格、请假", "People, grids and leave, with telephones."),
+    "people:write": ("修改人员、网格、请假", "Change people, grids and leave."),
 }
 HANDOVER_LISTS: Final[Labels] = {  # of a hand-over's sheet
     "unacknowledged": ("未签收", "not acknowledged"),
