@@ -304,6 +304,8 @@ API_SCOPES: Final[Labels] = {
     "holds:write": ("设定与解除保全", "Set and end legal holds."),
     "consents:change": ("变更农户同意：撤回、暂停、时段",
                         "Change a consent: withdraw, restore, pause, resume, hours."),
+    "people:read": ("读取人员、网格、请假", "People, grids and leave, with telephones."),
+    "people:write": ("修改人员、网格、请假", "Change people, grids and leave."),
 }  # fmt: skip
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),
@@ -315,8 +317,6 @@ ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was ref
     "no_folder": ("服务启动时没有指定配置目录", "started without a configuration directory"),
     "time_up": ("时间到，已自动停止", "the time is up"),
     "logged_out": ("登录已失效，已停止", "stopped: the login has ended"),
-    "people:read": ("读取人员、网格、请假", "People, grids and leave, with telephones."),
-    "people:write": ("修改人员、网格、请假", "Change people, grids and leave."),
 }
 HANDOVER_LISTS: Final[Labels] = {  # of a hand-over's sheet
     "unacknowledged": ("未签收", "not acknowledged"),
