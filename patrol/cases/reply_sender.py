@@ -89,6 +89,6 @@ def _who_answers(registry: Registry) -> Mapping[tuple[str, Subject], frozenset[s
             for grid in grids:
                 add(grid, subject, person)
     for who in registry.people.values():  # reports come from the own grid
-        if who.role is not Role.MAINTAINER:
+        if who.role is not Role.MAINTAINER and who.id not in registry.absent:
             add(who.grid, Subject.SCENE, who.id)
     return {topic: frozenset(names) for topic, names in found.items()}
