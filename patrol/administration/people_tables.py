@@ -48,12 +48,23 @@ from patrol.domain.registry_change import (
 )
 from patrol.domain.routing import LEAVE_AHEAD, UnstaffedGrid, unstaffed_within
 from patrol.mqtt.mosquitto_files import AccountsProblem, broker_accounts
+from patrol.mqtt.mosquitto_update import BrokerFiles
 from patrol.settings import ConfigProblems, Site
 from patrol.settings.config_file import FileProblemLog, ProblemLog
 from patrol.settings.csv_file import read_table
 from patrol.settings.grids_people import GRID_REQUIRED, PERSON_OPTIONAL, PERSON_REQUIRED
 from patrol.settings.leave_csv import LEAVE_OPTIONAL, LEAVE_REQUIRED
 from patrol.store import UnitOfWork
+
+BROKER_FOLDER: Final = "mosquitto"  # beside the configuration, as `patrol init` makes it
+
+
+def broker_files_of(site: Site) -> BrokerFiles:
+    """The broker's generated files of a site: where settings name them, and beside its files."""
+    settings = site.settings
+    return BrokerFiles(
+        settings.site.id, settings.mqtt.broker_files, site.config_dir / BROKER_FOLDER
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,12 @@ from threading import Lock
 
 import structlog
 
+from patrol.administration.people_tables import broker_files_of
 from patrol.domain.registry import Registry
 from patrol.logs import LastReason
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.embedded_broker import EmbeddedBroker
 from patrol.mqtt.mosquitto_files import AccountsProblem, HandedOutAccounts
-from patrol.mqtt.mosquitto_update import BrokerFiles
 from patrol.settings import Site
 
 log = structlog.get_logger(__name__)
@@ -37,12 +37,12 @@ def open_broker(site: Site, stack: ExitStack) -> tuple[BrokerAddress, Callable[[
             certificate=settings.mqtt.certificate,
             certificate_key=settings.mqtt.key,
         )
-        return address, BrokerFiles(folder, settings.site.id).follow
+        return address, broker_files_of(site).follow
     if folder is None:
         return stack.enter_context(EmbeddedBroker()).address, lambda _registry: None
     followed, last_problem = HandedOutAccounts(folder, settings.site.id), LastReason()
     broker = EmbeddedBroker(accounts=followed.read(site.registry))
-    files, one_at_a_time = BrokerFiles(folder, settings.site.id), Lock()
+    files, one_at_a_time = broker_files_of(site), Lock()
 
     def follow(registry: Registry) -> None:
         files.follow(registry)

@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 
 import typer
 
+from patrol.administration.people_tables import BROKER_FOLDER
 from patrol.app.detectors import open_detectors
 from patrol.cli.check_secrets import check_secrets
 from patrol.cli.options import AsJson, config_directory
@@ -54,7 +55,6 @@ from patrol.settings.site_paths import (
 from patrol.store import StoreOutdated, StoreUnavailable, current_revision, open_store
 
 MAX_BROKER_LINES: Final = 20  # differences listed one by one; beyond that `mosquitto write` is due
-DEFAULT_BROKER_FOLDER: Final = "mosquitto"
 BROKER_REMEDY: Final = "`patrol mosquitto write` makes them"
 LONGEST_CONSENT: Final = timedelta(days=366)  # twelve months, a leap day among them
 YEAR_DAYS: Final = 366  # each date of the sun's year
@@ -191,7 +191,7 @@ def _print_results(report: CheckReport) -> None:
 def check_broker_files(site: Site, config: Path) -> FileProblems:
     """Accounts and permissions of the broker's own files that differ from people.csv."""
     named = site.settings.mqtt.broker_files
-    folder = named or config / DEFAULT_BROKER_FOLDER
+    folder = named or config / BROKER_FOLDER
     if named is None and not (folder / ACL).is_file():
         return FileProblems([], [])
     try:

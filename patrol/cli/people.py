@@ -17,7 +17,7 @@ from patrol.administration.people_documents import (
     row_document,
     table_change_document,
 )
-from patrol.administration.people_tables import PeopleTables, TableChange
+from patrol.administration.people_tables import PeopleTables, TableChange, broker_files_of
 from patrol.administration.registry_files import (
     RegistryEditRefused,
     RegistryWatcher,
@@ -33,7 +33,6 @@ from patrol.domain.registry_change import RegistryTable, RowChange
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.domain.town_labels import ROW_CHANGES
 from patrol.files import write_atomically
-from patrol.mqtt.mosquitto_update import BrokerFiles
 from patrol.settings import load_site
 
 Table = Annotated[
@@ -213,8 +212,7 @@ def list_leave(context: typer.Context, *, as_json: AsJson = False) -> None:
 def _tables(context: typer.Context) -> Iterator[tuple[PeopleTables, Registry]]:
     """The tables of the site, and its registry as of now."""
     site, folder = site_of(context), config_directory(context)
-    settings = site.settings
-    files = BrokerFiles(settings.mqtt.broker_files, settings.site.id)
+    files = broker_files_of(site)
     with store_of(site) as store:
         with store.begin_read() as uow:
             clock = TrustedClock.of_record(SystemClock(), uow.clock.get())

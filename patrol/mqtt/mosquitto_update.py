@@ -96,10 +96,15 @@ def _read(path: Path) -> str | None:
 
 
 class BrokerFiles:
-    """The generated files of a directory, brought up to date when the registry is another one."""
+    """The generated files of a site, brought up to date when the registry is another one.
 
-    def __init__(self, folder: Path | None, site: str) -> None:
-        self._folder, self._site = folder, site
+    They lie where `mqtt.broker_files` says, or beside the configuration from where somebody
+    installs them; a directory without a hand-out is left alone.
+    """
+
+    def __init__(self, site: str, *folders: Path | None) -> None:
+        self._site = site
+        self._folders = [folder for folder in dict.fromkeys(folders) if folder is not None]
         self._known: Registry | None = None
         self._one_at_a_time = Lock()
         self._last_problem = LastReason()
@@ -107,9 +112,10 @@ class BrokerFiles:
     def follow(self, registry: Registry) -> None:
         """Write what differs; a problem is logged once and tried again at the next change."""
         with self._one_at_a_time:
-            if self._folder is not None and registry is not self._known:
+            if registry is not self._known:
                 self._known = registry
-                self._update(self._folder, registry)
+                for folder in self._folders:
+                    self._update(folder, registry)
 
     def _update(self, folder: Path, registry: Registry) -> None:
         try:

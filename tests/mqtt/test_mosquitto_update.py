@@ -97,7 +97,7 @@ def test_files_without_a_hand_out_are_somebody_else_s(folder: Path) -> None:
 
 
 def test_the_files_follow_leave_there_and_back(folder: Path) -> None:
-    files, away = BrokerFiles(folder, SITE), (leave("leader", "leader2"),)
+    files, away = BrokerFiles(SITE, folder), (leave("leader", "leader2"),)
     plain = replace(small_site.registry(), leaves=away)
     at_work = (folder / ACL).read_text("utf-8")
     files.follow(plain.at(NOON))
@@ -110,7 +110,7 @@ def test_a_problem_is_logged_and_leaves_the_files(folder: Path) -> None:
     plain = small_site.registry()
     twice = replace(plain.people[PersonId("party")], mqtt_user="leader")
     before = (folder / ACL).read_bytes()
-    BrokerFiles(folder, SITE).follow(replace(plain, people={**plain.people, twice.id: twice}))
+    BrokerFiles(SITE, folder).follow(replace(plain, people={**plain.people, twice.id: twice}))
     assert (folder / ACL).read_bytes() == before
 
 
