@@ -1,22 +1,20 @@
 """A case about a camera and the camera's entry in the maintenance queue are one thing.
 
 The queue's entry bears the number of the oldest open case about that camera (`Trouble.case`). Who
-answers the case takes the entry, and an entry is over with its last case, once a visit has shown
-the camera well. Called by save_and_send.py for every case that is written; equipment.py goes the
-other way. The caller commits.
+answers the case takes the entry, and an entry is over with its last case when a visit saw the
+camera well; a case that ended in another way leaves it to the rounds, which know the camera's
+health. Called by save_and_send.py for every case that is written; equipment.py goes the other way.
+The caller commits.
 """
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.health import RECOVERED, TroubleKind
 from patrol.domain.observation import Subject
 from patrol.domain.teams import owner_of
 from patrol.store import UnitOfWork
-
-SEEN_WELL: Final = (CaseEvent.VERIFY, CaseEvent.RECOVER)
 
 
 def sync_trouble(uow: UnitOfWork, case: Case, now: datetime) -> None:
@@ -34,7 +32,7 @@ def sync_trouble(uow: UnitOfWork, case: Case, now: datetime) -> None:
             changed = changed.take_over(by=owner, now=now)
     else:
         changed = replace(trouble, case=case.id)
-        if any(entry.what in SEEN_WELL for entry in case.entries[-2:]):
+        if any(entry.what is CaseEvent.RECOVER for entry in case.entries[-2:]):
             changed = changed.close(RECOVERED, now)
     if changed != trouble:
         uow.troubles.put(changed)

@@ -25,6 +25,9 @@ WAITS_AT_MOST: Final = timedelta(hours=1)  # the ticks of the year
 ANSWERS: Final = frozenset(
     {CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE, CaseEvent.HANDLE, CaseEvent.FEED_BACK}
 )
+GIVEN_ON: Final = frozenset(
+    {CaseEvent.REASSIGN, CaseEvent.STAND_IN}
+)  # another ladder than at first
 
 
 @dataclass
@@ -66,8 +69,12 @@ class LeaveCalendar:
         return any(one.person == person and one.holds_at(at) for one in self.leaves)
 
     def problems(self, cases: Sequence[Case], now: datetime) -> Iterator[str]:
-        """Answers of people on leave, and open cases that wait for one."""
+        """Answers of people on leave, cases that were sent to one, or wait for one."""
         for case in cases:
+            first = case.policy.ladder[0].person
+            given_on = any(entry.what in GIVEN_ON for entry in case.entries)
+            if not given_on and self.is_away(first, case.dispatched_at):
+                yield f"case {case.id} was sent to {first}, who is on leave"
             for entry in case.entries:
                 if entry.what in ANSWERS and self.is_away(entry.by, entry.at):
                     yield f"case {case.id}: {entry.by} answered on leave at {entry.at}"
