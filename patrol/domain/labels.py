@@ -306,6 +306,8 @@ API_SCOPES: Final[Labels] = {
                         "Change a consent: withdraw, restore, pause, resume, hours."),
     "people:read": ("读取人员、网格、请假", "People, grids and leave, with telephones."),
     "people:write": ("修改人员、网格、请假", "Change people, grids and leave."),
+    "county:read": ("供县级汇总：轮次、覆盖、超时、健康、指标，不含画面、农户、备注、姓名",
+                    "Rounds, coverage, overdue cases, health, figures; no picture, no name."),
 }  # fmt: skip
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),
