@@ -73,9 +73,9 @@ def _heading(reader: CountyReader, town: TownSection, state: TownState) -> JsonO
     }
 
 
-def _due_from(due: Sequence[date], first_told: date | None) -> list[date]:
+def _due_from(due: Sequence[date], first_announced: date | None) -> list[date]:
     """The days that the town owes: none before the first that it ever told of."""
-    return [day for day in due if first_told is None or day >= first_told]
+    return [day for day in due if first_announced is None or day >= first_announced]
 
 
 def _completeness(days: Sequence[CountyDay], due: Sequence[date], today: date) -> JsonObject:

@@ -1,4 +1,4 @@
-"""网格组团: the team of a grid, told together where the site says so (`teams.told_together`). Pure.
+"""网格组团: the team of a grid, told together where the site says so (`teams.notified_together`). Pure.
 
 A team is one village cadre, the grid leader, the party-group leader, grid workers and the respected
 villagers of the grid. Each is told by the right reach: those who act get the case under the grid's

@@ -116,7 +116,7 @@ def _load(
     tree = replace(grids.tree, centres=settings.centres)
     registry = Registry(
         cameras=loaded[0], tree=tree, people=people, office=settings.office, leaves=leaves,
-        teams=settings.teams.told_together,
+        teams=settings.teams.notified_together,
     )  # fmt: skip
     note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
     note_unknown_checkpoints(settings.patrol_sections, registry, site_yaml, notes)

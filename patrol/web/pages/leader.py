@@ -21,7 +21,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from patrol.cases.reply_handler import ReplyOutcome, ReplyResult
 from patrol.domain.account import AccountRole, CasePhoto
-from patrol.domain.answering import answered_grids, first_told, may_see_case, reply_grid_of
+from patrol.domain.answering import answered_grids, first_announced, may_see_case, reply_grid_of
 from patrol.domain.case import Case
 from patrol.domain.finding import CATEGORIES, category_named
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
@@ -90,7 +90,7 @@ def own_cases(context: ContextDep, user: MayAnswerOnSite) -> Response:
 
     def is_own(case: Case) -> bool:
         if user.account.duty is AccountRole.MAINTAINER:  # those of others are in the queue
-            return first_told(case, answered[case.subject]) is not None
+            return first_announced(case, answered[case.subject]) is not None
         return may_see_case(user.account, case, registry)
 
     with context.app.store.begin_read() as uow:
@@ -235,7 +235,7 @@ def _case_document(
         "lamp": case.due_light(user.now).value,
         "left": time_left(case, user),
         "found": t.short_datetime(case.found_at),
-        "mine": first_told(case, answered[case.subject]) is not None,
+        "mine": first_announced(case, answered[case.subject]) is not None,
         "owner": person_name(registry, owner, {}) if owner else "",
         "escalated": case.rung > 0,
         "picture": user.picture_url(case.before, "ground", viewed_for) if case.before else "",
