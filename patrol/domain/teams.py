@@ -1,6 +1,6 @@
 """网格组团: the team of a grid, told together where the site says so. Pure.
 
-`teams.notified_together` of site.yaml turns it on. A team is one village cadre, the grid leader, the
+`teams.notified_together` in site.yaml turns it on. A team is one village cadre, the grid leader, a
 party-group leader, grid workers and the respected villagers of the grid. Each is told by the right
 reach: those who act get the case under the grid's own topic, with all that a leader sees, and may
 answer; those who only see get a short form of it (messaging/team_payloads.py), without picture,
