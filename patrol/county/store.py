@@ -134,10 +134,9 @@ class CountyStore:
             return state
 
     def rounds(self, town: str, start: date, end: date) -> Sequence[CountyRound]:
-        """The town's rounds of the days from `start` until before `end`, by day and id."""
-        table = county_rounds
-        found = _within(table, town, start, end).order_by(table.c.day, table.c.round)
-        return self._documents(found, town, CountyRound)
+        """The town's rounds of the days from `start` until before `end`, by day and time."""
+        rounds = self._documents(_within(county_rounds, town, start, end), town, CountyRound)
+        return sorted(rounds, key=lambda one: (one.day, one.planned_at, one.round))
 
     def days(self, town: str, start: date, end: date) -> Sequence[CountyDay]:
         """The town's days from `start` until before `end` that it told of, in order."""

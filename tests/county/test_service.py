@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from prometheus_client import generate_latest
 
 from patrol.cli.root import run
@@ -315,3 +316,15 @@ def test_the_county_keeps_its_store_in_postgresql_as_well(
     assert {one.round: one.model_dump(mode="json") for one in everything} == told
     assert county.store.first_day("a") == DAY
     assert county.store.state("a").heard_at == small_site.NOON
+
+
+RULES = Path(__file__).parents[2] / "config/monitoring/patrol-county-alerts.yml"
+
+
+def test_every_metric_of_the_alert_rules_is_exported(county: CountyService) -> None:
+    exported = {name.partition("{")[0] for name in metrics(county)}
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    named = {one for rule in rules for one in re.findall(r"patrol_county_\w+", rule["expr"])}
+    assert len(named) > 3
+    assert named <= exported
+    assert all(rule["labels"]["severity"] in {"critical", "warning"} for rule in rules)
