@@ -3,8 +3,8 @@
     python -m tests.long.county.measure --towns 25 --days 30
 
 One town's history is written (or taken: `--history DIR`), and its real API is served over HTTP
-under the ids of all towns, by a process of its own. Then `patrol county pull` reads everything, reads
-again when nothing changed, `county status` and `county month` are made, each a process whose
+under the ids of all towns, by a process of its own. Then `patrol county pull` reads everything,
+reads again when nothing changed, `county status` and `county month` are made, each a process whose
 rusage is printed; the towns' side is the CPU of the serving process.
 """
 
@@ -98,6 +98,7 @@ def _write_county(folder: Path, url: str, key: str, towns: int) -> None:
     )
     (folder / "county.yaml").write_text(
         f"county: {{id: county, name: 测试县}}\nserve: {{port: 0}}\nmetrics: {{port: 0}}\n"
+        "pull: {timeout_s: 300}\n"  # one process serves all towns here
         f"towns:\n{entries}",
         "utf-8",
     )
