@@ -151,7 +151,9 @@ def check_stripes(
         wave_limit = limits.wave_alone * limits.wave_sigma
     else:
         bars_limit = limits.stripes_sigma + 1.5 * _finite(baseline.scalar["bars"])
-        wave_limit = limits.wave_sigma + 1.5 * _finite(baseline.scalar["wave"])
+        throughout = features.stripes.everywhere >= limits.wave_throughout
+        least = limits.wave_own_sigma if throughout else limits.wave_sigma
+        wave_limit = least + 1.5 * _finite(baseline.scalar["wave"])
     value, threshold = max((bars, bars_limit), (wave, wave_limit), key=lambda v: v[0] / v[1])
     return make_reading(
         PictureFault.STRIPES, value, threshold, "stripes/2", over=value >= threshold

@@ -164,6 +164,8 @@ class QualityThresholds:
     stripes_sigma: float = 4.0  # of luma, common to all bands across the picture
     stripes_alone: float = 4.5  # times that, without a memory
     wave_sigma: float = 7.5  # of luma, in one spatial frequency
+    wave_own_sigma: float = 3.8  # ... or this, where it runs through the whole picture
+    wave_throughout: float = 0.8  # of its strongest quarter; sound views beside their own have less
     wave_alone: float = 1.5  # times that, without a memory
     wave_everywhere: float = 0.3  # of its strongest quarter; a chequered floor is in some of them
     occluded_share: float = 0.12  # of the picture, where detail vanished
