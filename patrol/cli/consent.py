@@ -11,8 +11,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, CameraArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import camera_named, site_of, store_of, trusted_now_of
-from patrol.clock import SystemClock
+from patrol.cli.site import camera_named, site_of, store_of, trusted_now, trusted_now_of
 from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.access_log import AccessEntry
 from patrol.domain.camera import Camera
@@ -110,8 +109,9 @@ def set_consent_hours(
 def show_consents(context: typer.Context, *, as_json: AsJson = False) -> None:
     """哪些摄像头不能看,为什么。 Which cameras may not be looked through, and why."""
     site = site_of(context)
-    now, zone = SystemClock().now(), site.settings.site.tz
+    zone = site.settings.site.tz
     with store_of(site) as store, store.begin_read() as uow:
+        now = trusted_now(uow)
         terms = uow.consents.terms(now)
     cameras = site.registry.cameras.values()
     closed = [(c, why) for c in cameras if (why := _closed_reason(c, now.astimezone(zone), terms))]

@@ -4,6 +4,7 @@ A finding that a person saw or was told of is filed to the queue or straight to 
 an operator on to a round and hands it over, so that the ledger names who patrolled.
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,8 +13,7 @@ from patrol.cli.cases import case_document
 from patrol.cli.options import AsJson, By, FindingArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.queue import finding_document, parse_level
-from patrol.cli.site import app_of, camera_named, site_for_lists, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import app_of, camera_named, site_for_lists, store_of, trusted_now
 from patrol.domain.finding import FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
 from patrol.domain.labels import bilingual, label_of
@@ -75,12 +75,12 @@ def file_finding(
         filed = FindingService(app).file(form, by=operator(by), target=to, phoned=phoned)
         if filed.case is not None:
             app.send_now()
-    _print_filed(filed, as_json=as_json)
+        _print_filed(filed, app.clock.now(), as_json=as_json)
 
 
-def _print_filed(filed: "FiledFinding", *, as_json: bool) -> None:
+def _print_filed(filed: "FiledFinding", now: datetime, *, as_json: bool) -> None:
     if as_json:
-        case = filed.case and case_document(filed.case)
+        case = filed.case and case_document(filed.case, now)
         print_json({"finding": finding_document(filed.finding), "case": case})
         return
     went = f"立案 case {filed.case.id}" if filed.case else "待研判 waits in the queue"
@@ -125,16 +125,16 @@ def list_decided(
     as_json: AsJson = False,
 ) -> None:
     """已判线索,最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
-    site, now = site_for_lists(context), SystemClock().now()
+    site = site_for_lists(context)
     zone = site.settings.site.tz
-    chosen = decided_filter(
-        text,
-        site.registry,
-        zone,
-        by=operator(by) if mine or by else "",
-        day=now.astimezone(zone).date() if today else None,
-    )
     with store_of(site) as store, store.begin_read() as uow:
+        chosen = decided_filter(
+            text,
+            site.registry,
+            zone,
+            by=operator(by) if mine or by else "",
+            day=trusted_now(uow).astimezone(zone).date() if today else None,
+        )
         found = uow.findings.decided(chosen, limit=limit)
     if as_json:
         print_json([_decided_document(one) for one in found])
@@ -188,7 +188,7 @@ def sign_on(
     with store_of(site) as store, store.begin() as uow:
         try:
             entry = duty.sign_on(
-                uow, RoundId(a_round), who=operator(by), now=SystemClock().now(),
+                uow, RoundId(a_round), who=operator(by), now=trusted_now(uow),
                 may_take_over=take_over, note=note,
             )  # fmt: skip
         except KeyError:
@@ -211,7 +211,7 @@ def hand_over(
     with store_of(site) as store, store.begin() as uow:
         try:
             entry = duty.hand_over(
-                uow, RoundId(a_round), who=operator(by), to=to, now=SystemClock().now(), note=note
+                uow, RoundId(a_round), who=operator(by), to=to, now=trusted_now(uow), note=note
             )
         except KeyError:
             bad_input(f"round {a_round!r}: there is none")

@@ -47,12 +47,15 @@ def show_health(
     as_json: AsJson = False,
 ) -> None:
     """在线率、完好率,或一路的来龙去脉。 The fleet's rates, or one camera's history."""
-    site, now = site_of(context), SystemClock().now()
+    site = site_of(context)
     with store_of(site) as store, store.begin_read() as uow:
         if camera:
             document = _camera_health(uow, site, camera)
         else:
-            document = {**_fleet_document(uow, site, now), "clock": clock_document(uow, now)}
+            document = {
+                **_fleet_document(uow, site, trusted_now(uow)),
+                "clock": clock_document(uow, SystemClock().now()),  # beside what is believed
+            }
     if as_json:
         print_json(document)
         return

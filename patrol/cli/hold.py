@@ -8,8 +8,7 @@ import typer
 from patrol.administration.legal_holds import end_hold, hold_document, set_hold
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import camera_named, site_for_lists, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import camera_named, site_for_lists, store_of, trusted_now
 from patrol.domain.ids import camera_id_problem
 from patrol.domain.labels import bilingual
 from patrol.domain.legal_hold import HoldScope, LegalHold
@@ -48,7 +47,7 @@ def add_hold(
             reference=reference,
             reason=why,
             by=operator(by),
-            now=SystemClock().now(),
+            now=trusted_now(uow),
             cameras=site.registry.cameras.keys(),
         )
         uow.commit()
@@ -66,7 +65,7 @@ def finish_hold(
     """解除保全,写明原因。 End a hold; what is due goes at the next sweep."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin() as uow:
-        hold = end_hold(uow, number, by=operator(by), why=why, now=SystemClock().now())
+        hold = end_hold(uow, number, by=operator(by), why=why, now=trusted_now(uow))
         uow.commit()
     _print(site, hold, as_json=as_json)
 

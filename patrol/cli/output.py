@@ -26,9 +26,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.errors import BadInput, Failed
-from patrol.domain.labels import bilingual
 from patrol.lazy_imports import after_import
 from streams.errors import BadAddress, StreamError
 
@@ -52,6 +50,9 @@ def print_err(text: str) -> None:
 def warn_masked(masked: Sequence[str]) -> None:
     """Say on stderr what of a note is masked before it goes to phones."""
     if masked:
+        from patrol.domain.access_labels import NOTE_MASKED  # noqa: PLC0415  all of the domain
+        from patrol.domain.labels import bilingual  # noqa: PLC0415
+
         print_err(f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}")
 
 

@@ -157,14 +157,14 @@ def confirm(
         warn_masked(masked)
         waiting = app.send_now(RELAY_WITHIN_S)
         published = not case.is_unannounced and not _has_unsent_messages(app, case)
-        whom = _phone_first(case, app)
+        whom, now = _phone_first(case, app), app.clock.now()
     _remind_to_phone(case, whom)
     if as_json:
         more: dict[str, Any] = {"published": published, "waiting": waiting, "phone_first": whom}
         more |= {"masked": masked} if masked else {}
-        print_json({**case_document(case), **more})
+        print_json({**case_document(case, now), **more})
         return
-    print_case(case, app.site)
+    print_case(case, app.site, now)
     _print_sent(case, app.site.settings.site.tz, published=published)
 
 

@@ -87,6 +87,12 @@ def store_of(site: Site) -> Iterator[Store]:
         yield store
 
 
+def trusted_clock(store: Store) -> TrustedClock:
+    """The clock that the service on this store goes by, for a verb that runs for a while."""
+    with store.begin_read() as uow:
+        return TrustedClock.of_record(SystemClock(), uow.clock.get())
+
+
 def trusted_now(uow: UnitOfWork) -> datetime:
     """The time that the service on this store goes by: a wall clock that jumped dates nothing."""
     return TrustedClock.of_record(SystemClock(), uow.clock.get()).now()

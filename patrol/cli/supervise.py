@@ -248,6 +248,6 @@ def _change_case(
             bad_input(no_case_text(case))
         app.send_now(RELAY_WITHIN_S)
         if as_json:
-            print_json(case_document(changed))
+            print_json(case_document(changed, app.clock.now()))
         else:
-            print_case(changed, app.site)
+            print_case(changed, app.site, app.clock.now())
