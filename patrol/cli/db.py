@@ -62,13 +62,23 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     with store_of(site) as opened:
         wrong = [str(line) for line in store.check(opened)]
         wrong += _loose_file_problems(opened, site)
+        with opened.begin_read() as uow:
+            held = uow.pixels.held_after_consent()
     if as_json:
-        print_json({"ok": not wrong, "problems": wrong})
+        kept = [{"camera": camera, "kept": count} for camera, count in held.items()]
+        print_json({"ok": not wrong, "problems": wrong, "held": kept})
     elif not wrong:
         console().print("数据库一致 the database is consistent")
     else:
         for line in wrong:
             print_err(line)
+    if not as_json:
+        for camera, count in held.items():
+            console().print(
+                f"{camera}: 农户已撤回同意,依保全令暂留 {count} 项,保全解除后删除"
+                f" its household withdrew; a legal hold keeps {count} until it ends",
+                soft_wrap=True,
+            )
     if wrong:
         raise typer.Exit(FAILED)
 

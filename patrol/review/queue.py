@@ -25,7 +25,7 @@ from typing import Final
 from patrol.domain.account import FindingClaim
 from patrol.domain.camera import Camera, Priority
 from patrol.domain.errors import Failed
-from patrol.domain.finding import Decision, Finding, FindingState
+from patrol.domain.finding import EXPIRY_ACTOR, Decision, Finding, FindingState
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
@@ -224,7 +224,6 @@ def end_claim(
 
 EXPIRES_AFTER: Final = timedelta(days=3)  # six rounds: whatever is still there was seen again
 EXPIRING_LEVELS: Final = frozenset({Level.ORDINARY, Level.NOTE})
-EXPIRY_ACTOR: Final = "patrol"
 
 
 def expire_undecided(
