@@ -13,7 +13,7 @@ import typer
 
 from patrol.cli.options import AsJson
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
-from patrol.cli.site import site_for_lists, store_of
+from patrol.cli.site import site_names, store_of
 from patrol.domain.audit_anchor import AnchorProblem, BadAnchor, ChainHead, read_anchors
 from patrol.settings.site_keys import anchor_path
 from patrol.store import Store, UnitOfWork
@@ -41,7 +41,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """核验登记链与锚点。 Prove the logs against the heads that were published."""
-    site = site_for_lists(context)
+    site = site_names(context)
     given = [source for text in anchor or () for source in _read_given(text)]
     kept = _read_file(anchor_path(site.settings), missing_ok=True)
     with store_of(site) as store:
@@ -69,7 +69,7 @@ def verify(
 
 def show_head(context: typer.Context, *, as_json: AsJson = False) -> None:
     """各登记链此刻的链头,可抄存于外。 The head of each log now, to be kept outside."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         heads = uow.anchors.heads()
     if as_json:

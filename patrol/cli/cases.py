@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -17,7 +17,7 @@ from patrol.cli.output import (
     print_json,
     print_page_number,
 )
-from patrol.cli.site import site_for_lists, store_of, trusted_now
+from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now
 from patrol.domain.approval import (
     ApprovalImpossible,
     ExtensionPreview,
@@ -32,15 +32,16 @@ from patrol.domain.labels import (
     CASE_EVENTS,
     CASE_STATES,
     DUE_LIGHTS,
-    LEVELS,
     RECEIPTS,
     bilingual,
+    level_label,
 )
-from patrol.domain.priority import Level
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.domain.verification import PendingVerification, pending_verifications
-from patrol.reports import documents
-from patrol.settings import Site
+
+if TYPE_CHECKING:
+    from patrol.settings import Site
+    from patrol.settings.site_names import SiteNames
 
 
 def list_cases(
@@ -55,7 +56,7 @@ def list_cases(
     as_json: AsJson = False,
 ) -> None:
     """案件列表,新的在前。 Cases, the newest first."""
-    site = site_for_lists(context)
+    site = site_names(context)
     size = limit or (NO_LIMIT if as_json else LINES_A_PAGE)
     start = (page - 1) * size
     with store_of(site) as store, store.begin_read() as uow:
@@ -102,6 +103,8 @@ def show_case(
     preview = None
     if extended_by is not None:
         preview = preview_extension(found, timedelta(hours=extended_by), now)
+    from patrol.reports import documents  # noqa: PLC0415  see case_document
+
     if as_json:
         receipts = [documents.message_document(message) for message in messages]
         extension = {"extension": _preview_document(preview)} if preview else {}
@@ -115,12 +118,14 @@ def show_case(
 
 def case_document(case: Case, now: datetime) -> dict[str, Any]:
     """A case as the API has it, the names of its pictures, and what waits for a verdict."""
+    from patrol.reports import documents  # noqa: PLC0415  every document's classes, for JSON alone
+
     pictures = {"before": case.before, "after": case.after}
     verdict = _verification_document(case, now)
     return {**documents.case_document(case), **pictures, "verdict": verdict}
 
 
-def print_case(case: Case, site: Site, now: datetime) -> None:
+def print_case(case: Case, site: "Site", now: datetime) -> None:
     """Print one case for a person: its head, then its history."""
     zone = site.settings.site.tz
     category = CATEGORY_BY_ID.get(case.category)
@@ -189,11 +194,6 @@ def close_after_grant(case: Case, now: datetime) -> datetime | None:
         return None
 
 
-def level_label(level: Level) -> str:
-    """A level with its Chinese name: `II 紧急`."""
-    return f"{level} {LEVELS[level][0]}"
-
-
 def no_case_text(case: str) -> str:
     """The message about an id that no case has."""
     return f"case {case!r}: there is none, `patrol cases` lists them"
@@ -224,7 +224,7 @@ def _verification_document(case: Case, now: datetime) -> dict[str, Any] | None:
     }
 
 
-def _print_cases(found: Sequence[Case], site: Site, now: datetime, *, count: int) -> None:
+def _print_cases(found: Sequence[Case], site: "SiteNames", now: datetime, *, count: int) -> None:
     """A table of one page; `count`: of all pages."""
     zone = site.settings.site.tz
     table = Table(title=f"案件 cases · {count}", title_justify="left")
@@ -244,7 +244,7 @@ def _print_cases(found: Sequence[Case], site: Site, now: datetime, *, count: int
             bilingual(CASE_STATES[case.state]),
             level_label(case.level),
             category.zh if category else case.category,
-            Text(_grid_name(site, case.grid)),
+            Text(site.grids.get(case.grid, "?")),
             _due_text(case, zone, now),
         )
     console().print(table)
@@ -258,7 +258,7 @@ def _due_text(case: Case, zone: tzinfo, now: datetime) -> str:
     return _local_time(case.due_at, zone) if case.is_open else "—"
 
 
-def _print_receipts(receipts: list[dict[str, Any]], site: Site) -> None:
+def _print_receipts(receipts: list[dict[str, Any]], site: "Site") -> None:
     """How far each message got, stage by stage; stages not reached are left out."""
     zone = site.settings.site.tz
     if receipts:
@@ -274,7 +274,7 @@ def _print_receipts(receipts: list[dict[str, Any]], site: Site) -> None:
         console().print(line, markup=False, soft_wrap=True)
 
 
-def _entry_line(entry: CaseEntry, site: Site, zone: tzinfo) -> str:
+def _entry_line(entry: CaseEntry, site: "Site", zone: tzinfo) -> str:
     people = {str(person.id): person.name for person in site.registry.people.values()}
     who = f"{people[entry.by]} ({entry.by})" if entry.by in people else entry.by
     if entry.claimed:
@@ -293,7 +293,7 @@ def _local_time(at: datetime, zone: tzinfo) -> str:
     return f"{at.astimezone(zone):%m-%d %H:%M:%S}"
 
 
-def _grid_name(site: Site, code: Any) -> str:
+def _grid_name(site: "Site", code: Any) -> str:
     """The grid's name; ? for a code that grids.csv has no more."""
     grid = site.registry.tree.grids.get(code)
     return grid.name if grid else "?"

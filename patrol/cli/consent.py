@@ -5,7 +5,7 @@ A change of consent has effect within a second. `who-looked CAMERA|HOUSEHOLD` sh
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -30,7 +30,9 @@ from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.households.documents import terms_document
 from patrol.households.terms import change_terms
 from patrol.pictures import FilePictureStore
-from patrol.settings import Site
+
+if TYPE_CHECKING:
+    from patrol.settings import Site
 
 WITHDRAWN_HERE: Final = "withdrawn_here"
 ANY_HOUR: Final = "any"
@@ -215,7 +217,7 @@ def who_looked(
     console().print(summary, markup=False, soft_wrap=True)
 
 
-def _cameras_meant(site: Site, whose: str) -> Sequence[CameraId]:
+def _cameras_meant(site: "Site", whose: str) -> Sequence[CameraId]:
     """The cameras of a household, or the one camera named; also one that left cameras.csv."""
     registry = site.registry.cameras
     of_household = [c.id for c in registry.values() if whose and c.household_ref == whose]

@@ -12,8 +12,9 @@ import typer
 from patrol.cli.cases import case_document
 from patrol.cli.options import AsJson, By, FindingArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.queue import finding_document, parse_level
-from patrol.cli.site import app_of, camera_named, site_for_lists, store_of, trusted_now
+from patrol.cli.queue import parse_level
+from patrol.cli.site import app_of, camera_named, site_for_lists, site_names, store_of, trusted_now
+from patrol.cli.waiting import finding_document
 from patrol.domain.finding import FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
 from patrol.domain.labels import bilingual, label_of
@@ -155,7 +156,7 @@ def show_history(
     context: typer.Context, finding: FindingArgument, *, as_json: AsJson = False
 ) -> None:
     """线索的经过:登记、告警、撤销。 What happened to a finding beside its decision."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         try:
             one = uow.findings.get(FindingId(finding))
@@ -184,7 +185,7 @@ def sign_on(
     as_json: AsJson = False,
 ) -> None:
     """签到:本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin() as uow:
         try:
             entry = duty.sign_on(
@@ -207,7 +208,7 @@ def hand_over(
     as_json: AsJson = False,
 ) -> None:
     """移交:本轮交给另一人。 Hand my round over to another account."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin() as uow:
         try:
             entry = duty.hand_over(
@@ -221,7 +222,7 @@ def hand_over(
 
 def list_duties(context: typer.Context, a_round: RoundArgument, *, as_json: AsJson = False) -> None:
     """本轮的签到与移交。 The signatures on a round, the oldest first."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         entries = uow.round_duties.of_round(RoundId(a_round))
     if as_json:

@@ -7,7 +7,7 @@ import os
 import sys
 from getpass import getpass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,11 +21,13 @@ from patrol.cli.site import camera_named, site_for_lists, site_of, store_of, tru
 from patrol.encryption import SiteKey
 from patrol.picture_keys import plain_count, renew_keys
 from patrol.pictures import FilePictureStore
-from patrol.settings import Site
 from patrol.settings.site_keys import day_keys, key_path, make_site_key, read_site_key
 from patrol.store import Store
 from patrol.store.credentials import StreamCredential
 from streams.address import StreamAddress, StreamChoice
+
+if TYPE_CHECKING:
+    from patrol.settings import Site
 
 
 def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -152,7 +154,7 @@ def _password(file: Path | None) -> str:
     return text
 
 
-def _unlocked(site: Site, store: Store) -> SiteKey:
+def _unlocked(site: "Site", store: Store) -> SiteKey:
     """The site's key, made at its first use, and the store that knows it."""
     site_key = make_site_key(site.settings, os.environ)
     store.adopt_key(site_key)

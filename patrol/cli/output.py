@@ -35,9 +35,17 @@ _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:
 _NO_LIMIT: Final = 10_000  # columns: how wide a table would like to be
 
 
+LONG_LIST: Final = 200  # rows
+
+
 def print_json(document: Any) -> None:
-    """Print the one document of `--json`."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """Print the one document of `--json`; of a long list each row on a line of its own."""
+    if isinstance(document, list) and len(document) > LONG_LIST:  # indented it costs five times
+        encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+        text = "[\n" + ",\n".join(f"  {encode(row)}" for row in document) + "\n]"
+    else:
+        text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

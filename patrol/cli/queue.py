@@ -1,128 +1,31 @@
-"""Review without a browser: `patrol queue`, `confirm`, `dismiss`, `unsure`, `accept` and more.
+"""Review without a browser: `patrol confirm`, `dismiss`, `unsure`, `accept`.
 
-The findings that wait, decisions about them, and `suppressions`: what those hold back for a while
-(`suppress revoke` ends that). A case of level I is phoned first and then sent. It is never kept
-back because nobody could be reached: it goes out, and its history shows whether somebody was
-phoned. On a terminal `patrol confirm` asks for that; a script gives `--phoned`.
+A case of level I is phoned first and then sent. It is never kept back because nobody could be
+reached: it goes out, and its history shows whether somebody was phoned. On a terminal
+`patrol confirm` asks for that; a script gives `--phoned`.
 """
 
 import sys
-from collections.abc import Sequence
-from datetime import timedelta
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
-
-from patrol import review  # decisions are imported when one is made
-from patrol.cli.cases import level_label
-from patrol.cli.options import AsJson, Limit, Page
-from patrol.cli.output import (
-    LINES_A_PAGE,
-    NO_LIMIT,
-    FittedTable,
-    console,
-    print_json,
-    print_page_number,
-    warn_masked,
-)
-from patrol.cli.site import site_for_lists, store_of, trusted_now
-from patrol.domain.finding import Finding
-from patrol.reports import documents
-from patrol.review import QueueLine, review_queue
-
-if TYPE_CHECKING:
-    from patrol.app import Application
-from datetime import datetime, tzinfo
-from typing import Final
 
 from patrol.cli.cases import case_document, print_case
-from patrol.cli.options import By, CameraArgument, FindingArgument, operator
-from patrol.cli.output import bad_input, print_err
-from patrol.cli.site import RELAY_WITHIN_S, EndAction, app_of, camera_named, end_by_number
+from patrol.cli.options import AsJson, By, CameraArgument, FindingArgument, operator
+from patrol.cli.output import bad_input, console, print_err, print_json, warn_masked
+from patrol.cli.site import RELAY_WITHIN_S, app_of, camera_named
+from patrol.cli.waiting import finding_document
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.escalation import current_rung
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import FindingId
 from patrol.domain.outbox import DeliveryState
 from patrol.domain.priority import Level
-from patrol.domain.suppression import Suppression
-from patrol.domain.timestamps import rfc3339, rfc3339_or_none
+from patrol.domain.timestamps import rfc3339
 
-_READABLE_WIDTH: Final = 110  # columns: ids whole, and a few words of the reasons a line
-_NEVER_CUT: Final = ("编号 id", "摄像头 camera")  # to be typed
-
-
-def show_queue(
-    context: typer.Context,
-    *,
-    limit: Limit = None,
-    page: Page = 1,
-    as_json: AsJson = False,
-) -> None:
-    """待核线索,最要紧的在前。 What waits for a person's judgement, the worst first."""
-    site = site_for_lists(context)
-    size = limit or (NO_LIMIT if as_json else LINES_A_PAGE)
-    with store_of(site) as store, store.begin_read() as uow:
-        now = trusted_now(uow)
-        queue = review_queue(
-            uow, now, cameras=site.registry.cameras, limit=size, offset=(page - 1) * size
-        )
-    if as_json:
-        print_json(
-            [{**finding_document(line.finding), "rank_why": line.why} for line in queue.lines]
-        )
-        return
-    if not queue.count:
-        console().print("没有待核线索。 Nothing waits for review.")
-        return
-    names = {camera.id: camera.name for camera in site.registry.cameras.values()}
-    _print_queue(queue.lines, names, count=queue.count)
-    print_page_number(page, queue.count, size)
-
-
-def finding_document(finding: Finding) -> dict[str, Any]:
-    """A finding as the API has it, and the names of its pictures."""
-    plain, again = documents.finding_document(finding), finding.recheck
-    return {
-        **plain,
-        "picture": finding.picture,
-        "box": list(finding.box) if finding.box else None,
-        "again": again and {**plain["again"], "picture": again.picture},
-    }
-
-
-def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str], *, count: int) -> None:
-    """A table of one page, or paragraphs on a narrow terminal; `count`: of all pages."""
-    title = f"待核线索 review queue · {count}"
-    table = Table(title=title, title_justify="left")
-    for heading in ("编号 id", "级别 level", "摄像头 camera", "为什么 why", "得分", "等待 waiting"):
-        table.add_column(heading, no_wrap=heading in _NEVER_CUT)
-    paragraphs: list[str] = []
-    for line in lines:
-        finding = line.finding
-        name, level = names.get(finding.camera, ""), level_label(finding.level)
-        score, waiting = f"{finding.score:.2f}", _rough_age(line.waiting)
-        seen = f"\n{finding.recheck.why}" if finding.recheck else ""
-        why = Text.assemble(finding.why, seen, "\n", (line.why, "dim"))  # … why it has this place
-        camera = Text(f"{name}\n{finding.camera}")
-        table.add_row(finding.id, level, camera, why, score, waiting)
-        paragraphs += [
-            f"{finding.id}  {level}  得分 {score}  等待 {waiting}",
-            f"  {finding.camera}  {name}",
-            *(f"  {part}" for part in why.plain.splitlines()),
-        ]
-    console().print(FittedTable(table, title, paragraphs, least_width=_READABLE_WIDTH))
-
-
-def _rough_age(span: timedelta) -> str:
-    """A time span in its largest unit: `5 分 5 min`."""
-    seconds = span.total_seconds()
-    for size, zh, en in ((86400, "天", "d"), (3600, "时", "h"), (60, "分", "min")):
-        if seconds >= size:
-            return f"{int(seconds // size)} {zh} {en}"
-    return "刚刚 just now"
+if TYPE_CHECKING:
+    from patrol.app import Application
 
 
 def confirm(
@@ -312,68 +215,3 @@ def _remind_to_phone(case: Case, whom: dict[str, Any] | None) -> None:
         f"特急未电话通知:请致电 {name} {number},再执行 patrol phoned {case.id} --note …"
         " (urgent: phone now)"
     )
-
-
-WithEnded = Annotated[
-    bool, typer.Option("--all", help="也列已过期、已撤销的。 Ended ones, too.", show_default=False)
-]
-
-SUPPRESSION_END: Final = EndAction(
-    end=lambda uow, number, by, now: uow.suppressions.revoke(number, by=by, now=now),
-    done="revoked",
-    done_zh="已撤销",
-    none="holds nothing; `patrol suppressions` lists those that stand",
-)
-
-
-def show_suppressions(
-    context: typer.Context, *, everything: WithEnded = False, as_json: AsJson = False
-) -> None:
-    """现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was."""
-    site = site_for_lists(context)
-    with store_of(site) as store, store.begin_read() as uow:
-        now = trusted_now(uow)
-        wanted = uow.suppressions.list() if everything else uow.suppressions.active(now)
-        rows = [(one, review.suppressed_count(uow, one)) for one in wanted]
-    if as_json:
-        print_json([{**_suppression_document(one, now), "held": held} for one, held in rows])
-        return
-    zone = site.settings.site.tz
-    for one, held in rows:
-        until = f"至 until {one.until.astimezone(zone):%m-%d %H:%M}"
-        end = "已撤销 revoked" if one.revoked_at else until
-        where = "画面一处 one place" if one.box else "全画面 whole picture"
-        console().print(
-            f"{one.number:>5}  {one.camera}  {one.kind}  {where}  {end}"
-            f"  {one.reason} ({one.owner})  压下 held {held}",
-            markup=False,
-        )
-    if not rows:
-        console().print("无 none", markup=False)
-
-
-def revoke_suppression(
-    context: typer.Context,
-    number: Annotated[int, typer.Argument(metavar="ID", help="编号。 As `suppressions` shows it.")],
-    *,
-    by: By = "",
-    as_json: AsJson = False,
-) -> None:
-    """撤销抑制:下一轮起照常提出。 Take one back: proposed again from the next round on."""
-    end_by_number(context, number, SUPPRESSION_END, by=by, as_json=as_json)
-
-
-def _suppression_document(one: Suppression, now: datetime) -> dict[str, Any]:
-    return {
-        "id": one.number,
-        "camera": one.camera,
-        "kind": one.kind,
-        "box": list(one.box) if one.box else None,
-        "reason": one.reason,
-        "owner": one.owner,
-        "created_at": rfc3339_or_none(one.created_at),
-        "until": rfc3339_or_none(one.until),
-        "standing": one.revoked_at is None and now < one.until,
-        "revoked_at": rfc3339_or_none(one.revoked_at),
-        "revoked_by": one.revoked_by,
-    }

@@ -42,7 +42,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera.",
     ),
     "queue": Verb(
-        "queue:show_queue",
+        "waiting:show_queue",
         "待核线索,最要紧的在前。 What waits for a person's judgement, the worst first.",
     ),
     "confirm": Verb(
@@ -119,7 +119,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "本机时钟是否可信;accept 由人确认。 What is believed of the clock; accept confirms it.",
     ),
     "suppressions": Verb(
-        "queue:show_suppressions",
+        "suppressions:show_suppressions",
         "现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was.",
     ),
     "accept": Verb(
@@ -336,7 +336,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "为一路码流封存口令。 Seal one stream's password: asked for, or from a file.",
     ),
     "suppress revoke": Verb(
-        "queue:revoke_suppression",
+        "suppressions:revoke_suppression",
         "撤销抑制:下一轮起照常提出。 Take one back: proposed again from the next round on.",
     ),
     "assets install": Verb(

@@ -1,11 +1,11 @@
 """Every label that people read for a value of the program, in Chinese and English.
 
-Tables keyed by the values of an enum or by the identifiers that the database, MQTT and the API carry;
-each value is a pair (Chinese, English). Pages take one language of a pair, the command line both
-(`bilingual`), the ledger and the messages to leaders the Chinese. Most enums stand here by their
-values: a verb that prints one word must not import the whole domain. No other module holds such a table (tests/domain/test_labels.py) but
-stream_labels.py for the clocks of streams; the categories of findings, which a site's rules may add
-to, are in finding.py.
+Tables keyed by the values of an enum or by the identifiers that the database, MQTT and the API
+carry; each value is a pair (Chinese, English). Pages take one language of a pair, the command line
+both (`bilingual`), the ledger and the messages to leaders the Chinese. Most enums stand here by
+their values: a verb that prints one word must not import the whole domain. No other module holds
+such a table (tests/domain/test_labels.py) but stream_labels.py for the clocks of streams; the
+categories of findings, which a site's rules may add to, are in finding.py.
 """
 
 from collections.abc import Mapping
@@ -343,6 +343,11 @@ def bilingual(label: Label) -> str:
     """`漏巡 missed`; a key without a label once."""
     zh, en = label
     return zh if zh == en else f"{zh} {en}"
+
+
+def level_label(level: Level) -> str:
+    """A level with its Chinese name: `II 紧急`."""
+    return f"{level} {LEVELS[level][0]}"
 
 
 def failure_label(kind: str) -> str:

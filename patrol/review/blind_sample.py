@@ -39,7 +39,8 @@ from patrol.domain.ranking import TRACK_RECORD_WINDOW, last_viewed_by_person
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.pixels import decode_jpeg
 from patrol.ports import PictureStore
-from patrol.review.queue import NO_LIMIT, CamerasById, end_claim
+from patrol.review.claims import end_claim
+from patrol.review.queue import NO_LIMIT, CamerasById
 from patrol.store import Store, UnitOfWork
 from patrol.vision.camera_memory import reference_in
 from patrol.vision.change.compare import most_changed_box

@@ -6,7 +6,7 @@ whoever imports this module knows them all.
 
 from patrol.store.deliveries import deliveries
 from patrol.store.machine_clock import machine_clock
-from patrol.store.schema import metadata
+from patrol.store.schema import add_postgres_conditions, metadata
 from patrol.store.schema_gb28181 import gb_registrations
 from patrol.store.schema_people import outbox
 from patrol.store.schema_town import finding_entries
@@ -15,3 +15,4 @@ __all__ = ["metadata"]
 
 for _table in (deliveries, machine_clock, gb_registrations, outbox, finding_entries):
     assert _table.metadata is metadata  # noqa: S101  one for all  # nosec B101
+add_postgres_conditions()
