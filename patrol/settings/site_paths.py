@@ -107,9 +107,11 @@ def _resolved_section(section: S, where: Where, resolve: Resolve) -> S:
 
 
 def _resolved_value(value: Any, where: Where, resolve: Resolve) -> Any:
+    from patrol.settings.yaml_types import SettingsSection  # noqa: PLC0415  pydantic: not for lists
+
     if isinstance(value, Path):
         return resolve(value, where)
-    if hasattr(value, "model_fields"):  # a section, whose module this one need not import
+    if isinstance(value, SettingsSection):
         return _resolved_section(value, where, resolve)
     if isinstance(value, dict):
         return {
