@@ -34,7 +34,7 @@ PasswordStdin = Annotated[
 ]
 PROMPT: Final = "口令 password: "
 IN_COMMAND: Final = (
-    "命令行里的口令本机所有用户可见,不接受:写成 rtsp://用户@主机/路径,程序会询问;或用 --password-file"
+    "命令行里的口令本机所有用户可见,不接受:写成 rtsp://用户@主机/路径,程序会询问;或 --password-file"
     " (everybody on this machine sees a password in a command, so it is refused: write"
     " rtsp://USER@HOST/PATH and be asked, or give --password-file or --password-stdin)"
 )

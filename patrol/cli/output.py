@@ -194,6 +194,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "pwdlib": "console",
     "pypinyin": "console",
     "python_multipart": "console",
+    "rfc3161_client": "timestamp",
     "starlette": "console",
     "uvicorn": "console",
     "python_calamine": "reports",

@@ -40,6 +40,11 @@ def anchor_path(settings: "AnySettings") -> Path:
     return key_folder(settings) / "anchors.jsonl"
 
 
+def stamp_folder(settings: "AnySettings") -> Path:
+    """Where each day's time stamp lies, and the text that it is of."""
+    return key_folder(settings) / "stamps"
+
+
 def read_site_key(settings: "AnySettings", environment: Mapping[str, str]) -> SiteKey | None:
     """The site's key; None where none was made yet. Raises KeyProblem."""
     path = key_path(settings, environment)

@@ -17,14 +17,7 @@ from patrol.domain.camera import Priority
 from patrol.domain.ids import CameraId
 from patrol.settings.config_file import ProblemLog
 from patrol.settings.csv_file import CsvRecord, read_table, vocabulary_value
-from patrol.settings.site_paths import (
-    DEFAULT_DATABASE,
-    DEFAULT_EVIDENCE,
-    DEFAULT_ZONE,
-    HomeNotExpanded,
-    joined,
-    resolved_database,
-)
+from patrol.settings.site_paths import Defaults, HomeNotExpanded, joined, resolved_database
 from patrol.settings.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -139,11 +132,11 @@ def _settings(data: dict[str, Any], base: Path) -> tuple[SettingsForLists, Mappi
         relative[".".join(where)] = path
         return joined(base, path)
 
-    evidence = resolve(Path(_text(data, "evidence", DEFAULT_EVIDENCE)), ("evidence",))
+    evidence = resolve(Path(_text(data, "evidence", Defaults.EVIDENCE)), ("evidence",))
     key_file = _text(keys, "file", "")
     settings = SettingsForLists(
-        site=SiteForLists(ZoneInfo(_text(site, "timezone", DEFAULT_ZONE))),
-        database=resolved_database(_text(data, "database", DEFAULT_DATABASE), resolve),
+        site=SiteForLists(ZoneInfo(_text(site, "timezone", Defaults.ZONE))),
+        database=resolved_database(_text(data, "database", Defaults.DATABASE), resolve),
         evidence=evidence,
         keys=KeysForLists(resolve(Path(key_file), ("keys", "file")) if key_file else None),
     )

@@ -45,13 +45,7 @@ from patrol.settings.site_integrations import (
     is_loopback,
     missing_file,
 )
-from patrol.settings.site_paths import (
-    DEFAULT_DATABASE,
-    DEFAULT_EVIDENCE,
-    DEFAULT_ZONE,
-    HomeNotExpanded,
-    resolve_paths,
-)
+from patrol.settings.site_paths import Defaults, HomeNotExpanded, resolve_paths
 from patrol.settings.site_sampling import SamplingSettings
 from patrol.settings.site_town import ReviewAlarmSection, TownSettings
 from patrol.settings.sources_yaml import SourcesSettings
@@ -81,7 +75,7 @@ class SiteInfo(SettingsSection):
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
     code: Division = ""  # administrative division, 9 digits for a township
-    timezone: ZoneName = DEFAULT_ZONE
+    timezone: ZoneName = Defaults.ZONE
     language: Literal["zh", "en"] = "zh"  # what comes first on screen and paper
 
     @property
@@ -227,8 +221,8 @@ class Settings(IntegrationSettings, TownSettings):
     """
 
     site: SiteInfo
-    database: DatabaseUrl = Field(default=DEFAULT_DATABASE, repr=False)  # with a password
-    evidence: Path = Path(DEFAULT_EVIDENCE)
+    database: DatabaseUrl = Field(default=Defaults.DATABASE, repr=False)  # with a password
+    evidence: Path = Path(Defaults.EVIDENCE)
     models: Path = DEFAULT_MODELS
     objects: bool = True  # look for objects when their weights are installed
     mqtt: MqttSettings = MqttSettings()
