@@ -12,6 +12,8 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -23,9 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     gc.freeze()
     gc.enable()
-    if arguments is not None:  # another program's: only this command ends
-        sys.exit(run(list(arguments)))
-    _end_process(run(sys.argv[1:]))
+    code = run(sys.argv[1:] if arguments is None else list(arguments))
+    if arguments is None and _is_own_process():
+        _end_process(code)
+    sys.exit(code)
+
+
+def _is_own_process() -> bool:
+    """Whether the interpreter was started for this command, by its script or by `-m patrol`."""
+    given = sys.orig_argv
+    by_module = ("-m", "patrol") in pairwise(given)
+    return by_module or any(Path(word).name == "patrol" for word in given[1:2])
 
 
 def _end_process(code: int) -> NoReturn:

@@ -66,7 +66,7 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
             held = uow.pixels.held_after_consent()
     if as_json:
         kept = [{"camera": camera, "kept": count} for camera, count in held.items()]
-        print_json({"ok": not wrong, "problems": wrong, "held": kept})
+        print_json({"ok": not wrong, "problems": wrong, **({"held": kept} if kept else {})})
     elif not wrong:
         console().print("数据库一致 the database is consistent")
     else:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from patrol.cli.cases import case_document
+from patrol.cli.confirm import parse_level
 from patrol.cli.options import AsJson, By, FindingArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.queue import parse_level
+from patrol.cli.queue import finding_document
 from patrol.cli.site import app_of, camera_named, site_for_lists, site_names, store_of, trusted_now
-from patrol.cli.waiting import finding_document
 from patrol.domain.finding import FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
 from patrol.domain.labels import bilingual, label_of

@@ -42,14 +42,14 @@ VERBS: Final[Mapping[str, Verb]] = {
         "试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera.",
     ),
     "queue": Verb(
-        "waiting:show_queue",
+        "queue:show_queue",
         "待核线索,最要紧的在前。 What waits for a person's judgement, the worst first.",
     ),
     "confirm": Verb(
-        "queue:confirm",
+        "confirm:confirm",
         "确认线索,立案并推送网格长。 Confirm a finding: opens a case and notifies its grid leader.",
     ),
-    "dismiss": Verb("queue:dismiss", "排除线索,写明原因。 Dismiss a finding, with the reason."),
+    "dismiss": Verb("confirm:dismiss", "排除线索,写明原因。 Dismiss a finding, with the reason."),
     "cases": Verb("cases:list_cases", "案件列表,新的在前。 Cases, the newest first."),
     "case": Verb("cases:show_case", "一个案件及其全部经过。 One case and all that happened to it."),
     "report": Verb(
@@ -84,7 +84,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "reassign:reopen", "重开已结案的案件。 Reopen a closed case: back to the ground."
     ),
     "unsure": Verb(
-        "queue:unsure",
+        "confirm:unsure",
         "线索存疑:一分钟内复看,留待他人判断。 Not sure: looked at again, others decide.",
     ),
     "backup": Verb(
@@ -123,7 +123,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was.",
     ),
     "accept": Verb(
-        "queue:accept",
+        "confirm:accept",
         "认可为新常态:以最近可用画面为参考。 Make its newest usable picture the reference.",
     ),
     "phoned": Verb(

@@ -1,7 +1,7 @@
 """Every table of the store, for what walks them all: migrations, the check, tests.
 
 A repository is imported when somebody uses it, so tables are known one family after the other;
-whoever imports this module knows them all.
+after the import of this module all of them are.
 """
 
 from patrol.store.deliveries import deliveries
