@@ -100,6 +100,7 @@ def show_case(
         except KeyError:
             bad_input(no_case_text(case))
         messages, now = uow.outbox.of_case(found.id), trusted_now(uow)
+        gauge = uow.findings.gauge_of(found.finding)
     preview = None
     if extended_by is not None:
         preview = preview_extension(found, timedelta(hours=extended_by), now)
@@ -108,9 +109,10 @@ def show_case(
     if as_json:
         receipts = [documents.message_document(message) for message in messages]
         extension = {"extension": _preview_document(preview)} if preview else {}
-        print_json({**case_document(found, now), "messages": receipts, **extension})
+        seen_by = {"gauge": gauge or None}
+        print_json({**case_document(found, now), **seen_by, "messages": receipts, **extension})
     else:
-        print_case(found, site, now)
+        print_case(found, site, now, gauge=gauge)
         if preview is not None:
             console().print(_preview_text(preview, site.settings.site.tz), markup=False)
         _print_receipts([documents.message_document(message) for message in messages], site)
@@ -125,8 +127,8 @@ def case_document(case: Case, now: datetime) -> dict[str, Any]:
     return {**documents.case_document(case), **pictures, "verdict": verdict}
 
 
-def print_case(case: Case, site: "Site", now: datetime) -> None:
-    """Print one case for a person: its head, then its history."""
+def print_case(case: Case, site: "Site", now: datetime, *, gauge: str = "") -> None:
+    """Print one case for a person: its head, then its history; `gauge`: what saw its finding."""
     zone = site.settings.site.tz
     category = CATEGORY_BY_ID.get(case.category)
     text = f"{category.zh} {category.en}" if category else case.category
@@ -137,6 +139,8 @@ def print_case(case: Case, site: "Site", now: datetime) -> None:
     head.add_row("类别 category", text)
     head.add_row("网格 grid", Text(f"{_grid_name(site, case.grid)} {case.grid}"))
     head.add_row("地点 place", Text(case.place))
+    if gauge:
+        head.add_row("判读模块 seen by", Text(gauge))
     if case.hold is not None and case.is_unannounced:
         held = f"{case.hold.why}, 至 until {_local_time(case.hold.until, zone)}"
         head.add_row("暂缓推送 held", Text(held, style="yellow"))
