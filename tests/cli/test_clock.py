@@ -122,6 +122,7 @@ WALL_CLOCK = {
     "health.py": 1,  # the same, beside what is believed
     "site.py": 2,  # the two functions that make the believed time
     "check.py": 1,  # today, for settings that may be checked before there is a store
+    "county.py": 2,  # the county has a store and a clock of its own
     "probe_consent.py": 1,  # before there is a store
     "probe.py": 1,  # how old the camera's frames are
     "onvif.py": 1,  # WS-Security is checked against the device's clock
