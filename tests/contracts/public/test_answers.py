@@ -16,6 +16,7 @@ Photograph = Callable[[str, str], None]
 CAMERA = "62090204011327000001"
 BY = ["--by", "tester"]
 CASE, ROUND = "C20261130-0007", "20261130-morning-1"
+LEADER = "leader-200001"
 PATROL = "PATROL"  # stands for the id of the task that was planned, which has the day in it
 # Each group has a site of its own and runs beside the others: what tells somebody something waits
 # two seconds for a broker. Within a group, what is asked later sees what was done before.
@@ -67,6 +68,14 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
         ["close", "C20261130-0016", "--why", "无", *BY],
         ["reopen", "C20261130-0012", "--why", "又", *BY], ["check"],
         ["round", "morning", "--camera", CAMERA],
+    ),
+    (
+        ["people", "list"], ["people", "set", f"person_id={LEADER}", "name=甲", *BY],
+        ["people", "history"], ["people", "import", "config/people.csv", *BY],
+        ["leave", "add", LEADER, "--from", "2030-06-01", "--until", "2030-06-02", "--note", "病假",
+         *BY],
+        ["leave", "list"], ["leave", "end", LEADER, "2030-06-01", *BY],
+        ["people", "remove", "elder-200001", *BY],
     ),
     (
         ["overdue"], ["supervise", CASE, "--why", "急", *BY], ["urge", CASE, "--why", "再催", *BY],
