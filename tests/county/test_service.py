@@ -73,7 +73,7 @@ def test_a_town_that_is_not_heard_of_says_so(county: CountyService) -> None:
     found = metrics(county)
     assert found['patrol_county_town_silent{town="a"}'] == 1
     assert found['patrol_county_town_silent{town="b"}'] == 0
-    assert found['patrol_county_town_heard_age_seconds{town="a"}'] == 2100
+    assert found['patrol_county_town_contact_age_seconds{town="a"}'] == 2100
     assert found['patrol_county_town_failures{town="a"}'] == 2
     assert found['patrol_county_pulls_total{result="unreachable",town="a"}'] == 2
     assert found['patrol_county_pulls_total{result="read",town="b"}'] == 3
