@@ -101,9 +101,14 @@ class FindingState(StrEnum):
     CONFIRMED = auto()
     DISMISSED = auto()
     MERGED = auto()  # same camera and category as an open case: counted there
-    AGED = auto()  # nobody decided in time; a later round finds it anew if it is still there
+    # Nobody decided in time (a later round finds it anew), or before the household withdrew.
+    AGED = auto()
 
 
+EXPIRY_ACTOR: Final = "patrol"  # who decides that a finding is AGED
+# Reasons of AGED beside the expiry of an undecided one; public: in the API and the store.
+CONSENT_WITHDRAWN: Final = "consent_withdrawn"  # the picture went with the household's consent
+CAMERA_LEFT: Final = "camera_retired"  # … or with the camera
 REAL_STATES: Final = (FindingState.CONFIRMED, FindingState.MERGED)  # a person found it real
 
 
@@ -260,6 +265,7 @@ class Finding:
     filed_from: str = ""  # … where it was seen (FilingSource) …
     place: str = ""  # … and where that is, if no camera tells
     undone_count: int = 0  # how often a decision was taken back
+    gauge: str = ""  # what saw it, with its version: "blur/2", "yolox_nano/615e2661"
 
     def decide(self, decision: Decision, *, by: str, now: datetime, reason: str = "") -> "Finding":
         """The finding after `decision`, moved by the table. Raises AlreadyDecided."""

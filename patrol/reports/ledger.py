@@ -15,7 +15,14 @@ from typing_extensions import override
 from patrol.domain import labels
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
-from patrol.domain.finding import CATEGORY_BY_ID, Finding, FindingState, Origin
+from patrol.domain.finding import (
+    CAMERA_LEFT,
+    CATEGORY_BY_ID,
+    CONSENT_WITHDRAWN,
+    Finding,
+    FindingState,
+    Origin,
+)
 from patrol.domain.human_patrol import CheckOutcome
 from patrol.domain.ids import CameraId, CaseId, GridCode
 from patrol.domain.labels import label_of
@@ -28,7 +35,7 @@ from patrol.reports.queries import ReportHeading, ReportMaterial, RoundRecords, 
 COLUMNS: Final = (
     "日期", "时段", "轮次", "巡查员", "起止", "网格", "村/组", "点位编码", "点位名称", "在线",
     "图像质量", "采样帧数", "采样时间", "查看方式", "结果", "类别", "描述", "级别", "截图号",
-    "推送时间", "签收", "到场", "反馈", "处置", "核查", "办结", "超时", "备注",
+    "推送时间", "签收", "到场", "反馈", "处置", "核查", "办结", "超时", "备注", "判读模块",
 )  # fmt: skip
 OFFLINE: Final = ("unreachable", "bad_address")  # the camera did not answer at all
 MACHINE: Final = "系统"
@@ -310,6 +317,7 @@ def _finding_columns(finding: Finding) -> LedgerRow:
         "描述": finding.why,
         "级别": f"{finding.level} {labels.LEVELS[finding.level][0]}",
         "备注": _decision_text(finding),
+        "判读模块": finding.gauge,
     }
 
 
@@ -327,6 +335,9 @@ def _blind_sample_columns(finding: Finding) -> LedgerRow:
     }
 
 
+_AGED_TEXTS: Final = {CONSENT_WITHDRAWN: "农户撤回同意", CAMERA_LEFT: "点位已撤除"}
+
+
 def _decision_text(finding: Finding) -> str:
     if finding.state is FindingState.DISMISSED:
         reason, _ = labels.label_of(labels.DISMISS_REASONS, finding.reason)
@@ -334,7 +345,7 @@ def _decision_text(finding: Finding) -> str:
     if finding.state is FindingState.MERGED:
         return f"{finding.id} 并案 {finding.case or ''}".rstrip()
     if finding.state is FindingState.AGED:
-        return f"{finding.id} 逾期未核,已归档"
+        return f"{finding.id} {_AGED_TEXTS.get(finding.reason, '逾期未核')},已归档"
     return f"{finding.id} {finding.case or '待核'}"
 
 

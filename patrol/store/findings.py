@@ -1,18 +1,16 @@
-"""Observations, findings and suppressions in the store.
-
-What was measured, what is proposed to a person, and what is not proposed again for a while, for one
-camera and kind.
-"""
+"""Observations and findings in the store: what was measured, what is proposed to a person."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, case, func, or_, select, text
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, or_, select, text
 
 from patrol.domain.finding import (
+    EXPIRY_ACTOR,
     REAL_STATES,
+    Decision,
     Finding,
     FindingRecheck,
     FindingState,
@@ -20,15 +18,13 @@ from patrol.domain.finding import (
     WaitingTotal,
 )
 from patrol.domain.ids import CameraId, FindingId, GridCode, RoundId
-from patrol.domain.observation import Box, Observation, Subject
+from patrol.domain.observation import Observation, Subject
 from patrol.domain.priority import Level
 from patrol.domain.ranking import MACHINE_ACTORS, CameraTrackRecord
 from patrol.domain.round import Round, VisitOutcome
-from patrol.domain.suppression import Suppression
 from patrol.store.report_changes import touch_finding
 from patrol.store.rows import RowMapper
 from patrol.store.schema import WAITING_FINDING, findings, observations, visits
-from patrol.store.schema_people import suppressions
 from patrol.store.transaction import FindingChanged, Transaction, in_batches
 
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
@@ -67,6 +63,10 @@ _OPEN_LIKE: Final = (
 )
 
 
+_STANDS_ON_CAMERA: Final = and_(
+    FINDING_WAITING,
+    or_(findings.c.origin != Origin.OPERATOR, findings.c.picture.is_not(None)),
+)
 DECIDED_STATES: Final = (*REAL_STATES, FindingState.DISMISSED, FindingState.UNSURE)
 
 
@@ -136,10 +136,12 @@ class FindingRepository:
                 kinds[index].add((one.kind, one.zone))
         return [frozenset(kind) for kind in kinds]
 
-    def observed(self, round_id: RoundId, *, gauge: str) -> Sequence[Observation]:
-        """One gauge's observations of a round, in the order in which they were written."""
+    def observed(self, round_id: RoundId, *, gauge: str = "") -> Sequence[Observation]:
+        """A round's observations, of one gauge where it is named, in the order of writing."""
         o = observations.c
-        mine = select(observations).where(o.round == round_id, o.gauge == gauge)
+        mine = select(observations).where(
+            o.round == round_id, *([o.gauge == gauge] if gauge else [])
+        )
         return [_OBSERVATIONS.from_row(row) for row in self._db.all(mine.order_by(o.number))]
 
     def observed_since(self, camera: CameraId, kind: str, since: datetime) -> Sequence[Observation]:
@@ -205,6 +207,11 @@ class FindingRepository:
             raise KeyError(finding_id)
         return _finding_from_row(row)
 
+    def gauge_of(self, finding_id: FindingId | None) -> str:
+        """What saw it, with its version; "" where a person did, or there is no such finding."""
+        found = self.with_ids(() if finding_id is None else (finding_id,))
+        return next((one.gauge for one in found.values()), "")
+
     def put(self, finding: Finding) -> None:
         """Write its changed fields. Raises KeyError."""
         before = self.get(finding.id) if self._db.on_event else None
@@ -229,6 +236,22 @@ class FindingRepository:
         waiting = select(findings).where(FINDING_WAITING).order_by(*worst_first)
         waiting = waiting.limit(limit).offset(offset)
         return [_finding_from_row(row) for row in self._db.all(waiting)]
+
+    def close_waiting(self, camera: CameraId, *, reason: str, now: datetime) -> int:
+        """Let a camera's findings leave the queue undecided; how many those were.
+
+        One that a person filed without a picture stays: it stands on what was said.
+        """
+        mine = select(findings).where(_STANDS_ON_CAMERA, findings.c.camera == camera)
+        waiting = [_finding_from_row(row) for row in self._db.all(self._db.locked(mine))]
+        for finding in waiting:
+            self.put(finding.decide(Decision.AGE, by=EXPIRY_ACTOR, now=now, reason=reason))
+        return len(waiting)
+
+    def cameras_waiting(self, which: Select[Any]) -> Collection[CameraId]:
+        """Those of the selected cameras of which `close_waiting` would close something."""
+        wanted = select(findings.c.camera).where(_STANDS_ON_CAMERA, findings.c.camera.in_(which))
+        return sorted(CameraId(row.camera) for row in self._db.all(wanted.distinct()))
 
     def waiting(self, level: Level, subject: Subject) -> Sequence[WaitingFinding]:
         """Those of a level and subject that wait for a person, with what ranks them; unordered."""
@@ -383,68 +406,3 @@ def _finding_from_row(row: Row[Any]) -> Finding:
     if row.again_at is not None:
         recheck = FindingRecheck(at=row.again_at, why=row.again_why, picture=row.again_picture)
     return _FINDINGS.from_row(row, recheck=recheck)
-
-
-_SUPPRESSIONS: Final = RowMapper(Suppression)
-_ACTIVE: Final = (
-    select(suppressions)
-    .where(suppressions.c.until > bindparam("now"), suppressions.c.revoked_at.is_(None))
-    .order_by(suppressions.c.number)
-)
-_ACTIVE_ON_CAMERA: Final = _ACTIVE.where(suppressions.c.camera == bindparam("here"))
-
-
-class SuppressionRepository:
-    """Reads and writes suppressions; each can be listed and revoked."""
-
-    def __init__(self, db: Transaction) -> None:
-        self._db = db
-
-    def add(
-        self,
-        *,
-        camera: CameraId,
-        kind: str,
-        box: Box | None,
-        reason: str,
-        owner: str,
-        now: datetime,
-        until: datetime,
-    ) -> Suppression:
-        """Write one; returns it with its number. Raises ValueError when `until` is not later."""
-        if until <= now:
-            raise ValueError(f"a suppression until {until} would never hold")
-        row = {
-            "camera": camera,
-            "kind": kind,
-            "box": box and list(map(float, box)),
-            "reason": reason,
-            "owner": owner,
-            "created_at": now,
-            "until": until,
-            "revoked_by": "",
-        }
-        added = self._db.run(suppressions.insert().returning(suppressions), row)
-        return _SUPPRESSIONS.from_row(added.one())
-
-    def revoke(self, number: int, *, by: str, now: datetime) -> bool:
-        """End it; False when it is over, revoked or unknown."""
-        not_revoked = (
-            suppressions.c.number == number,
-            suppressions.c.revoked_at.is_(None),
-            suppressions.c.until > now,
-        )
-        revoked = suppressions.update().where(*not_revoked).values(revoked_at=now, revoked_by=by)
-        return self._db.changed(revoked) == 1
-
-    def active(self, now: datetime, *, camera: CameraId | None = None) -> Sequence[Suppression]:
-        """Neither expired nor revoked, oldest first."""
-        everywhere = camera is None
-        values = {"now": now} if everywhere else {"now": now, "here": camera}
-        rows = self._db.all(_ACTIVE if everywhere else _ACTIVE_ON_CAMERA, values)
-        return [_SUPPRESSIONS.from_row(row) for row in rows]
-
-    def list(self, *, limit: int = 1000) -> Sequence[Suppression]:
-        """All that ever were, newest first."""
-        newest = select(suppressions).order_by(suppressions.c.number.desc()).limit(limit)
-        return [_SUPPRESSIONS.from_row(row) for row in self._db.all(newest)]

@@ -141,8 +141,8 @@ class CountyTown:
 
     def documents(self) -> Mapping[str, Mapping[str, Any]]:
         """All rounds and days that the town tells to a county that asks for the first time."""
-        rounds: dict[str, Any] = {}
-        days: dict[str, Any] = {}
+        rounds: dict[str, Mapping[str, Any]] = {}
+        days: dict[str, Mapping[str, Any]] = {}
         cursor, more = "", True
         client = self.client()
         while more:
