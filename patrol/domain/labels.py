@@ -139,6 +139,7 @@ PICTURE_FAULTS: Final[Labels] = {  # vision.quality's PictureFault, and a camera
     "clock_skew": ("时钟偏差", "clock off"),
     "slow_keyframe": ("码流异常（关键帧间隔过长）", "slow key frames"),
     "infrared_stuck": ("红外未切换", "infrared stuck"),
+    "shake": ("画面抖动", "shaking"),
 }
 REFERENCE_STATES: Final[Labels] = {  # vision.reference's SceneState
     "learning": ("学习中", "being learned"),
