@@ -7,6 +7,7 @@ broker or the database is not part of it (`patrol check`).
 import os
 from collections.abc import Container, Mapping
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 from patrol.domain.registry import Registry
@@ -19,6 +20,7 @@ from patrol.settings.config_file import (
     ProblemLog,
 )
 from patrol.settings.grids_people import load_grids, load_people, load_shapes
+from patrol.settings.leave_csv import load_leaves
 from patrol.settings.models_yaml import load_models
 from patrol.settings.rules_yaml import load_rules
 from patrol.settings.site_calendar import note_unknown_maintenance
@@ -33,7 +35,7 @@ from patrol.settings.zones_yaml import load_areas
 
 CONFIG_FILES = (
     "site.yaml", "grids.csv", "people.csv", "cameras.csv",
-    "zones.yaml", "rules.yaml", "models.yaml", "sources.yaml", "grids.geojson",
+    "zones.yaml", "rules.yaml", "models.yaml", "sources.yaml", "grids.geojson", "leave.csv",
 )  # fmt: skip
 
 
@@ -70,13 +72,15 @@ def _load(
 ) -> Site:  # fmt: skip
     (
         site_yaml, grids_csv, people_csv, cameras_csv,
-        zones_yaml, rules_yaml, models_yaml, sources_yaml, grids_geojson,
+        zones_yaml, rules_yaml, models_yaml, sources_yaml, grids_geojson, leave_csv,
     ) = (config_dir / name for name in CONFIG_FILES)  # fmt: skip
     notes = ProblemLog()
     site_notes = notes.for_file(site_yaml)
     site_file = load_site_file(site_yaml, base, env, site_notes, with_named_files=with_named_files)
     grids = load_grids(grids_csv, notes.for_file(grids_csv))
     people = load_people(people_csv, grids, notes.for_file(people_csv))
+    zone = site_file[0].site.tz if site_file is not None else UTC
+    leaves = load_leaves(leave_csv, people, zone, notes.for_file(leave_csv))
     models = load_models(models_yaml, base, notes.for_file(models_yaml))
     areas, area_lines = (
         load_areas(zones_yaml, notes.for_file(zones_yaml), models) if with_areas else ({}, {})
@@ -93,7 +97,10 @@ def _load(
         raise ConfigProblems(notes.problems, count=notes.problem_count)
     settings, relative_paths = site_file
     tree = replace(grids.tree, centres=settings.centres)
-    registry = Registry(cameras=loaded[0], tree=tree, people=people, office=settings.office)
+    registry = Registry(
+        cameras=loaded[0], tree=tree, people=people, office=settings.office, leaves=leaves,
+        teams=settings.teams.notified_together,
+    )  # fmt: skip
     note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
     note_unknown_checkpoints(settings.patrol_sections, registry, site_yaml, notes)
     return Site(

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from patrol.store.pictures import PictureLinkRepository, PictureRepository
     from patrol.store.pixels import PixelRepository
     from patrol.store.received_replies import ReceivedReplyRepository
+    from patrol.store.registry_changes import RegistryChangeRepository
     from patrol.store.report_changes import ReportChangeRepository
     from patrol.store.rounds import RoundRepository
     from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
@@ -131,6 +132,9 @@ class UnitOfWork:
     hand_offs: "_Lazy[HandOffRepository]" = _Lazy("hand_offs:HandOffRepository")
     broadcasts: "_Lazy[BroadcastRepository]" = _Lazy("hand_offs:BroadcastRepository")
     grid_tags: "_Lazy[GridTagRepository]" = _Lazy("hand_offs:GridTagRepository")
+    registry_changes: "_Lazy[RegistryChangeRepository]" = _Lazy(
+        "registry_changes:RegistryChangeRepository"
+    )
     change_tokens: "_Lazy[ChangeTokens]" = _Lazy("change_marks:ChangeTokens")
     report_changes: "_Lazy[ReportChangeRepository]" = _Lazy("report_changes:ReportChangeRepository")
     gb28181: "_Lazy[Gb28181Repository]" = _Lazy("gb28181:Gb28181Repository")
