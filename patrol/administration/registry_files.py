@@ -38,7 +38,8 @@ log = structlog.get_logger(__name__)
 K = TypeVar("K")
 V = TypeVar("V")
 FileStamp = tuple[int, int, int] | None  # modified at, ns; bytes; inode. None: no such file
-WATCHED_FILES = ("cameras.csv", "zones.yaml", "people.csv", "grids.csv", "grids.geojson")
+WATCHED_FILES = ("cameras.csv", "zones.yaml", "people.csv", "grids.csv", "grids.geojson",
+                 "points.csv")  # fmt: skip
 
 
 class FollowedMapping(Mapping[K, V]):
@@ -90,6 +91,7 @@ class RegistryWatcher:
             tree=GridTree(grids=FollowedMapping(lambda: self._registry.tree.grids)),
             people=FollowedMapping(lambda: self._registry.people),
             office=site.registry.office,
+            points=FollowedMapping(lambda: self._registry.points),
         )
 
     def registry(self) -> Registry:

@@ -4,12 +4,13 @@ Built by `patrol.settings` from the files of a site's folder, as a whole or not 
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, GridCode, PersonId
 from patrol.domain.office_hours import OfficeHours
+from patrol.domain.patrol_point import PatrolPoint
 
 
 class GridLevel(StrEnum):
@@ -119,6 +120,7 @@ class Registry:
     tree: GridTree
     people: Mapping[PersonId, Person]
     office: OfficeHours | None = None  # None: every limit runs round the clock
+    points: Mapping[str, PatrolPoint] = field(default_factory=dict)  # where patrols check in
 
 
 def camera_card(camera: Camera) -> dict[str, object]:

@@ -41,6 +41,7 @@ from patrol.store.engine import (
 )
 from patrol.store.findings import FindingRepository, SuppressionRepository
 from patrol.store.gb28181 import Gb28181Repository
+from patrol.store.ground_patrols import GroundPatrolRepository
 from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
 from patrol.store.human_patrols import HumanPatrolRepository
 from patrol.store.legal_holds import LegalHoldRepository
@@ -118,6 +119,7 @@ class UnitOfWork:
     finding_history = _LazyRepository(FindingHistoryRepository)
     finding_alarms = _LazyRepository(FindingAlarmRepository)
     round_duties = _LazyRepository(RoundDutyRepository)
+    ground_patrols = _LazyRepository(GroundPatrolRepository)
     human_patrols = _LazyRepository(HumanPatrolRepository)
     hand_offs = _LazyRepository(HandOffRepository)
     broadcasts = _LazyRepository(BroadcastRepository)
