@@ -278,7 +278,13 @@ ROLES: Final[Labels] = {
     Role.PARTY_GROUP_LEADER: ("党小组长", "party-group leader"),
     Role.GRID_WORKER: ("网格员", "grid worker"),
     Role.RESPECTED_VILLAGER: ("乡贤", "respected villager"),
-    Role.MAINTAINER: ("运维", "maintainer"),
+    Role.MAINTAINER: ("维修员", "maintainer"),
+    Role.HELPER: ("群防群治队员", "helper"),
+    Role.TOWN_OFFICIAL: ("镇机关干部", "town official"),
+    Role.VILLAGE_POLICE: ("驻村民警", "village police officer"),
+    Role.VILLAGE_GROUP_CADRE: ("村组干部", "village or group cadre"),
+    Role.JOINT_DEFENCE_HOUSEHOLD: ("联户联防员", "joint-defence household"),
+    Role.UNIT_GUARD: ("单位治安员", "unit guard"),
 }
 API_SCOPES: Final[Labels] = {
     "rounds:read": ("读取巡查轮次", "Rounds and their books."),

@@ -6,6 +6,7 @@ Built by `patrol.settings` from the files of a site's folder, as a whole or not 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
+from typing import Final
 
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, GridCode, PersonId
@@ -31,6 +32,32 @@ class Role(StrEnum):
     GRID_WORKER = auto()
     RESPECTED_VILLAGER = auto()
     MAINTAINER = auto()
+    HELPER = auto()  # 群防群治: sees what is open to helpers, reports
+    TOWN_OFFICIAL = auto()  # the five kinds of people who patrol on the ground (五位一体)
+    VILLAGE_POLICE = auto()
+    VILLAGE_GROUP_CADRE = auto()
+    JOINT_DEFENCE_HOUSEHOLD = auto()
+    UNIT_GUARD = auto()
+
+
+# Column `kind` of people.csv: as which of the five a person walks a ground patrol (联动巡防).
+GROUND_KINDS: Final = (
+    Role.TOWN_OFFICIAL, Role.VILLAGE_POLICE, Role.VILLAGE_GROUP_CADRE,
+    Role.JOINT_DEFENCE_HOUSEHOLD, Role.UNIT_GUARD,
+)  # fmt: skip
+# For whom the column is empty: what follows from the role; the five stand for themselves.
+KIND_OF_ROLE: Final[Mapping[Role, Role]] = {
+    Role.TOWN_DUTY: Role.TOWN_OFFICIAL,
+    Role.VILLAGE_CADRE: Role.VILLAGE_GROUP_CADRE,
+    Role.GRID_LEADER: Role.VILLAGE_GROUP_CADRE,
+    Role.PARTY_GROUP_LEADER: Role.VILLAGE_GROUP_CADRE,
+    Role.HELPER: Role.JOINT_DEFENCE_HOUSEHOLD,
+    **{kind: kind for kind in GROUND_KINDS},
+}
+# 群防群治: they see what is open to helpers, and never a leader's other cases.
+HELPER_ROLES: Final = (
+    Role.HELPER, Role.JOINT_DEFENCE_HOUSEHOLD, Role.UNIT_GUARD, Role.RESPECTED_VILLAGER,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +81,12 @@ class Person:
     mqtt_user: str = ""
     phone: str = ""
     substitute_for: PersonId | None = None
+    kind: Role | None = None  # of GROUND_KINDS, where it does not follow from the role
+
+    @property
+    def ground_kind(self) -> Role | None:
+        """As which of the five kinds the person patrols on the ground; None: as none."""
+        return self.kind or KIND_OF_ROLE.get(self.role)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

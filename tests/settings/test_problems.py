@@ -153,7 +153,9 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "5: person_id: 'L1' stands on line 4 already, each only once"),
         spoilt("people.csv", "grid_leader", "leader",
                "4: role: 'leader' is unknown, give one of town_duty, village_cadre, grid_leader,"
-               " party_group_leader, grid_worker, respected_villager, maintainer"),
+               " party_group_leader, grid_worker, respected_villager, maintainer, helper,"
+               " town_official, village_police, village_group_cadre, joint_defence_household,"
+               " unit_guard"),
         spoilt("people.csv", "town_duty,620902104000000", "town_duty,620902104203000",
                "2: role: town_duty belongs to a town, 620902104203000 is a village"),
         spoilt("people.csv", "cadre,620902104203000", "cadre,620902104000000",
