@@ -9,7 +9,7 @@ that comes after the end still counts: the phone had no network. Times are UTC.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum, auto
@@ -234,7 +234,7 @@ def judge_check_in(
     is_live = abs(now - claim.claimed_at) <= policy.live_within
     at = now if is_live else claim.claimed_at
     doubts = [
-        *_doubts_of_time(claim, patrol, at, now, before, policy),
+        *_doubts_of_time(claim, patrol, at, now=now, before=before, policy=policy),
         *_doubts_of_place(claim, patrol, point, distance, policy),
     ]
     if _is_too_fast(point, at, before, policy):
@@ -253,6 +253,7 @@ def _doubts_of_time(
     claim: CheckInClaim,
     patrol: GroundPatrol,
     at: datetime,
+    *,
     now: datetime,
     before: Sequence[tuple[CheckIn, PatrolPoint | None]],
     policy: GroundPolicy,
@@ -378,6 +379,3 @@ def count_stops(stops: Iterable[GroundStop]) -> GroundCounts:
 def late_stops(stops: Iterable[GroundStop], now: datetime) -> list[GroundStop]:
     """Points whose time has passed and that nobody has walked."""
     return [stop for stop in stops if stop.state is StopState.PENDING and stop.due_at <= now]
-
-
-StopsByPatrol = Mapping[str, Sequence[GroundStop]]

@@ -7,7 +7,8 @@ days, or so many times a week or a month; the latter are spread, so that not eve
 the same day. Pure: the local day is an argument.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Final
@@ -113,19 +114,75 @@ class RosterEntry:
     people: tuple[PersonId, ...]  # empty: nobody of these roles is there
 
 
+@dataclass(frozen=True, slots=True)
+class RosterIndex:
+    """Who and what lies in each grid, found once for all grids of all plans of a day."""
+
+    registry: Registry
+    points: Mapping[GridCode, Sequence[PatrolPoint]]  # in the grid and below it
+    people: Mapping[GridCode, Sequence[Person]]  # in the grid and below it
+    people_at: Mapping[GridCode, Sequence[Person]]  # of the grid itself
+
+    @classmethod
+    def of(cls, registry: Registry) -> "RosterIndex":
+        """The index of a registry."""
+        points: dict[GridCode, list[PatrolPoint]] = defaultdict(list)
+        people: dict[GridCode, list[Person]] = defaultdict(list)
+        people_at: dict[GridCode, list[Person]] = defaultdict(list)
+        for point in registry.points.values():
+            for grid in registry.tree.path_up(point.grid):
+                points[grid.code].append(point)
+        for who in sorted(registry.people.values(), key=lambda one: one.id):
+            people_at[who.grid].append(who)
+            for grid in registry.tree.path_up(who.grid):
+                people[grid.code].append(who)
+        return cls(registry, points, people, people_at)
+
+    def points_of(self, plan: GroundPatrolPlan, grid: GridCode) -> tuple[PatrolPoint, ...]:
+        """The points of one of the plan's grids, in the order of points.csv."""
+        there = self.points.get(grid, ())
+        if plan.points:
+            return tuple(point for point in there if point.id in plan.points)
+        return tuple(point for point in there if point.kind in plan.kinds)
+
+    def walkers(
+        self,
+        plan: GroundPatrolPlan,
+        number: RosterNumber,
+        grid: GridCode,
+        absent: frozenset[PersonId] = frozenset(),
+    ) -> list[PersonId]:
+        """Who may walk: of these roles, in the grid or below it, else of the next grid above."""
+        if plan.people:
+            known = self.registry.people
+            return [one for one in plan.people if one in known and one not in absent]
+
+        def fit(people: Iterable[Person]) -> list[PersonId]:
+            return [
+                who.id
+                for who in people
+                if who.id not in absent
+                and (who.role in number.roles or who.ground_kind in number.roles)
+            ]
+
+        above = list(self.registry.tree.path_up(grid))[1:]
+        steps = [self.people.get(grid, ()), *(self.people_at.get(one.code, ()) for one in above)]
+        return next(filter(None, map(fit, steps)), [])
+
+
 def roster_of(
     plan: GroundPatrolPlan,
     day: date,
-    registry: Registry,
+    index: RosterIndex,
     absent: frozenset[PersonId] = frozenset(),
 ) -> list[RosterEntry]:
     """The patrols that a plan asks for on a local day; grids without a point have none."""
     entries = []
-    for shift, grid in enumerate(grids_of(plan, registry.tree)):
-        points = tuple(points_of(plan, grid, registry))
+    for shift, grid in enumerate(grids_of(plan, index.registry.tree)):
+        points = index.points_of(plan, grid)
         for number in plan.numbers if points else ():
             if number.is_due(day, shift):
-                who = walkers(plan, number, grid, registry, absent)
+                who = index.walkers(plan, number, grid, absent)
                 people = _in_turn(who, number.people, day.toordinal() + shift)
                 entries.append(
                     RosterEntry(plan=plan, number=number, grid=grid, points=points, people=people)
@@ -143,41 +200,6 @@ def grids_of(plan: GroundPatrolPlan, tree: GridTree) -> list[GridCode]:
     )
 
 
-def points_of(plan: GroundPatrolPlan, grid: GridCode, registry: Registry) -> Iterator[PatrolPoint]:
-    """The points of one of the plan's grids, in the order of points.csv."""
-    for point in registry.points.values():
-        wanted = point.id in plan.points if plan.points else point.kind in plan.kinds
-        if wanted and registry.tree.is_within(point.grid, grid):
-            yield point
-
-
-def walkers(
-    plan: GroundPatrolPlan,
-    number: RosterNumber,
-    grid: GridCode,
-    registry: Registry,
-    absent: frozenset[PersonId] = frozenset(),
-) -> list[PersonId]:
-    """Who may walk: of these roles, of the grid, above it or in it; the nearest first."""
-    if plan.people:
-        named = [registry.people[one] for one in plan.people if one in registry.people]
-        return [who.id for who in named if who.id not in absent]
-    path = {code.code: place for place, code in enumerate(registry.tree.path_up(grid))}
-
-    def nearness(who: Person) -> tuple[int, str]:
-        return path.get(who.grid, 0), who.id
-
-    found = [
-        who
-        for who in registry.people.values()
-        if who.role in number.roles
-        and who.id not in absent
-        and (who.grid in path or registry.tree.is_within(who.grid, grid))
-    ]
-    nearest = min((nearness(who)[0] for who in found), default=0)
-    return [who.id for who in sorted(found, key=nearness) if nearness(who)[0] == nearest]
-
-
 def _in_turn(who: Sequence[PersonId], count: int, turn: int) -> tuple[PersonId, ...]:
     """So many of them, each day others."""
     if not who:
@@ -189,16 +211,16 @@ def roster_gaps(
     plans: Iterable[GroundPatrolPlan], registry: Registry
 ) -> list[tuple[str, GridCode, str]]:
     """(plan, grid, what is missing) of grids that nobody can walk: no point, or nobody."""
-    gaps = []
+    gaps, index = [], RosterIndex.of(registry)
     for plan in plans:
         for grid in grids_of(plan, registry.tree):
-            if next(points_of(plan, grid, registry), None) is None:
+            if not index.points_of(plan, grid):
                 gaps.append((plan.name, grid, "no point of points.csv to check in at"))
                 continue
             gaps += [
                 (plan.name, grid, f"number {one.number}: nobody of {', '.join(sorted(one.roles))}")
                 for one in plan.numbers
-                if not walkers(plan, one, grid, registry)
+                if not index.walkers(plan, one, grid)
             ]
     return gaps
 
@@ -207,4 +229,3 @@ def parts_of_day(start: datetime, end: datetime, count: int) -> list[datetime]:
     """`count` moments that divide the span evenly, the last before its end."""
     step = (end - start) / (count + 1)
     return [start + step * number for number in range(1, count + 1)]
-

@@ -6,14 +6,13 @@ that waited. Whenever what a walker's phone should show has changed, the patrol 
 to each of its people (ground_messages.py). Each action is an access log entry.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
 
 from patrol.domain.ground_patrol import (
     CheckIn,
     CheckInClaim,
-    CheckInMethod,
     CheckInRefused,
     CheckInState,
     GroundPatrol,
@@ -31,6 +30,7 @@ from patrol.domain.roster import (
     GroundPatrolPlan,
     GroundPolicy,
     RosterEntry,
+    RosterIndex,
     parts_of_day,
     roster_of,
 )
@@ -87,8 +87,9 @@ def plan_day(
 ) -> list[GroundPatrol]:
     """Write the patrols of a local day that are not written yet, and publish them."""
     known, added = uow.ground_patrols.known(day), []
+    index = RosterIndex.of(context.registry)
     for plan in plans:
-        for entry in roster_of(plan, day, context.registry, absent):
+        for entry in roster_of(plan, day, index, absent):
             if patrol_id(entry, day) in known:
                 continue
             patrol, stops = planned_patrol(entry, day, zone)
@@ -126,13 +127,11 @@ def take_check_in(
     before = [
         (one, context.registry.points.get(one.point)) for one in earlier if one.by == claim.by
     ]
-    judged = judge_check_in(
-        claim, patrol, point, now=now, before=before, policy=context.policy
-    )
+    judged = judge_check_in(claim, patrol, point, now=now, before=before, policy=context.policy)
     judged = replace(judged, finding=finding)
     changed = checked_stop(stop, judged)
     repos.add_check_in(judged)
-    _save(uow, patrol, _with_stop(stops, changed), [changed], context.messages, now)
+    _save(uow, patrol, _with_stop(stops, changed), [changed], messages=context.messages, now=now)
     doubts = " ".join(judged.doubts)
     why = f"ground:{patrol.id} {claim.point} {claim.method} {judged.state} {doubts}".rstrip()
     uow.access.append(
@@ -177,7 +176,7 @@ def decide(
     ]
     for stop in changed:
         stops = _with_stop(stops, stop)
-    _save(uow, patrol, stops, changed, context.messages, now)
+    _save(uow, patrol, stops, changed, messages=context.messages, now=now)
     why = f"ground:{patrol.id} {decided.point} {decided.state}"
     uow.access.append(at=now, who=by, what="decide_check_in", camera=None, why=why)
     return decided
@@ -199,7 +198,7 @@ def end_patrol(
     stops = uow.ground_patrols.stops(patrol.id)
     ended = [ended_stop(stop) for stop in stops]
     changed = [new for old, new in zip(stops, ended, strict=True) if new != old]
-    moved = _save(uow, patrol, ended, changed, messages, now)
+    moved = _save(uow, patrol, ended, changed, messages=messages, now=now)
     why = f"ground:{patrol.id} {moved.state}"
     uow.access.append(at=now, who="patrol", what="end_ground_patrol", camera=None, why=why)
     return moved
@@ -224,23 +223,8 @@ def tell_late(
         patrol = replace(patrol, last_called_at=now)
     for stop in marked:
         stops = _with_stop(stops, stop)
-    _save(uow, patrol, stops, marked, messages, now)
+    _save(uow, patrol, stops, marked, messages=messages, now=now)
     return told
-
-
-def walking_person(patrol: GroundPatrol, person: PersonId | None) -> bool:
-    """Whether the person is one of the patrol's."""
-    return person is not None and person in patrol.people
-
-
-def desk_claim(
-    patrol: GroundPatrol, point: str, *, by: PersonId, key: str, at: datetime, seen: str = ""
-) -> CheckInClaim:
-    """A check-in that somebody telephoned, as the desk enters it."""
-    return CheckInClaim(
-        key=key, patrol=patrol.id, point=point, by=by, method=CheckInMethod.DESK, claimed_at=at,
-        seen=seen,
-    )  # fmt: skip
 
 
 def _with_stop(stops: Sequence[GroundStop], changed: GroundStop) -> Sequence[GroundStop]:
@@ -252,6 +236,7 @@ def _save(
     patrol: GroundPatrol,
     stops: Sequence[GroundStop],
     changed: Iterable[GroundStop],
+    *,
     messages: GroundMessages,
     now: datetime,
 ) -> GroundPatrol:
@@ -261,6 +246,3 @@ def _save(
     uow.ground_patrols.put(moved)
     messages.publish(uow, moved, stops, now)
     return moved
-
-
-StopsOf = Mapping[str, Sequence[GroundStop]]

@@ -19,8 +19,8 @@ from patrol.settings.config_file import (
     ProblemLog,
 )
 from patrol.settings.grids_people import load_grids, load_people, load_shapes
-from patrol.settings.points_csv import load_points
 from patrol.settings.models_yaml import load_models
+from patrol.settings.points_csv import load_points
 from patrol.settings.rules_yaml import load_rules
 from patrol.settings.site_calendar import note_unknown_maintenance
 from patrol.settings.site_patrols import note_unknown_checkpoints
@@ -133,11 +133,11 @@ def _load(
     )
 
 
-def _note_unknown_names(settings: Settings, registry: Registry, path: Path, notes: ProblemLog) -> None:
-    """Note plans of ground patrols that name what is in no file: legal, it may have been removed."""
-    unknown = list(
-        settings.ground_patrols.unknown_names(registry, settings.calendar.all_plans)
-    )
+def _note_unknown_names(
+    settings: Settings, registry: Registry, path: Path, notes: ProblemLog
+) -> None:
+    """Note plans of ground patrols that name what is in no file: it may have been removed."""
+    unknown = list(settings.ground_patrols.unknown_names(registry, settings.calendar.all_plans))
     document = read_yaml(path, ProblemLog().for_file(path)) if unknown else None
     for where, text in unknown:
         line = document.line(where) if document else 1

@@ -4,10 +4,10 @@
 ground_patrols:
   patterns:
     "1357":                         # what the numbers mean is the site's to say
-      "1": {means: 镇机关干部每周一次, who: [township_cadre], times_a_week: 1}
+      "1": {means: 镇机关干部每周一次, who: [town_official], times_a_week: 1}
       "3": {means: 村组干部每周三次, who: [village_group_cadre], times_a_week: 3}
-      "5": {means: 驻村民警逢五, who: [resident_officer], month_days: [5, 15, 25]}
-      "7": {means: 联户联防员每天, who: [joint_defence_household], every_days: 1, people: 2}
+      "5": {means: 驻村民警逢五, who: [village_police], month_days: [5, 15, 25]}
+      "7": {means: 联户联防员每天, who: [联户联防员], every_days: 1, people: 2}
   plans:
     railway:
       title: 铁路护路联动巡防
@@ -31,7 +31,7 @@ ground_patrols:
 ```
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Final, Literal, Self
@@ -39,8 +39,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from patrol.domain.ids import GridCode, PersonId
+from patrol.domain.labels import ROLES
 from patrol.domain.patrol_point import PointKind
-from patrol.domain.registry import GridLevel, Registry, Role
+from patrol.domain.registry import GROUND_KINDS, GridLevel, Registry, Role
 from patrol.domain.roster import GroundPatrolPlan, GroundPolicy, KeyArea, RosterNumber
 from patrol.settings.config_file import did_you_mean
 from patrol.settings.site_calendar import WEEKDAY_NAMES, ShortText
@@ -53,10 +54,11 @@ Kind = Literal["grid", "key_site", "railway"]
 
 
 def _role(value: object) -> Role:
-    names = [role.value for role in Role]
-    if str(value) not in names:
+    named = {role.value: role for role in Role} | {ROLES[role][0]: role for role in Role}
+    if str(value) not in named:
+        names = [role.value for role in GROUND_KINDS]
         raise ValueError(f"{value!r} is no role of people.csv{did_you_mean(str(value), names)}")
-    return Role(str(value))
+    return named[str(value)]
 
 
 RoleName = Annotated[Role, BeforeValidator(_role)]
@@ -78,7 +80,9 @@ class RosterNumberSection(SettingsSection):
     def _is_due_one_way(self) -> Self:
         ways = (self.days, self.month_days, self.every_days, self.times_a_week, self.times_a_month)
         if sum(bool(way) for way in ways) != 1:
-            raise ValueError("give one of days, month_days, every_days, times_a_week, times_a_month")
+            raise ValueError(
+                "give one of days, month_days, every_days, times_a_week, times_a_month"
+            )
         return self
 
     def policy(self, number: str) -> RosterNumber:
@@ -183,15 +187,13 @@ class GroundPatrolSettings(SettingsSection):
     def plans(self) -> Mapping[str, GroundPatrolPlan]:
         """The plans by name, each with the key area that it belongs to."""
         areas = {plan: name for name, one in self.area_sections.items() for plan in one.ground}
+        numbers = {
+            name: tuple(one.policy(number) for number, one in pattern.items())
+            for name, pattern in self.patterns.items()
+        }
         return {
-            name: replace(
-                section.policy(
-                    name,
-                    tuple(one.policy(number) for number, one in self.patterns[section.pattern].items()),
-                ),
-                key_area=areas.get(name, ""),
-            )
-            for name, section in self.plan_sections.items()
+            name: replace(one.policy(name, numbers[one.pattern]), key_area=areas.get(name, ""))
+            for name, one in self.plan_sections.items()
         }
 
     @property
@@ -209,25 +211,24 @@ class GroundPatrolSettings(SettingsSection):
         )  # fmt: skip
 
     def unknown_names(
-        self, registry: Registry, round_plans: Mapping[str, object]
+        self, registry: Registry, round_plans: Collection[str]
     ) -> Iterator[tuple[tuple[str, ...], str]]:
         """(place in the file, text) of what names something that no file has."""
+        grids = (registry.tree.grids, "grids.csv")
         for name, plan in self.plan_sections.items():
             at = ("ground_patrols", "plans", name)
-            for grid in plan.grids:
-                if grid not in registry.tree.grids:
-                    yield (*at, "grids"), f"{grid!r} is not in grids.csv: nobody walks it"
-            for point in plan.points:
-                if point not in registry.points:
-                    yield (*at, "points"), f"{point!r} is not in points.csv: nobody checks in there"
-            for person in plan.people:
-                if person not in registry.people:
-                    yield (*at, "people"), f"{person!r} is not in people.csv"
+            yield from _unknown((*at, "grids"), plan.grids, *grids)
+            yield from _unknown((*at, "points"), plan.points, registry.points, "points.csv")
+            yield from _unknown((*at, "people"), plan.people, registry.people, "people.csv")
         for name, area in self.area_sections.items():
             at = ("ground_patrols", "areas", name)
-            for round_plan in area.rounds:
-                if round_plan not in round_plans:
-                    yield (*at, "rounds"), f"{round_plan!r} is no plan of rounds"
-            for grid in area.grids:
-                if grid not in registry.tree.grids:
-                    yield (*at, "grids"), f"{grid!r} is not in grids.csv"
+            yield from _unknown((*at, "grids"), area.grids, *grids)
+            yield from _unknown((*at, "rounds"), area.rounds, round_plans, "the plans of rounds")
+
+
+def _unknown(
+    where: tuple[str, ...], named: Iterable[str], known: Container[str], source: str
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    for one in named:
+        if one not in known:
+            yield where, f"{one!r} is not in {source}: nothing follows from it"

@@ -219,7 +219,9 @@ def test_the_rest_of_the_team_may_report_and_reads_no_case(registry: Registry) -
     ]  # fmt: skip
     # The leader's substitute is the worker who says so; the party-group leader is on no ladder.
     home = f"{P}/grid/{small_site.GROUP}"
-    assert [a.writes for a in workers] == [(f"{home}/report", f"{home}/person/party/report")]
+    assert [a.writes for a in workers] == [(
+        f"{home}/report", f"{home}/person/party/report", f"{P}/person/party/checkin/+",
+    )]  # fmt: skip
     assert all("/case/" not in topic for a in workers for topic in a.reads)
 
 

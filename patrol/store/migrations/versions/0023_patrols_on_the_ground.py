@@ -14,9 +14,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    open_to = sa.Column(
-        "open_to_helpers", sa.Boolean(), nullable=False, server_default=sa.false()
-    )
+    open_to = sa.Column("open_to_helpers", sa.Boolean(), nullable=False, server_default=sa.false())
     op.add_column("cases", open_to)
     _ground_patrols()
     _check_ins()
