@@ -33,6 +33,7 @@ class AccountRole(StrEnum):
     SHIFT_SUPERVISOR = "duty_lead"
     VILLAGE_CADRE = auto()  # the village and its groups
     GRID_LEADER = auto()  # the own grid
+    HELPER = auto()  # 群防群治, 联动巡防: what is open to helpers in the own grid, own patrols
     MAINTAINER = auto()  # camera faults
     AUDITOR = auto()  # who looked at what
     ADMIN = auto()  # accounts, never pictures
@@ -60,6 +61,9 @@ class Permission(StrEnum):
     BROADCAST = auto()  # ask for a broadcast (大喇叭)
     MEETINGS = auto()  # packs for meetings, of the own scope
     GROUND = auto()  # reply for a grid: the phone page
+    HELP = auto()  # help with cases that are open to helpers; report, and see what became of it
+    WALK = auto()  # walk the own patrols on the ground: check in
+    ROSTER = auto()  # see all patrols on the ground, enter what was telephoned
     SHIFT = auto()  # sign the hand-over, read what is stopped
     STOP = auto()  # enter what is not patrolled for a while
     TROUBLES = auto()  # the maintenance queue
@@ -80,14 +84,18 @@ _ROLE, _MAY = AccountRole, Permission
 _OPERATOR_PERMISSIONS: Final = frozenset(
     {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.PATROL, _MAY.REVIEW, _MAY.FILE_FINDING,
      _MAY.CASES, _MAY.MOVE_CASES, _MAY.TAG_CASES, _MAY.HAND_OFF, _MAY.BROADCAST, _MAY.MEETINGS,
-     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE, _MAY.CONSENT}
+     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE, _MAY.CONSENT,
+     _MAY.ROSTER}
 )  # fmt: skip
 PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
     _ROLE.OPERATOR: _OPERATOR_PERMISSIONS,
     _ROLE.SHIFT_SUPERVISOR: _OPERATOR_PERMISSIONS
     | {_MAY.SETTLE, _MAY.SUPERVISE, _MAY.AREAS, _MAY.STOP, _MAY.SUPPRESSIONS, _MAY.SYSTEM},
-    _ROLE.VILLAGE_CADRE: frozenset({_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS}),
-    _ROLE.GRID_LEADER: frozenset({_MAY.GROUND}),
+    _ROLE.VILLAGE_CADRE: frozenset(
+        {_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS, _MAY.WALK}
+    ),
+    _ROLE.GRID_LEADER: frozenset({_MAY.GROUND, _MAY.WALK}),
+    _ROLE.HELPER: frozenset({_MAY.HELP, _MAY.WALK}),
     _ROLE.MAINTAINER: frozenset(
         {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM}
     ),
@@ -108,6 +116,7 @@ PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
 GRID_ACCOUNT_ROLES: Final = (
     AccountRole.VILLAGE_CADRE,
     AccountRole.GRID_LEADER,
+    AccountRole.HELPER,
 )  # these need a grid
 
 
@@ -151,12 +160,15 @@ class Account:
 def may_see_case(account: Account, case: Case, tree: GridTree) -> bool:
     """Whether the case lies within the account's scope.
 
-    A leader sees cases announced to the own grid; a cadre those of the centre's grids (综治中心),
-    without a centre those of the village and its groups; a maintainer camera faults only. Leaders
+    A helper sees what is open to helpers in the own grid; a leader cases announced to it; a cadre
+    those of the centre's grids (综治中心), without a centre those of the village and its groups; a
+    maintainer camera faults only. Leaders
     and cadres see a fault only if it was announced to them.
     """
     if account.duty is AccountRole.MAINTAINER:
         return case.subject is Subject.EQUIPMENT
+    if account.duty is AccountRole.HELPER:
+        return may_help(account, case, tree)
     if account.duty not in GRID_ACCOUNT_ROLES:
         return account.has_permission(Permission.CASES)
     if account.grid in announced_grids(case):
@@ -169,8 +181,17 @@ def may_see_case(account: Account, case: Case, tree: GridTree) -> bool:
     )
 
 
+def may_help(account: Account, case: Case, tree: GridTree) -> bool:
+    """Whether the account helps with the case: open to helpers, and within the own grid."""
+    is_open = case.is_open and case.open_to_helpers and case.subject is Subject.SCENE
+    helps = account.has_permission(Permission.HELP)
+    return helps and is_open and is_within_grid(tree, case.grid, account.grid)
+
+
 def reply_grid_of(account: Account, case: Case) -> GridCode | None:
     """Under which grid's topic the account replies to the case; None when it cannot."""
+    if not account.has_permission(Permission.GROUND):
+        return None
     return account.grid if account.grid in announced_grids(case) else None
 
 

@@ -230,6 +230,10 @@ CASE_EVENTS: Final[Labels] = {
     CaseEvent.BROADCAST: ("大喇叭播报", "broadcast"),
     CaseEvent.BROADCAST_PLAYED: ("已播报", "broadcast played"),
     CaseEvent.TAG: ("标签", "tagged"),
+    CaseEvent.OPEN_TO_HELPERS: ("请群防群治协助", "opened to helpers"),
+    CaseEvent.CLOSE_TO_HELPERS: ("不再请群防群治协助", "closed to helpers"),
+    CaseEvent.HELPER_GOING: ("群防群治前往", "a helper is going"),
+    CaseEvent.HELPER_THERE: ("群防群治到场", "a helper was there"),
 }
 APPROVAL_KINDS: Final[Labels] = {
     ApprovalKind.EXTENSION: ("延期", "more time"),
@@ -267,6 +271,7 @@ DUTIES: Final[Labels] = {
     AccountRole.SHIFT_SUPERVISOR: ("值班长", "shift supervisor"),
     AccountRole.VILLAGE_CADRE: ("村班子", "village cadre"),
     AccountRole.GRID_LEADER: ("网格长", "grid leader"),
+    AccountRole.HELPER: ("群防群治队员", "helper"),
     AccountRole.MAINTAINER: ("运维", "maintainer"),
     AccountRole.AUDITOR: ("审计员", "auditor"),
     AccountRole.ADMIN: ("管理员", "administrator"),

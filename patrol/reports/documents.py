@@ -60,6 +60,7 @@ def case_document(case: Case) -> JsonObject:
         "count": case.count,
         "note": case.note,
         "tags": list(case.tags),
+        "open_to_helpers": case.open_to_helpers,
         "supervision": _supervision_document(case),
         "held": _hold_document(case.hold),
         "suspended_since": rfc3339_or_none(case.suspension.since) if case.suspension else None,

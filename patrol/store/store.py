@@ -43,6 +43,7 @@ from patrol.store.findings import FindingRepository, SuppressionRepository
 from patrol.store.gb28181 import Gb28181Repository
 from patrol.store.ground_patrols import GroundPatrolRepository
 from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
+from patrol.store.helper_reports import HelperReportRepository
 from patrol.store.human_patrols import HumanPatrolRepository
 from patrol.store.legal_holds import LegalHoldRepository
 from patrol.store.machine_clock import ClockRepository
@@ -120,6 +121,7 @@ class UnitOfWork:
     finding_alarms = _LazyRepository(FindingAlarmRepository)
     round_duties = _LazyRepository(RoundDutyRepository)
     ground_patrols = _LazyRepository(GroundPatrolRepository)
+    helper_reports = _LazyRepository(HelperReportRepository)
     human_patrols = _LazyRepository(HumanPatrolRepository)
     hand_offs = _LazyRepository(HandOffRepository)
     broadcasts = _LazyRepository(BroadcastRepository)
