@@ -46,7 +46,7 @@ MAX_KEY, MAX_SEEN = 64, 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckInForm:
-    """A check-in as it came: by a code, or at a named point by location or the desk."""
+    """A check-in as it came: by a code, or at a named point by location or by an operator."""
 
     key: str
     patrol: str
@@ -56,7 +56,7 @@ class CheckInForm:
     point: str = ""
     location: Location | None = None
     seen: str = ""
-    entered_by: str = ""  # the desk's account, for one that was telephoned
+    entered_by: str = ""  # an operator's account, for one that was telephoned
     finding: FindingId | None = None
 
 
@@ -102,7 +102,7 @@ class GroundService:
     def _claim(self, form: CheckInForm) -> CheckInClaim:
         point, method = form.point, CheckInMethod.LOCATION
         if form.entered_by:
-            method = CheckInMethod.DESK
+            method = CheckInMethod.OPERATOR
         elif form.code:
             read, method = self.codes().read(form.code, self.app.registry.points)
             if point not in {"", read.id}:
@@ -255,7 +255,7 @@ def new_ground_worker(app: Application) -> GroundPatrolWorker:
     """The worker that plans, reminds, tells and ends the site's patrols on the ground."""
     settings, targets = app.site.settings, app.integrations.targets
 
-    def tell(
+    def notify(
         uow: UnitOfWork, patrol: GroundPatrol, late: Sequence[GroundStop], now: datetime
     ) -> None:
         people = app.registry_watcher.registry().people
@@ -272,7 +272,7 @@ def new_ground_worker(app: Application) -> GroundPatrolWorker:
         plans=settings.ground_patrols.plans,
         context=lambda: ground_context(app),
         zone=settings.site.tz,
-        tell=tell,
+        notify=notify,
         absent=lambda day: absent_on(app, day),
         on_queued=app.wake_relays,
     )

@@ -1,8 +1,8 @@
-"""Helpers (群防群治) of one application: cases opened to them, what they say, what they report.
+"""Helpers (群防群治) of one application: cases opened to them, their steps, their reports.
 
 A report is an own finding from the ground: it waits in the review queue like every other, with its
-photo (turned upright, scaled down, without metadata) and its place, and whoever filed it sees what
-became of it. Each action is one transaction.
+photo (turned upright, scaled down, without metadata) and its place, and its author sees what became
+of it. Each action is one transaction.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from patrol.cases.request_keys import RequestKey, remember_request
 from patrol.domain.case import Case
 from patrol.domain.finding import FilingSource, Finding
 from patrol.domain.ground_patrol import Location
-from patrol.domain.helping import FiledReport, HelperSays
+from patrol.domain.helping import FiledReport, HelperStep
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey, PictureId
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
 from patrol.review.own_findings import CannotFile, FilingForm, file_finding
@@ -28,7 +28,7 @@ MAX_PLACE: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HelperReport:
-    """What somebody on the ground reports."""
+    """One report from the ground, as a phone sends it."""
 
     key: str  # the phone's own: a repeat is dropped
     grid: GridCode
@@ -57,14 +57,14 @@ class HelperService:
                 note=note,
             )  # fmt: skip
 
-    def says(
-        self, case: str, says: HelperSays, *, by: str, note: str = "",
+    def note_step(
+        self, case: str, step: HelperStep, *, by: str, note: str = "",
         request: RequestKey | None = None,
     ) -> Case:  # fmt: skip
         """A helper goes, or was there. Raises KeyError, NotOpenToHelpers."""
         with self._transaction(request) as (uow, now):
             return note_helper(
-                uow, CaseId(case), says, by=by, now=now, payloads=self.app.payloads, note=note
+                uow, CaseId(case), step, by=by, now=now, payloads=self.app.payloads, note=note
             )
 
     def report(self, form: HelperReport, *, by: str) -> Finding | None:
@@ -106,7 +106,7 @@ class HelperService:
         return stored.id
 
     def reports(self, filed_by: str = "", *, limit: int = 100) -> Sequence[FiledReport]:
-        """What somebody reported, or everybody; the newest first."""
+        """The reports of an account, or of all; the newest first."""
         with self.app.store.begin_read() as uow:
             return reports_of(uow, filed_by, limit=limit)
 

@@ -1,4 +1,4 @@
-"""Open cases to helpers (群防群治), and write what helpers say and report.
+"""Open cases to helpers (群防群治), and write what helpers do and report.
 
 Each function runs inside the caller's unit of work; the caller commits. Used by the phone pages,
 the console, the API and the command line.
@@ -10,7 +10,7 @@ from typing import Final
 
 from patrol.cases.save_and_send import save_case
 from patrol.domain.case import Case
-from patrol.domain.helping import FiledReport, HelperSays, helper_says, open_to_helpers
+from patrol.domain.helping import FiledReport, HelperStep, note_helper_step, open_to_helpers
 from patrol.domain.ids import CaseId
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.store import UnitOfWork
@@ -44,7 +44,7 @@ def set_open_to_helpers(
 def note_helper(
     uow: UnitOfWork,
     case_id: CaseId,
-    says: HelperSays,
+    step: HelperStep,
     *,
     by: str,
     now: datetime,
@@ -53,17 +53,17 @@ def note_helper(
 ) -> Case:
     """Write that a helper is going, or was there. Raises KeyError, NotOpenToHelpers."""
     case = uow.cases.get(case_id)
-    changed = helper_says(case, says, by=by, now=now, note=payloads.scrub(note))
+    changed = note_helper_step(case, step, by=by, now=now, note=payloads.scrub(note))
     if changed == case:
         return case
-    uow.access.append(at=now, who=by, what=f"helper_{says}", camera=None, why=f"case:{case.id}")
+    uow.access.append(at=now, who=by, what=f"helper_{step}", camera=None, why=f"case:{case.id}")
     return save_case(uow, case, changed, payloads, now)
 
 
 def reports_of(
     uow: UnitOfWork, filed_by: str, *, limit: int = MAX_REPORTS
 ) -> Sequence[FiledReport]:
-    """What somebody reported (everybody, where `filed_by` is empty), the newest first."""
+    """The reports of an account (of all, where `filed_by` is empty), the newest first."""
     findings = uow.helper_reports.list(filed_by, limit=limit)
     cases = {case.id: case for case in uow.cases.with_ids({f.case for f in findings if f.case})}
     return [

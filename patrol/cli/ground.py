@@ -13,7 +13,7 @@ from patrol.cli.output import bad_input, console, print_err, print_json
 from patrol.cli.site import app_of, site_for_lists, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.ground_labels import (
-    CHECK_IN_DOUBTS,
+    CHECK_IN_PROBLEMS,
     CHECK_IN_STATES,
     GROUND_STATES,
     STOP_STATES,
@@ -269,12 +269,12 @@ def ledger(
     site = site_of(context)
     with store_of(site) as store:
         material, heading = _material(site, store, start, end)
-    book = ground_ledger(material, heading)
-    write_atomically(out, GROUND_FORMATS[as_format](book, heading), mode=PRIVATE_MODE)
+    ledger = ground_ledger(material, heading)
+    write_atomically(out, GROUND_FORMATS[as_format](ledger, heading), mode=PRIVATE_MODE)
     if as_json:
-        print_json({"out": str(out), "format": str(as_format), "rows": len(book.rows)})
+        print_json({"out": str(out), "format": str(as_format), "rows": len(ledger.rows)})
     else:
-        print_err(f"{out}: 联动巡防台账 · {len(book.rows)} 行 rows")
+        print_err(f"{out}: 联动巡防台账 · {len(ledger.rows)} 行 rows")
 
 
 def _material(
@@ -321,9 +321,9 @@ def _line(patrol: GroundPatrol) -> str:
 
 def _check_in_line(one: CheckIn) -> str:
     state = bilingual(label_of(CHECK_IN_STATES, one.state))
-    doubts = ";".join(bilingual(label_of(CHECK_IN_DOUBTS, doubt)) for doubt in one.doubts)
+    problems = ";".join(bilingual(label_of(CHECK_IN_PROBLEMS, problem)) for problem in one.problems)
     claimed = "手机自报 claimed " if one.is_claimed else ""
-    return f"{one.id}  {one.point}  {claimed}{one.at:%m-%d %H:%M}Z  {state}  {doubts}".rstrip()
+    return f"{one.id}  {one.point}  {claimed}{one.at:%m-%d %H:%M}Z  {state}  {problems}".rstrip()
 
 
 def _print_check_in(one: CheckIn, *, as_json: bool) -> None:

@@ -62,7 +62,7 @@ class Permission(StrEnum):
     MEETINGS = auto()  # packs for meetings, of the own scope
     GROUND = auto()  # reply for a grid: the phone page
     HELP = auto()  # help with cases that are open to helpers; report, and see what became of it
-    WALK = auto()  # walk the own patrols on the ground: check in
+    GROUND_PATROL = auto()  # walk the own patrols on the ground: check in
     ROSTER = auto()  # see all patrols on the ground, enter what was telephoned
     SHIFT = auto()  # sign the hand-over, read what is stopped
     STOP = auto()  # enter what is not patrolled for a while
@@ -92,10 +92,10 @@ PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
     _ROLE.SHIFT_SUPERVISOR: _OPERATOR_PERMISSIONS
     | {_MAY.SETTLE, _MAY.SUPERVISE, _MAY.AREAS, _MAY.STOP, _MAY.SUPPRESSIONS, _MAY.SYSTEM},
     _ROLE.VILLAGE_CADRE: frozenset(
-        {_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS, _MAY.WALK}
+        {_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS, _MAY.GROUND_PATROL}
     ),
-    _ROLE.GRID_LEADER: frozenset({_MAY.GROUND, _MAY.WALK}),
-    _ROLE.HELPER: frozenset({_MAY.HELP, _MAY.WALK}),
+    _ROLE.GRID_LEADER: frozenset({_MAY.GROUND, _MAY.GROUND_PATROL}),
+    _ROLE.HELPER: frozenset({_MAY.HELP, _MAY.GROUND_PATROL}),
     _ROLE.MAINTAINER: frozenset(
         {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM}
     ),

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from patrol.domain.ground_patrol import CheckInMethod, CheckInRefused
-from patrol.domain.patrol_point import PatrolPoint
 from patrol.domain.picture_link import is_signature_hex, sign_hex
+from patrol.domain.registry import PatrolPoint
 
 GROUND_PATH: Final = "/ground"
 CHECK_IN_KEY: Final = "check_in_codes"  # of site_keys

@@ -6,15 +6,15 @@ Tables as in labels.py; keyed by an enum's members, whose values are public.
 from typing import Final
 
 from patrol.domain.ground_patrol import (
-    CheckInDoubt,
     CheckInMethod,
+    CheckInProblem,
     CheckInState,
     GroundState,
     StopState,
 )
 from patrol.domain.helping import ReportOutcome
 from patrol.domain.labels import Labels
-from patrol.domain.patrol_point import PointKind
+from patrol.domain.registry import PointKind
 
 POINT_KINDS: Final[Labels] = {
     PointKind.GRID: ("网格点", "grid point"),
@@ -39,22 +39,22 @@ CHECK_IN_METHODS: Final[Labels] = {
     CheckInMethod.QR: ("扫码", "QR code"),
     CheckInMethod.NFC: ("刷标签", "tag"),
     CheckInMethod.LOCATION: ("定位", "location"),
-    CheckInMethod.DESK: ("值班代录", "entered by the desk"),
+    CheckInMethod.OPERATOR: ("值班代录", "entered by the desk"),
 }
 CHECK_IN_STATES: Final[Labels] = {
     CheckInState.ACCEPTED: ("有效", "accepted"),
     CheckInState.REVIEW: ("待复核", "waits for review"),
     CheckInState.REJECTED: ("不予认可", "not believed"),
 }
-CHECK_IN_DOUBTS: Final[Labels] = {
-    CheckInDoubt.AHEAD: ("时间在未来", "its time is in the future"),
-    CheckInDoubt.TOO_OLD: ("离线过久", "too long without network"),
-    CheckInDoubt.OUTSIDE_WINDOW: ("不在巡防时段", "outside the patrol's hours"),
-    CheckInDoubt.OUT_OF_ORDER: ("时间早于前一签到", "earlier than the check-in before"),
-    CheckInDoubt.TOO_FAST: ("两点之间过快", "too fast from the last point"),
-    CheckInDoubt.TOO_FAR: ("离点位过远", "too far from the point"),
-    CheckInDoubt.IMPRECISE: ("定位不准", "the location is not exact"),
-    CheckInDoubt.NO_LOCATION: ("未附定位", "without a location"),
+CHECK_IN_PROBLEMS: Final[Labels] = {
+    CheckInProblem.AHEAD: ("时间在未来", "its time is in the future"),
+    CheckInProblem.TOO_OLD: ("离线过久", "too long without network"),
+    CheckInProblem.OUTSIDE_WINDOW: ("不在巡防时段", "outside the patrol's hours"),
+    CheckInProblem.OUT_OF_ORDER: ("时间早于前一签到", "earlier than the check-in before"),
+    CheckInProblem.TOO_FAST: ("两点之间过快", "too fast from the last point"),
+    CheckInProblem.TOO_FAR: ("离点位过远", "too far from the point"),
+    CheckInProblem.IMPRECISE: ("定位不准", "the location is not exact"),
+    CheckInProblem.NO_LOCATION: ("未附定位", "without a location"),
 }
 CLAIMED: Final = ("手机自报", "the phone's claim")
 BY_CENTRE: Final = ("中心时间", "the centre's time")

@@ -18,7 +18,7 @@ from typing import Final
 
 from patrol.domain.errors import BadInput, Failed
 from patrol.domain.ids import FindingId, GridCode, PersonId
-from patrol.domain.patrol_point import PatrolPoint
+from patrol.domain.registry import PatrolPoint
 from patrol.domain.roster import GroundPolicy
 
 METRES_A_DEGREE: Final = 111_320.0
@@ -39,18 +39,18 @@ class StopState(StrEnum):
 
     PENDING = auto()
     DONE = auto()
-    LATE = auto()  # walked, after its time
+    LATE = auto()  # checked_in, after its time
     REVIEW = auto()  # its check-in waits for a person
     MISSED = auto()
 
 
 class CheckInMethod(StrEnum):
-    """How a check-in says that somebody was there."""
+    """How a check-in proves that a person was there."""
 
     QR = auto()
     NFC = auto()
     LOCATION = auto()
-    DESK = auto()  # entered by the centre, by telephone
+    OPERATOR = auto()  # entered by the centre, after a telephone call
 
 
 class CheckInState(StrEnum):
@@ -61,7 +61,7 @@ class CheckInState(StrEnum):
     REJECTED = auto()  # by a person
 
 
-class CheckInDoubt(StrEnum):
+class CheckInProblem(StrEnum):
     """Why a check-in is not plausible; the values are public."""
 
     AHEAD = auto()  # its time is in the future
@@ -75,7 +75,7 @@ class CheckInDoubt(StrEnum):
 
 
 ENDED: Final = (GroundState.COMPLETED, GroundState.INCOMPLETE, GroundState.MISSED)
-WALKED: Final = (StopState.DONE, StopState.LATE)
+CHECKED_IN: Final = (StopState.DONE, StopState.LATE)
 OPEN_STOPS: Final = (StopState.PENDING, StopState.MISSED)  # a claim may still come for these
 
 
@@ -84,7 +84,7 @@ class CheckInRefused(BadInput, ValueError):
 
 
 class IllegalCheckIn(Failed):
-    """The point was walked, or the check-in decided, before; the text says by whom."""
+    """The point was checked_in, or the check-in decided, before; the text says by whom."""
 
 
 class NotOnRoster(BadInput):
@@ -121,7 +121,7 @@ class CheckIn:
     distance_m: float | None = None
     accuracy_m: float | None = None
     state: CheckInState = CheckInState.ACCEPTED
-    doubts: tuple[CheckInDoubt, ...] = ()
+    problems: tuple[CheckInProblem, ...] = ()
     seen: str = ""  # what was seen there, in words
     finding: FindingId | None = None
     decided_by: str = ""
@@ -142,7 +142,7 @@ class GroundStop:
     state: StopState = StopState.PENDING
     check_in: str = ""
     at: datetime | None = None
-    late_told_at: datetime | None = None
+    late_notified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,16 +182,16 @@ class GroundPatrol:
 
     def moved_on(self, stops: Sequence[GroundStop], now: datetime) -> "GroundPatrol":
         """The patrol as its points and the time say that it is."""
-        walked = [stop.at for stop in stops if stop.state in WALKED and stop.at]
-        begun = bool(walked) or any(stop.state is StopState.REVIEW for stop in stops)
-        if stops and all(stop.state in WALKED for stop in stops):
+        checked_in = [stop.at for stop in stops if stop.state in CHECKED_IN and stop.at]
+        begun = bool(checked_in) or any(stop.state is StopState.REVIEW for stop in stops)
+        if stops and all(stop.state in CHECKED_IN for stop in stops):
             state = GroundState.COMPLETED
         elif now >= self.finish_by or not self.is_open:
             state = GroundState.INCOMPLETE if begun else GroundState.MISSED
         else:
             state = GroundState.RUNNING if begun else GroundState.PLANNED
         ended = None if state not in ENDED else self.ended_at or now
-        return replace(self, state=state, started_at=min(walked, default=None), ended_at=ended)
+        return replace(self, state=state, started_at=min(checked_in, default=None), ended_at=ended)
 
 
 def ended_stop(stop: GroundStop) -> GroundStop:
@@ -201,7 +201,7 @@ def ended_stop(stop: GroundStop) -> GroundStop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckInClaim:
-    """What a phone, a program or the desk says: who, where, when."""
+    """What a phone, a program or an operator claims: who, where, when."""
 
     key: str
     patrol: str
@@ -233,23 +233,23 @@ def judge_check_in(
         raise CheckInRefused(f"location: is missing, {what}; or check in by code")
     is_live = abs(now - claim.claimed_at) <= policy.live_within
     at = now if is_live else claim.claimed_at
-    doubts = [
-        *_doubts_of_time(claim, patrol, at, now=now, before=before, policy=policy),
-        *_doubts_of_place(claim, patrol, point, distance, policy),
+    problems = [
+        *_problems_of_time(claim, patrol, at, now=now, before=before, policy=policy),
+        *_problems_of_place(claim, patrol, point, distance, policy),
     ]
     if _is_too_fast(point, at, before, policy):
-        doubts.append(CheckInDoubt.TOO_FAST)
+        problems.append(CheckInProblem.TOO_FAST)
     return CheckIn(
         id=f"{claim.by}/{claim.key}", patrol=patrol.id, point=point.id, by=claim.by,
         method=claim.method, claimed_at=claim.claimed_at, received_at=now, at=at,
         is_claimed=not is_live, distance_m=distance,
         accuracy_m=claim.location.accuracy_m if claim.location else None,
-        state=CheckInState.REVIEW if doubts else CheckInState.ACCEPTED, doubts=tuple(doubts),
+        state=CheckInState.REVIEW if problems else CheckInState.ACCEPTED, problems=tuple(problems),
         seen=claim.seen.strip(),
     )  # fmt: skip
 
 
-def _doubts_of_time(
+def _problems_of_time(
     claim: CheckInClaim,
     patrol: GroundPatrol,
     at: datetime,
@@ -257,34 +257,34 @@ def _doubts_of_time(
     now: datetime,
     before: Sequence[tuple[CheckIn, PatrolPoint | None]],
     policy: GroundPolicy,
-) -> Iterable[CheckInDoubt]:
+) -> Iterable[CheckInProblem]:
     if claim.claimed_at - now > policy.live_within:
-        yield CheckInDoubt.AHEAD
+        yield CheckInProblem.AHEAD
     if now - claim.claimed_at > policy.offline_for:
-        yield CheckInDoubt.TOO_OLD
+        yield CheckInProblem.TOO_OLD
     if not patrol.open_from <= at < patrol.finish_by:
-        yield CheckInDoubt.OUTSIDE_WINDOW
+        yield CheckInProblem.OUTSIDE_WINDOW
     if any(one.at > at for one, _ in before if one.state is not CheckInState.REJECTED):
-        yield CheckInDoubt.OUT_OF_ORDER
+        yield CheckInProblem.OUT_OF_ORDER
 
 
-def _doubts_of_place(
+def _problems_of_place(
     claim: CheckInClaim, patrol: GroundPatrol, point: PatrolPoint, distance: float | None,
     policy: GroundPolicy,
-) -> Iterable[CheckInDoubt]:  # fmt: skip
-    if claim.method is CheckInMethod.DESK:
+) -> Iterable[CheckInProblem]:  # fmt: skip
+    if claim.method is CheckInMethod.OPERATOR:
         return
     if claim.location is None:
         if patrol.needs_location:
-            yield CheckInDoubt.NO_LOCATION
+            yield CheckInProblem.NO_LOCATION
         return
     accuracy = claim.location.accuracy_m
     if distance is not None and distance - min(accuracy, policy.worst_accuracy_m) > point.radius_m:
-        yield CheckInDoubt.TOO_FAR
+        yield CheckInProblem.TOO_FAR
     elif accuracy > policy.worst_accuracy_m and (
         patrol.needs_location or claim.method is CheckInMethod.LOCATION
     ):
-        yield CheckInDoubt.IMPRECISE
+        yield CheckInProblem.IMPRECISE
 
 
 def _is_too_fast(
@@ -322,7 +322,7 @@ def distance_between(
 
 def checked_stop(stop: GroundStop, check_in: CheckIn) -> GroundStop:
     """The point after a check-in. Raises IllegalCheckIn: it was walked before."""
-    if stop.state in WALKED:
+    if stop.state in CHECKED_IN:
         raise IllegalCheckIn(f"point {stop.point}: was checked in at before")
     if check_in.state is CheckInState.REJECTED:
         raise IllegalCheckIn(f"check-in {check_in.id}: was rejected by {check_in.decided_by}")

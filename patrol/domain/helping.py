@@ -17,16 +17,16 @@ from patrol.domain.finding import Finding, FindingState
 from patrol.domain.observation import Subject
 
 
-class HelperSays(StrEnum):
-    """What a helper says of a case; the values are public."""
+class HelperStep(StrEnum):
+    """What a helper does about a case; the values are public."""
 
     GOING = auto()
     THERE = auto()
 
 
 EVENTS = {
-    HelperSays.GOING: CaseEvent.HELPER_GOING,
-    HelperSays.THERE: CaseEvent.HELPER_THERE,
+    HelperStep.GOING: CaseEvent.HELPER_GOING,
+    HelperStep.THERE: CaseEvent.HELPER_THERE,
 }
 
 
@@ -54,24 +54,26 @@ def open_to_helpers(case: Case, *, is_open: bool, by: str, now: datetime, note: 
     return replace(noted, open_to_helpers=is_open)
 
 
-def helper_says(case: Case, says: HelperSays, *, by: str, now: datetime, note: str = "") -> Case:
-    """The case with what a helper says in its history; what was said before is not said again.
+def note_helper_step(
+    case: Case, step: HelperStep, *, by: str, now: datetime, note: str = ""
+) -> Case:
+    """The case with the helper's step in its history; a step stands there once.
 
     Raises NotOpenToHelpers.
     """
     if not (case.is_open and case.open_to_helpers):
         raise NotOpenToHelpers(f"case {case.id}: is not open to helpers any more")
-    if has_said(case, says, by) and not note.strip():
+    if has_done(case, step, by) and not note.strip():
         return case
-    return case.apply_event(EVENTS[says], at=now, by=by, note=note.strip())
+    return case.apply_event(EVENTS[step], at=now, by=by, note=note.strip())
 
 
-def has_said(case: Case, says: HelperSays, by: str) -> bool:
-    """Whether this person said so since the case was opened to helpers last."""
+def has_done(case: Case, step: HelperStep, by: str) -> bool:
+    """Whether this person did so since the case was opened to helpers last."""
     for entry in reversed(case.entries):
         if entry.what is CaseEvent.OPEN_TO_HELPERS:
             return False
-        if entry.what is EVENTS[says] and entry.by == by:
+        if entry.what is EVENTS[step] and entry.by == by:
             return True
     return False
 

@@ -11,7 +11,8 @@ from typing import Final
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, GridCode, PersonId
 from patrol.domain.office_hours import OfficeHours
-from patrol.domain.patrol_point import PatrolPoint
+
+DEFAULT_RADIUS_M: Final = 100.0  # of a point whose row gives none
 
 
 class GridLevel(StrEnum):
@@ -87,6 +88,35 @@ class Person:
     def ground_kind(self) -> Role | None:
         """As which of the five kinds the person patrols on the ground; None: as none."""
         return self.kind or KIND_OF_ROLE.get(self.role)
+
+
+class PointKind(StrEnum):
+    """What a point is: column `kind` of points.csv."""
+
+    GRID = auto()  # on the ordinary beat of a grid
+    KEY_SITE = auto()  # 重点部位
+    RAILWAY = auto()  # a railway section
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatrolPoint:
+    """A place where a patrol checks in; it may carry a QR code, a tag, or neither."""
+
+    id: str
+    name: str
+    kind: PointKind
+    grid: GridCode
+    longitude: float | None = None  # WGS-84
+    latitude: float | None = None
+    radius_m: float = DEFAULT_RADIUS_M  # how far from it a person still is there
+    code_version: int = 1  # raised to make printed codes worthless
+
+    @property
+    def position(self) -> tuple[float, float] | None:
+        """(longitude, latitude); None where it was not measured."""
+        if self.longitude is None or self.latitude is None:
+            return None
+        return self.longitude, self.latitude
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

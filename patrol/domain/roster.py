@@ -14,8 +14,15 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Final
 
 from patrol.domain.ids import GridCode, PersonId
-from patrol.domain.patrol_point import PatrolPoint, PointKind
-from patrol.domain.registry import GridLevel, GridTree, Person, Registry, Role
+from patrol.domain.registry import (
+    GridLevel,
+    GridTree,
+    PatrolPoint,
+    Person,
+    PointKind,
+    Registry,
+    Role,
+)
 
 WEEK_DAYS: Final = 7
 MONTH_DAYS: Final = 28  # every month has them

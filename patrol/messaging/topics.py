@@ -148,7 +148,7 @@ class CheckInTopic(NamedTuple):
 
 
 def walker_rights(site: str, person: str) -> tuple[str, str]:
-    """(what somebody who walks patrols reads, where that person checks in), as filters."""
+    """(what a person who patrols on the ground reads, where that person checks in), as filters."""
     own = f"{prefix(site)}/person/{_topic_level(person)}"
     return f"{own}/ground/+", f"{own}/checkin/+"
 

@@ -133,8 +133,8 @@ def _broker_account(
             reports = (f"{p}/grid/{code}/report", f"{p}/grid/{code}/person/{who.id}/report")
             writes.update(dict.fromkeys(reports))
     if who.ground_kind is not None:
-        walks, checks_in = walker_rights(site, who.id)
-        reads[walks] = writes[checks_in] = None
+        listens, checks_in = walker_rights(site, who.id)
+        reads[listens] = writes[checks_in] = None
     reads.update(dict.fromkeys((f"{p}/round/+/latest", f"{p}/centre/status")))
     return MqttAccount(
         user=who.mqtt_user, person=who.id, name=who.name, reads=tuple(reads), writes=tuple(writes)

@@ -265,7 +265,7 @@ def ground_patrol_document(
                 "due": rfc3339_or_none(stop.due_at),
                 "state": str(stop.state),
                 "at": rfc3339_or_none(stop.at),
-                "late_told_at": rfc3339_or_none(stop.late_told_at),
+                "late_notified_at": rfc3339_or_none(stop.late_notified_at),
                 "check_in": stop.check_in or None,
             }
             for stop in stops
@@ -291,7 +291,7 @@ def check_in_document(check_in: CheckIn) -> JsonObject:
         "distance_m": check_in.distance_m,
         "accuracy_m": check_in.accuracy_m,
         "state": str(check_in.state),
-        "doubts": [str(doubt) for doubt in check_in.doubts],
+        "problems": [str(one) for one in check_in.problems],
         "seen": check_in.seen,
         "finding": check_in.finding,
         "decided_by": check_in.decided_by or None,

@@ -153,13 +153,13 @@ def _ground_figures(material: ReportMaterial) -> list[Figure]:
     counts = count_stops(stop for one in material.ground_patrols for stop in one.stops)
     states = [one.patrol.state for one in material.ground_patrols]
     ended = sum(not one.patrol.is_open for one in material.ground_patrols)
-    walked, missed = counts.done + counts.late, states.count(GroundState.MISSED)
+    checked_in, missed = counts.done + counts.late, states.count(GroundState.MISSED)
     return [
         Figure(id="ground_patrols", zh="联动巡防完成率", en="ground patrols completed",
                part=states.count(GroundState.COMPLETED), whole=ended,
                note=f"漏巡 {missed} 次;不含未结束 {len(states) - ended} 次"),
         Figure(id="ground_coverage", zh="联动巡防点位覆盖率", en="ground patrol coverage",
-               part=walked, whole=counts.planned - counts.pending,
+               part=checked_in, whole=counts.planned - counts.pending,
                note=f"迟到 {counts.late}、待复核 {counts.review}、漏签 {counts.missed};"
                f"不含待签到 {counts.pending}"),
     ]  # fmt: skip

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from patrol.domain.timestamps import rfc3339
@@ -15,53 +15,54 @@ TITLE: Final = "联动巡防台账"
 FIGURE_COLUMNS: Final = ("指标", "数")
 
 
-def ground_xlsx(book: GroundLedger, heading: ReportHeading) -> bytes:
+def ground_xlsx(ledger: GroundLedger, heading: ReportHeading) -> bytes:
     """The ledger and its counts, a sheet each."""
-    sheets = {
-        "台账": (GROUND_COLUMNS, [[row[one] for one in GROUND_COLUMNS] for row in book.rows]),
-        "合计": (FIGURE_COLUMNS, _figures(book)),
+    sheets: dict[str, tuple[Sequence[str], Iterable[Sequence[str]]]] = {
+        "台账": (GROUND_COLUMNS, [[row[one] for one in GROUND_COLUMNS] for row in ledger.rows]),
+        "合计": (FIGURE_COLUMNS, _figures(ledger)),
     }
     return tables_workbook(f"{heading.site}{TITLE} {heading.period}", sheets)
 
 
-def _figures(book: GroundLedger) -> list[tuple[str, str]]:
-    counts = book.counts
+def _figures(ledger: GroundLedger) -> list[tuple[str, str]]:
+    counts = ledger.counts
     coverage = "—" if counts.coverage is None else f"{100 * counts.coverage:.1f} %"
     numbers = (
-        ("巡防次数", book.patrols), ("漏巡次数", book.missed_patrols), ("应到点位", counts.planned),
-        ("按时签到", counts.done), ("迟到签到", counts.late), ("待复核", counts.review),
+        ("巡防次数", ledger.patrols), ("漏巡次数", ledger.missed_patrols),
+        ("应到点位", counts.planned), ("按时签到", counts.done), ("迟到签到", counts.late),
+        ("待复核", counts.review),
         ("漏签", counts.missed), ("待签到", counts.pending),
     )  # fmt: skip
     return [*((name, str(number)) for name, number in numbers), ("点位覆盖率", coverage)]
 
 
-def ground_csv(book: GroundLedger, _heading: ReportHeading) -> bytes:
+def ground_csv(ledger: GroundLedger, _heading: ReportHeading) -> bytes:
     """The ledger: UTF-8 with a byte-order mark for Excel, CRLF."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(GROUND_COLUMNS)
-    for row in book.rows:
+    for row in ledger.rows:
         writer.writerow([escape_formula(row[column]) for column in GROUND_COLUMNS])
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
 
-def ground_json(book: GroundLedger, heading: ReportHeading) -> bytes:
+def ground_json(ledger: GroundLedger, heading: ReportHeading) -> bytes:
     """Rows and counts as one document."""
-    counts = book.counts
+    counts = ledger.counts
     document = {
         "title": TITLE,
         "site": heading.site,
         "period": heading.period,
         "made_at": rfc3339(heading.made_at),
-        "patrols": book.patrols,
-        "missed_patrols": book.missed_patrols,
+        "patrols": ledger.patrols,
+        "missed_patrols": ledger.missed_patrols,
         "planned": counts.planned,
         "done": counts.done,
         "late": counts.late,
         "review": counts.review,
         "missed": counts.missed,
         "pending": counts.pending,
-        "rows": list(book.rows),
+        "rows": list(ledger.rows),
     }
     return json.dumps(document, ensure_ascii=False, indent=1).encode()
 

@@ -2,7 +2,7 @@
 
 A row a point of each patrol, in the order of the patrols; a row repeats what is stored. The joint
 coverage counts, by village and by key area, cameras that rounds were to see and saw, and points
-that patrols were to walk and walked, over the same days.
+that patrols were to walk and checked_in, over the same days.
 """
 
 from collections import Counter
@@ -14,8 +14,8 @@ from typing import Any, Final
 from patrol.domain.camera import Priority
 from patrol.domain.ground_labels import (
     BY_CENTRE,
-    CHECK_IN_DOUBTS,
     CHECK_IN_METHODS,
+    CHECK_IN_PROBLEMS,
     CHECK_IN_STATES,
     CLAIMED,
     POINT_KINDS,
@@ -126,8 +126,8 @@ def _check_in_columns(
         "方式": label_of(CHECK_IN_METHODS, check_in.method)[0],
         "时间依据": (CLAIMED if check_in.is_claimed else BY_CENTRE)[0],
         "距离(米)": "" if distance is None else f"{distance:.0f}",
-        "存疑": "、".join(label_of(CHECK_IN_DOUBTS, one)[0] for one in check_in.doubts),
-        "复核": label_of(CHECK_IN_STATES, check_in.state)[0] if check_in.doubts else "",
+        "存疑": "、".join(label_of(CHECK_IN_PROBLEMS, one)[0] for one in check_in.problems),
+        "复核": label_of(CHECK_IN_STATES, check_in.state)[0] if check_in.problems else "",
         "复核人": names.get(check_in.decided_by, check_in.decided_by),
         "情况": check_in.seen,
         "线索": check_in.finding or "",

@@ -1,4 +1,4 @@
-"""Plan, tell, check in at and end patrols on the ground; each action in the caller's unit of work.
+"""Plan, follow and end patrols on the ground, check in; each action in the caller's unit of work.
 
 `plan_day` writes the patrols that the rosters ask for on a local day. `take_check_in` judges one
 check-in (domain/ground_patrol.py) and writes it with its point; `decide` is a person's word on one
@@ -110,7 +110,7 @@ def take_check_in(
 ) -> CheckIn:
     """Judge and write a check-in; a repeat of its key gives the one that was written.
 
-    `entered_by`: the account of the desk, for one that was telephoned. Raises KeyError (no such
+    `entered_by`: the operator's account, for one that was telephoned. Raises KeyError (no such
     patrol), NotOnRoster, CheckInRefused, IllegalCheckIn (the point was walked before).
     """
     repos = uow.ground_patrols
@@ -132,8 +132,8 @@ def take_check_in(
     changed = checked_stop(stop, judged)
     repos.add_check_in(judged)
     _save(uow, patrol, _with_stop(stops, changed), [changed], messages=context.messages, now=now)
-    doubts = " ".join(judged.doubts)
-    why = f"ground:{patrol.id} {claim.point} {claim.method} {judged.state} {doubts}".rstrip()
+    problems = " ".join(judged.problems)
+    why = f"ground:{patrol.id} {claim.point} {claim.method} {judged.state} {problems}".rstrip()
     uow.access.append(
         at=now, who=entered_by or str(claim.by), what="check_in", camera=None, why=why
     )
@@ -204,27 +204,27 @@ def end_patrol(
     return moved
 
 
-def tell_late(
+def notify_late(
     uow: UnitOfWork, patrol: GroundPatrol, now: datetime, messages: GroundMessages
 ) -> list[GroundStop]:
-    """Mark points whose time has passed as told, and publish the patrol; those points.
+    """Mark points whose time has passed as notified, and publish the patrol; those points.
 
     Near the end all that is left is told once more (last call), late or not.
     """
     stops = uow.ground_patrols.stops(patrol.id)
-    late = [stop for stop in late_stops(stops, now) if stop.late_told_at is None]
+    late = [stop for stop in late_stops(stops, now) if stop.late_notified_at is None]
     left = [stop for stop in stops if stop.state is StopState.PENDING]
     is_last_call = patrol.last_called_at is None and patrol.last_call_at <= now
-    told = left if is_last_call else late
-    if not told and not is_last_call:
+    notified = left if is_last_call else late
+    if not notified and not is_last_call:
         return []
-    marked = [replace(stop, late_told_at=now) for stop in late]
+    marked = [replace(stop, late_notified_at=now) for stop in late]
     if is_last_call:
         patrol = replace(patrol, last_called_at=now)
     for stop in marked:
         stops = _with_stop(stops, stop)
     _save(uow, patrol, stops, marked, messages=messages, now=now)
-    return told
+    return notified
 
 
 def _with_stop(stops: Sequence[GroundStop], changed: GroundStop) -> Sequence[GroundStop]:

@@ -17,13 +17,13 @@ import structlog
 from patrol.domain.ground_patrol import GroundPatrol, GroundState, GroundStop, late_stops
 from patrol.domain.ids import PersonId
 from patrol.domain.roster import GroundPatrolPlan
-from patrol.rounds.ground_patrol import GroundContext, end_patrol, plan_day, tell_late
+from patrol.rounds.ground_patrol import GroundContext, end_patrol, notify_late, plan_day
 from patrol.store import Store, UnitOfWork
 
 log = structlog.get_logger(__name__)
 
 PLAN_FROM_HOUR: Final = 12  # local; tomorrow's patrols are on the phones by noon
-Tell = Callable[[UnitOfWork, GroundPatrol, Sequence[GroundStop], datetime], None]
+Notify = Callable[[UnitOfWork, GroundPatrol, Sequence[GroundStop], datetime], None]
 Absent = Callable[[date], frozenset[PersonId]]
 
 
@@ -35,7 +35,7 @@ class GroundPatrolWorker:
     plans: Mapping[str, GroundPatrolPlan]
     context: Callable[[], GroundContext]
     zone: ZoneInfo
-    tell: Tell
+    notify: Notify
     absent: Absent = lambda _day: frozenset()
     on_queued: Callable[[], None] = lambda: None
     _planned: dict[date, int] = field(default_factory=dict)  # by day: the registry it was made of
@@ -90,18 +90,18 @@ class GroundPatrolWorker:
                 ended = end_patrol(uow, patrol, now, self.context().messages)
                 log.info("ground patrol ended", patrol=ended.id, state=str(ended.state))
             else:
-                self._remind_or_tell(uow, patrol, now)
+                self._remind_or_notify(uow, patrol, now)
             uow.commit()
         return True
 
-    def _remind_or_tell(self, uow: UnitOfWork, patrol: GroundPatrol, now: datetime) -> None:
+    def _remind_or_notify(self, uow: UnitOfWork, patrol: GroundPatrol, now: datetime) -> None:
         if _reminds(patrol, now):
-            self.tell(uow, patrol, [], now)
+            self.notify(uow, patrol, [], now)
             patrol = replace(patrol, reminded_at=now)
             uow.ground_patrols.put(patrol)
-        late = tell_late(uow, patrol, now, self.context().messages)
+        late = notify_late(uow, patrol, now, self.context().messages)
         if late:
-            self.tell(uow, patrol, late, now)
+            self.notify(uow, patrol, late, now)
 
 
 def _is_due(patrol: GroundPatrol, stops: Sequence[GroundStop], now: datetime) -> bool:
@@ -109,7 +109,7 @@ def _is_due(patrol: GroundPatrol, stops: Sequence[GroundStop], now: datetime) ->
         return True
     if patrol.last_called_at is None and patrol.last_call_at <= now:
         return True
-    return any(stop.late_told_at is None for stop in late_stops(stops, now))
+    return any(stop.late_notified_at is None for stop in late_stops(stops, now))
 
 
 def _reminds(patrol: GroundPatrol, now: datetime) -> bool:

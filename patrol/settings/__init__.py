@@ -105,7 +105,7 @@ def _load(
     references = CrossReferences(grids, areas, env, sources)
     loaded = load_cameras(cameras_csv, references, notes.for_file(cameras_csv))
     _note_unknown_cameras(areas, area_lines, loaded and loaded[1], notes.for_file(zones_yaml))
-    if site_file is not None and loaded is not None:
+    if site_file and loaded:
         note_unknown_sampling(site_file[0].sampling, loaded[0], site_yaml, notes)
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
     shapes = load_shapes(grids_geojson, grids, notes.for_file(grids_geojson))
@@ -117,9 +117,7 @@ def _load(
     registry = Registry(
         cameras=loaded[0], tree=tree, people=people, office=settings.office, points=points
     )
-    note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
     _note_unknown_names(settings, registry, site_yaml, notes)
-    note_unknown_checkpoints(settings.patrol_sections, registry, site_yaml, notes)
     return Site(
         settings=settings,
         registry=registry,
@@ -136,7 +134,9 @@ def _load(
 def _note_unknown_names(
     settings: Settings, registry: Registry, path: Path, notes: ProblemLog
 ) -> None:
-    """Note plans of ground patrols that name what is in no file: it may have been removed."""
+    """Note what names something that is in no file: it may have been removed."""
+    note_unknown_maintenance(settings.calendar, registry, path, notes)
+    note_unknown_checkpoints(settings.patrol_sections, registry, path, notes)
     unknown = list(settings.ground_patrols.unknown_names(registry, settings.calendar.all_plans))
     document = read_yaml(path, ProblemLog().for_file(path)) if unknown else None
     for where, text in unknown:

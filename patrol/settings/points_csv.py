@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from patrol.domain.ids import GridCode, plain_id_problem
-from patrol.domain.patrol_point import DEFAULT_RADIUS_M, PatrolPoint, PointKind
+from patrol.domain.registry import DEFAULT_RADIUS_M, PatrolPoint, PointKind
 from patrol.settings.config_file import FileProblemLog
 from patrol.settings.csv_file import CsvRow, UniqueColumn, read_table
 from patrol.settings.grids_people import LONGEST_LATITUDE, LONGEST_LONGITUDE, LoadedGrids

@@ -40,8 +40,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.labels import ROLES
-from patrol.domain.patrol_point import PointKind
-from patrol.domain.registry import GROUND_KINDS, GridLevel, Registry, Role
+from patrol.domain.registry import GROUND_KINDS, GridLevel, PointKind, Registry, Role
 from patrol.domain.roster import GroundPatrolPlan, GroundPolicy, KeyArea, RosterNumber
 from patrol.settings.config_file import did_you_mean
 from patrol.settings.site_calendar import WEEKDAY_NAMES, ShortText

@@ -1,28 +1,34 @@
-"""Patrols on the ground in the store: a row a patrol, a row a point of it, a row a check-in."""
+"""Patrols on the ground in the store: a row a patrol, a row a point of it, a row a check-in.
+
+And reports of helpers and patrols (随手拍) among the findings.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, text
 
+from patrol.domain.finding import FilingSource, Finding
 from patrol.domain.ground_patrol import (
     ENDED,
     CheckIn,
-    CheckInDoubt,
+    CheckInProblem,
     CheckInState,
     GroundPatrol,
     GroundStop,
 )
 from patrol.domain.ids import PersonId
+from patrol.store.findings import finding_from_row
 from patrol.store.rows import RowMapper
+from patrol.store.schema import findings
 from patrol.store.schema_ground import check_ins, ground_patrols, ground_stops
 from patrol.store.transaction import Transaction, in_batches
 
 _PATROLS: Final = RowMapper(GroundPatrol)
 _STOPS: Final = RowMapper(GroundStop)
-_CHECK_INS: Final = RowMapper(CheckIn, without=("doubts",))
+_CHECK_INS: Final = RowMapper(CheckIn, without=("problems",))
 _NEWEST: Final = (ground_patrols.c.planned_at.desc(), ground_patrols.c.id)
 
 
@@ -129,8 +135,28 @@ class GroundPatrolRepository:
 
 
 def _check_in_row(check_in: CheckIn) -> Mapping[str, Any]:
-    return {**_CHECK_INS.to_row(check_in), "doubts": [str(one) for one in check_in.doubts]}
+    return {**_CHECK_INS.to_row(check_in), "problems": [str(one) for one in check_in.problems]}
 
 
 def _check_in(row: Any) -> CheckIn:
-    return _CHECK_INS.from_row(row, doubts=tuple(CheckInDoubt(one) for one in row.doubts))
+    return _CHECK_INS.from_row(row, problems=tuple(CheckInProblem(one) for one in row.problems))
+
+
+GROUND_SOURCES = (FilingSource.HELPER, FilingSource.GROUND)
+
+
+class HelperReportRepository:
+    """Reads what was reported from the ground."""
+
+    def __init__(self, db: Transaction) -> None:
+        self._db = db
+
+    def list(self, filed_by: str = "", *, limit: int) -> Sequence[Finding]:
+        """Of one account, or (`filed_by` empty) of everybody; the newest first."""
+        f = findings.c
+        wanted = select(findings).where(text("origin = 'operator'"))
+        wanted = wanted.where(f.filed_from.in_(GROUND_SOURCES))
+        if filed_by:
+            wanted = wanted.where(f.filed_by == filed_by)
+        newest = wanted.order_by(f.found_at.desc(), f.id.desc()).limit(limit)
+        return [finding_from_row(row) for row in self._db.all(newest)]

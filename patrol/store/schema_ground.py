@@ -47,7 +47,7 @@ ground_stops = Table(
     Column("state", Text, nullable=False),
     Column("check_in", Text, nullable=False),
     Column("at", UtcTime),
-    Column("late_told_at", UtcTime),
+    Column("late_notified_at", UtcTime),
 )
 check_ins = Table(
     "check_ins",
@@ -64,7 +64,7 @@ check_ins = Table(
     Column("distance_m", Float),
     Column("accuracy_m", Float),
     Column("state", Text, nullable=False),
-    Column("doubts", Plain, nullable=False),
+    Column("problems", Plain, nullable=False),
     Column("seen", CleanText, nullable=False),
     Column("finding", Text),
     Column("decided_by", CleanText, nullable=False),

@@ -41,9 +41,8 @@ from patrol.store.engine import (
 )
 from patrol.store.findings import FindingRepository, SuppressionRepository
 from patrol.store.gb28181 import Gb28181Repository
-from patrol.store.ground_patrols import GroundPatrolRepository
+from patrol.store.ground_patrols import GroundPatrolRepository, HelperReportRepository
 from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
-from patrol.store.helper_reports import HelperReportRepository
 from patrol.store.human_patrols import HumanPatrolRepository
 from patrol.store.legal_holds import LegalHoldRepository
 from patrol.store.machine_clock import ClockRepository

@@ -201,7 +201,9 @@ MayHandOff = Annotated[CurrentUser, Depends(RequirePermission(Permission.HAND_OF
 MayTag = Annotated[CurrentUser, Depends(RequirePermission(Permission.TAG_CASES))]
 MayPrepareMeetings = Annotated[CurrentUser, Depends(RequirePermission(Permission.MEETINGS))]
 MayAnswerOnSite = Annotated[CurrentUser, Depends(RequirePermission(Permission.GROUND))]
-MayWalk = Annotated[CurrentUser, Depends(RequirePermission(Permission.WALK, Permission.HELP))]
+MayPatrolGround = Annotated[
+    CurrentUser, Depends(RequirePermission(Permission.GROUND_PATROL, Permission.HELP))
+]
 MayHelp = Annotated[CurrentUser, Depends(RequirePermission(Permission.HELP))]
 MayViewRosters = Annotated[CurrentUser, Depends(RequirePermission(Permission.ROSTER))]
 MaySignHandover = Annotated[CurrentUser, Depends(RequirePermission(Permission.SHIFT))]

@@ -16,8 +16,8 @@ from patrol.domain.check_in_code import CheckInCodes
 from patrol.domain.ground_patrol import (
     CheckIn,
     CheckInClaim,
-    CheckInDoubt,
     CheckInMethod,
+    CheckInProblem,
     CheckInRefused,
     CheckInState,
     GroundPatrol,
@@ -31,8 +31,15 @@ from patrol.domain.ground_patrol import (
     judge_check_in,
 )
 from patrol.domain.ids import GridCode, PersonId
-from patrol.domain.patrol_point import PatrolPoint, PointKind
-from patrol.domain.registry import GridLevel, GridTree, Person, Registry, Role
+from patrol.domain.registry import (
+    GridLevel,
+    GridTree,
+    PatrolPoint,
+    Person,
+    PointKind,
+    Registry,
+    Role,
+)
 from patrol.domain.roster import (
     GroundPatrolPlan,
     GroundPolicy,
@@ -102,12 +109,12 @@ class Ground:
         )  # fmt: skip
         self.worker = GroundPatrolWorker(
             store=self.store, plans={self.plan.name: self.plan}, context=lambda: self.context,
-            zone=ZONE, tell=self._tell,
+            zone=ZONE, notify=self._notify,
         )  # fmt: skip
         self.worker.run_due(at("12:00"))
         self.patrol = f"20261122-{self.plan.name}-7-{small_site.GROUP}-g"
 
-    def _tell(self, _uow: Any, patrol: GroundPatrol, late: Any, _now: datetime) -> None:
+    def _notify(self, _uow: Any, patrol: GroundPatrol, late: Any, _now: datetime) -> None:
         self.told.append((patrol.id, [stop.point for stop in late]))
 
     def check_in(
@@ -202,7 +209,7 @@ VAGUE = Location(longitude=98.5, latitude=39.7, accuracy_m=900)
 
 
 @pytest.mark.parametrize(
-    ("clock", "claimed", "location", "doubts"),
+    ("clock", "claimed", "location", "problems"),
     [
         ("19:10", "19:10", None, ""),
         ("19:10", "19:08:01", HERE, ""),
@@ -218,18 +225,18 @@ VAGUE = Location(longitude=98.5, latitude=39.7, accuracy_m=900)
     ],
 )
 def test_what_is_plausible(
-    ground: Ground, clock: str, claimed: str, location: Location | None, doubts: str
+    ground: Ground, clock: str, claimed: str, location: Location | None, problems: str
 ) -> None:
     taken = ground.check_in("W-1", clock, claimed=claimed, location=location)
-    assert " ".join(taken.doubts) == doubts
-    assert taken.state is (CheckInState.REVIEW if doubts else CheckInState.ACCEPTED)
+    assert " ".join(taken.problems) == problems
+    assert taken.state is (CheckInState.REVIEW if problems else CheckInState.ACCEPTED)
 
 
 def test_two_points_cannot_be_walked_at_once_nor_backwards(ground: Ground) -> None:
     ground.check_in("W-1", "19:30")
-    assert ground.check_in("W-2", "19:30:20").doubts == (CheckInDoubt.TOO_FAST,)
+    assert ground.check_in("W-2", "19:30:20").problems == (CheckInProblem.TOO_FAST,)
     assert ground.state[1] == "done review pending"
-    assert CheckInDoubt.OUT_OF_ORDER in ground.check_in("W-3", "19:40", claimed="19:05").doubts
+    assert CheckInProblem.OUT_OF_ORDER in ground.check_in("W-3", "19:40", claimed="19:05").problems
 
 
 def test_location_alone_needs_a_measured_point_and_an_exact_place(ground: Ground) -> None:
@@ -238,14 +245,14 @@ def test_location_alone_needs_a_measured_point_and_an_exact_place(ground: Ground
         ground.check_in("W-3", "19:10", location=HERE, **by_place)
     with pytest.raises(CheckInRefused, match="give the phone's"):
         ground.check_in("W-1", "19:10", **by_place)
-    assert ground.check_in("W-1", "19:10", location=VAGUE, **by_place).doubts == ("imprecise",)
+    assert ground.check_in("W-1", "19:10", location=VAGUE, **by_place).problems == ("imprecise",)
     accepted = ground.check_in("W-2", "19:50", location=FAR, **by_place)
     assert (accepted.state, accepted.distance_m) == (CheckInState.ACCEPTED, 0.0)
 
 
 def test_a_plan_may_ask_for_the_location() -> None:
     ground = Ground(plan=plan(needs_location=True))
-    assert ground.check_in("W-1", "19:10").doubts == (CheckInDoubt.NO_LOCATION,)
+    assert ground.check_in("W-1", "19:10").problems == (CheckInProblem.NO_LOCATION,)
     assert ground.check_in("W-2", "19:40", location=FAR).state is CheckInState.ACCEPTED
 
 
@@ -484,10 +491,10 @@ def test_a_year_of_68_grids_is_planned_walked_and_the_books_agree() -> None:
     states = Counter(one.patrol.state for one in all_records)
     assert states.total() == book.patrols == len(all_records)
     assert states[GroundState.MISSED] == book.missed_patrols > 0
-    for one in all_records:
-        missed = count_stops(one.stops).missed
-        expected = {0: "completed", len(one.stops): "missed"}.get(missed, "incomplete")
-        assert str(one.patrol.state) == expected
+    for records in all_records:
+        missed = count_stops(records.stops).missed
+        expected = {0: "completed", len(records.stops): "missed"}.get(missed, "incomplete")
+        assert str(records.patrol.state) == expected
 
 
 def test_a_week_of_rosters_through_the_store_gives_the_same_books() -> None:

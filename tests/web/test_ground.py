@@ -24,7 +24,7 @@ LogIn = Callable[[str], httpx.Client]
 Enter = Callable[..., Page]
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 DESK = {"viewport": {"width": 1366, "height": 768}}
-WALKED = ("done", "late")  # by the hour at which the test runs
+CHECKED_IN = ("done", "late")  # by the hour at which the test runs
 HERE = {"longitude": 98.5, "latitude": 39.7, "accuracy_m": 9.0}
 
 
@@ -56,7 +56,7 @@ def stop_states(town: Any, patrol: str) -> dict[str, str]:
 
 def new_case(town: Any, number: int, **more: Any) -> Case:
     """An open case of the leader's grid."""
-    case = replace(
+    case: Case = replace(
         town.case, id=CaseId(f"C20200501-{number:04}"), finding=None, request=None,
         state=CaseState.DISPATCHED, dispatched_at=town.app.clock.now(), suspension=None, **more,
     )  # fmt: skip
@@ -95,7 +95,7 @@ def test_a_code_checks_in_once_and_for_its_walker_alone(
     assert done.json()["state"] == "accepted", done.text
     assert leader.post(path, json=form).json() == done.json()  # a repeat of its key
     assert leader.post(path, json={**form, "key": "key-0000002"}).status_code == 409
-    assert stop_states(town, patrol.id)[point] in WALKED
+    assert stop_states(town, patrol.id)[point] in CHECKED_IN
     shown = leader.get("/ground/api/state").json()
     assert patrol.id in [one["id"] for one in shown["patrols"]]
     assert shown["cases"] == shown["reports"] == []  # a leader is no helper
@@ -122,7 +122,7 @@ def test_a_doubtful_claim_waits_for_the_duty_lead(town: Any, log_in: LogIn, walk
     desk = {"person": waiting.by, "point": stops[1].point, "seen": "电话报到"}
     entered = log_in("operator").post(f"/api/rosters/{patrol.id}/check-in", json=desk)
     assert entered.status_code == 201, entered.text
-    assert set(stop_states(town, patrol.id).values()) <= set(WALKED)
+    assert set(stop_states(town, patrol.id).values()) <= set(CHECKED_IN)
     with town.store.begin_read() as uow:
         assert str(uow.ground_patrols.get(patrol.id).state) == "completed"
         done = uow.access.of_no_camera("check_in", limit=50)
@@ -156,7 +156,7 @@ def test_the_desk_has_codes_ledger_and_coverage(town: Any, log_in: LogIn, walk: 
 def test_a_helper_sees_what_is_open_to_helpers_and_no_more(town: Any, log_in: LogIn) -> None:
     case, helper, leader = new_case(town, 1), log_in("helper"), log_in("leader")
     assert case.id not in helper.get("/ground/api/state").text
-    say = {"key": "key-going-1", "case": case.id, "says": "going"}
+    say = {"key": "key-going-1", "case": case.id, "step": "going"}
     assert helper.post("/ground/api/say", json=say).status_code == 403
     ask = {"key": "key-open-01", "case": case.id, "open": True}
     assert log_in("other_leader").post("/leader/api/helpers", json=ask).status_code == 403
@@ -176,7 +176,7 @@ def test_a_helper_sees_what_is_open_to_helpers_and_no_more(town: Any, log_in: Lo
     assert helper.post(photo, content=jpeg()).status_code == 403
     assert helper.post("/ground/api/say", json=say).status_code == 200
     assert helper.post("/ground/api/say", json={**say, "key": "key-going-2"}).status_code == 200
-    there = {**say, "key": "key-there-1", "says": "there"}
+    there = {**say, "key": "key-there-1", "step": "there"}
     assert helper.post("/ground/api/say", json=there).status_code == 200
     with town.store.begin_read() as uow:
         events = [entry.what for entry in uow.cases.get(case.id).entries]
@@ -297,7 +297,7 @@ def test_the_api_plans_checks_in_decides_and_opens(town: Any, log_in: LogIn, wal
     form = {"key": "api-1", "person": one["people"][0], "code": code_of(town, point)}
     taken = client.post(f"{path}/check-ins", json=form, headers=key)
     assert taken.status_code == 201, taken.text
-    assert taken.json()["doubts"] == ["outside_window"]  # it begins tomorrow
+    assert taken.json()["problems"] == ["outside_window"]  # it begins tomorrow
     assert (
         client.post(f"{path}/check-ins", json={**form, "person": "nobody"}, headers=key).status_code
         == 403
@@ -344,10 +344,10 @@ def test_a_walk_and_a_report_on_a_telephone(
     page.goto(f"/ground#{code_of(town, stops[0].point)}")
     expect(page.locator("#said")).to_contain_text("有效")
     assert "~" not in page.url
-    assert stop_states(town, mine.id)[stops[0].point] in WALKED
+    assert stop_states(town, mine.id)[stops[0].point] in CHECKED_IN
     card = page.locator(f"#cases .case[data-id='{case.id}']")
-    card.locator("[data-says=going]").click()
-    expect(card.locator("[data-says=going]")).to_be_disabled()
+    card.locator("[data-step=going]").click()
+    expect(card.locator("[data-step=going]")).to_be_disabled()
     page.click("#reporting summary")
     page.check(".pictures input[value=sewage]", force=True)
     photo = tmp_path / "photo.jpg"
@@ -393,8 +393,8 @@ def test_a_leader_asks_helpers_and_a_lead_reviews(
     expect(phone.locator("#reporting .pictures label")).to_have_count(12)
     phone.screenshot(path=artifacts / "leader-pictures-zh.png", full_page=True)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    desk = enter("duty_lead", **DESK)
     for language in ("zh", "en"):
-        desk = enter("duty_lead", **DESK)
         desk.goto(f"/language/{language}")
         desk.goto("/rosters")
         desk.wait_for_selector("#patrols tbody tr")

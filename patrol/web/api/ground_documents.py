@@ -16,7 +16,7 @@ class GroundPoint(Document):
     due: str
     state: str = Field(description="pending, done, late, review, missed")
     at: str | None
-    late_told_at: str | None
+    late_notified_at: str | None
     check_in: str | None
 
 
@@ -27,7 +27,7 @@ class GroundCheckIn(Document):
     patrol: str
     point: str
     by: str
-    method: str = Field(description="qr, nfc, location, desk")
+    method: str = Field(description="qr, nfc, location, operator")
     claimed_at: str
     received_at: str
     at: str = Field(description="which of both counts")
@@ -35,7 +35,7 @@ class GroundCheckIn(Document):
     distance_m: float | None
     accuracy_m: float | None
     state: str = Field(description="accepted, review, rejected")
-    doubts: list[str]
+    problems: list[str]
     seen: str
     finding: str | None
     decided_by: str | None
@@ -79,7 +79,7 @@ class Place(Document):
 
 
 class CheckInAtPoint(Document):
-    """A check-in for a person: by `code`, by `location`, or entered by the desk (neither)."""
+    """A check-in for a person: by `code`, by `location`, or entered by an operator (neither)."""
 
     key: str = Field(min_length=1, max_length=64, description="a repeat changes nothing")
     person: str = Field(max_length=64, description="person_id of people.csv")

@@ -27,7 +27,7 @@ from patrol.domain.account import Permission, may_help
 from patrol.domain.case import Case
 from patrol.domain.finding import category_named
 from patrol.domain.ground_labels import (
-    CHECK_IN_DOUBTS,
+    CHECK_IN_PROBLEMS,
     CHECK_IN_STATES,
     GROUND_STATES,
     REPORT_OUTCOMES,
@@ -39,13 +39,13 @@ from patrol.domain.ground_patrol import (
     GroundStop,
     StopState,
 )
-from patrol.domain.helping import FiledReport, HelperSays, has_said
+from patrol.domain.helping import FiledReport, HelperStep, has_done
 from patrol.domain.ids import CaseId, GridCode, PersonId, PictureId
 from patrol.domain.labels import label_of
-from patrol.domain.patrol_point import PatrolPoint
+from patrol.domain.registry import PatrolPoint
 from patrol.pixels import PictureTooLarge
 from patrol.web.auth import CurrentUser, Forbidden
-from patrol.web.context import ContextDep, MayHelp, MayWalk, WebContext
+from patrol.web.context import ContextDep, MayHelp, MayPatrolGround, WebContext
 from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors
 from patrol.web.i18n import category_label, grid_name, level_label
 from patrol.web.pages.case_actions import visible_case
@@ -79,12 +79,12 @@ class PhoneCheckIn(BaseModel):
     seen: str = Field(default="", max_length=500)
 
 
-class HelperSaysForm(BaseModel):
+class HelperStepForm(BaseModel):
     """A helper goes to a case, or was there."""
 
     key: str = Field(pattern=f"^{KEY_PATTERN}$")
     case: str = Field(max_length=64)
-    says: HelperSays
+    step: HelperStep
     note: str = Field(default="", max_length=500)
 
 
@@ -101,18 +101,19 @@ class HelperReportForm(BaseModel):
 
 
 @router.get("/ground")
-def ground_page(context: ContextDep, user: MayWalk) -> Response:
+def ground_page(context: ContextDep, user: MayPatrolGround) -> Response:
     """The page; its script fetches patrols, cases and reports, and shows cached ones offline."""
     grid = grid_name(context.app.registry, user.account.grid or GridCode(""))
     answer = context.renderer.render_page(
         "ground.html", user, grid=grid, categories=pictured_categories(user.t),
-        helps=user.has_permission(Permission.HELP), leads=user.has_permission(Permission.GROUND),
+        helps=user.has_permission(Permission.HELP),
+        is_leader=user.has_permission(Permission.GROUND),
     )  # fmt: skip
     return allow_location(answer)
 
 
 @router.get("/ground/api/state")
-def ground_state(context: ContextDep, user: MayWalk) -> Response:
+def ground_state(context: ContextDep, user: MayPatrolGround) -> Response:
     """The own patrols; for helpers the open cases of the own grid, and the own reports."""
     patrols = GroundService(context.app).patrols_of(_person(user))
     body: dict[str, Any] = {
@@ -139,7 +140,7 @@ def _cases(context: WebContext, user: CurrentUser) -> Sequence[Case]:
 
 
 @router.post("/ground/api/check-in")
-def check_in(context: ContextDep, user: MayWalk, form: PhoneCheckIn) -> Response:
+def check_in(context: ContextDep, user: MayPatrolGround, form: PhoneCheckIn) -> Response:
     """Take a check-in; a repeat of its key gives the same answer.
 
     A code alone says which point; the patrol is the one of this person that has it, by its hours.
@@ -160,10 +161,12 @@ def check_in(context: ContextDep, user: MayWalk, form: PhoneCheckIn) -> Response
                 location=located(form.location) if form.location else None,
             )
         )
-    doubts = t("、", ", ").join(t.pair(label_of(CHECK_IN_DOUBTS, one)) for one in taken.doubts)
+    problems = t("、", ", ").join(
+        t.pair(label_of(CHECK_IN_PROBLEMS, one)) for one in taken.problems
+    )
     state = t.pair(label_of(CHECK_IN_STATES, taken.state))
-    words = f"{state}{t(':', ': ') if doubts else ''}{doubts}"
-    return JSONResponse({"state": str(taken.state), "point": taken.point, "words": words})
+    text = f"{state}{t(':', ': ') if problems else ''}{problems}"
+    return JSONResponse({"state": str(taken.state), "point": taken.point, "words": text})
 
 
 def _patrol_of_code(
@@ -177,11 +180,11 @@ def _patrol_of_code(
 
 
 @router.post("/ground/api/say")
-def helper_says(context: ContextDep, user: MayHelp, form: HelperSaysForm) -> Response:
+def note_helper_step(context: ContextDep, user: MayHelp, form: HelperStepForm) -> Response:
     """A helper goes, or was there; said twice it stands once. 409: it is not open any more."""
     case = visible_case(context, user, CaseId(form.case))
-    HelperService(context.app).says(case.id, form.says, by=_person(user), note=form.note)
-    return JSONResponse({"case": case.id, "says": str(form.says)})
+    HelperService(context.app).note_step(case.id, form.step, by=_person(user), note=form.note)
+    return JSONResponse({"case": case.id, "step": str(form.step)})
 
 
 @router.post("/ground/api/photo")
@@ -221,13 +224,13 @@ def send_report(context: ContextDep, user: MayHelp, form: HelperReportForm) -> R
 
 
 @router.get("/ground/manifest.webmanifest")
-def web_manifest(context: ContextDep, user: MayWalk) -> Response:
+def web_manifest(context: ContextDep, user: MayPatrolGround) -> Response:
     """The web manifest that makes the page installable."""
     return install_manifest(context, user, "/ground", ("巡防与协助", "Patrol and help"))
 
 
 @router.get("/ground/worker.js")
-def service_worker(_context: ContextDep, _user: MayWalk) -> Response:
+def service_worker(_context: ContextDep, _user: MayPatrolGround) -> Response:
     """The service worker; its address limits it to /ground."""
     headers = {"Service-Worker-Allowed": "/ground", "Cache-Control": "no-cache"}
     return FileResponse(STATIC / "worker.js", media_type="text/javascript", headers=headers)
@@ -285,8 +288,8 @@ def _case_document(context: WebContext, user: CurrentUser, case: Case) -> dict[s
         "place": context.app.payloads.scrub(case.place),
         "check": category_named(case.category).check if t.language == "zh" else "",
         "found": t.short_datetime(case.found_at),
-        "going": has_said(case, HelperSays.GOING, person),
-        "there": has_said(case, HelperSays.THERE, person),
+        "going": has_done(case, HelperStep.GOING, person),
+        "there": has_done(case, HelperStep.THERE, person),
     }
 
 

@@ -328,8 +328,8 @@ def _text_with_place(context: WebContext, case: Case, form: ReplyForm) -> str:
     if there[0] is None or there[1] is None:
         return with_location(form.text.strip(), here)
     metres = distance_between((there[0], there[1]), (here.longitude, here.latitude)) or 0.0
-    words = f"位置距点位约 {metres:.0f} 米 (±{here.accuracy_m:.0f})"
-    return f"{form.text.strip()} {words}".strip()[:1000]
+    distance = f"位置距点位约 {metres:.0f} 米 (±{here.accuracy_m:.0f})"
+    return f"{form.text.strip()} {distance}".strip()[:1000]
 
 
 def _case_history(

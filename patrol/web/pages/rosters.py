@@ -1,4 +1,4 @@
-"""Patrols on the ground at the desk (/rosters): today's, what waits for review, joint coverage.
+"""Patrols on the ground in the console (/rosters): today's, what waits for review, joint coverage.
 
 Also the sheets of QR codes to print, the ledger as a file, and opening a case to helpers from the
 case's page. Operators see all and enter what was telephoned; a duty lead decides on doubtful
@@ -18,8 +18,8 @@ from patrol.app.helper_service import HelperService
 from patrol.domain.account import Permission
 from patrol.domain.ground_labels import (
     BY_CENTRE,
-    CHECK_IN_DOUBTS,
     CHECK_IN_METHODS,
+    CHECK_IN_PROBLEMS,
     CHECK_IN_STATES,
     CLAIMED,
     GROUND_STATES,
@@ -85,8 +85,8 @@ class PlanDayForm(BaseModel):
     day: str = Field(max_length=10)
 
 
-class DeskCheckInForm(BaseModel):
-    """A check-in that somebody telephoned."""
+class TelephonedCheckInForm(BaseModel):
+    """A check-in that was telephoned."""
 
     person: str = Field(max_length=64)
     point: str = Field(max_length=64)
@@ -186,10 +186,10 @@ def ledger_file(
     with context.app.store.begin_read() as uow:
         names = {account.name: account.shown_as for account in uow.accounts.all()}
         records = ground_records(uow, period)
-    book = ground_ledger(ReportMaterial(ground_patrols=records, names=names), heading)
+    ledger = ground_ledger(ReportMaterial(ground_patrols=records, names=names), heading)
     name = f"ground-{first}-{last}.{kind}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', **NO_STORE}
-    body = GROUND_FORMATS[kind](book, heading)
+    body = GROUND_FORMATS[kind](ledger, heading)
     return Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
@@ -235,7 +235,7 @@ def roster_page(context: ContextDep, user: MayViewRosters, patrol_id: str) -> Re
             "at": t.time(stop.at),
             "state": str(stop.state),
             "label": t.pair(label_of(STOP_STATES, stop.state)),
-            "told": t.time(stop.late_told_at) if stop.late_told_at else "",
+            "notified": t.time(stop.late_notified_at) if stop.late_notified_at else "",
         }
         for stop in stops
     ]
@@ -264,14 +264,14 @@ def enter_check_in(
     context: ContextDep,
     user: MayViewRosters,
     patrol_id: str,
-    form: DeskCheckInForm,
+    form: TelephonedCheckInForm,
     key: IdempotencyKey = "",
 ) -> Response:
-    """Enter a check-in that somebody telephoned; the ledger says so."""
+    """Enter a check-in that was telephoned; the ledger says so."""
     with translate_errors(f"patrol {patrol_id}"):
         taken = GroundService(context.app).check_in(
             CheckInForm(
-                key=key or f"desk-{form.point}-{user.now:%H%M%S%f}", patrol=patrol_id,
+                key=key or f"phoned-{form.point}-{user.now:%H%M%S%f}", patrol=patrol_id,
                 by=PersonId(form.person), claimed_at=user.now, point=form.point, seen=form.seen,
                 entered_by=user.account.name,
             )
@@ -351,7 +351,7 @@ def _patrol_row(
         "state": str(patrol.state),
         "label": t.pair(label_of(GROUND_STATES, patrol.state)),
         "counts": counts,
-        "walked": counts.done + counts.late,
+        "checked_in": counts.done + counts.late,
         "late_now": late,
     }
 
@@ -375,7 +375,9 @@ def _check_in_row(
         "received": t.short_datetime(one.received_at),
         "basis": t.pair(CLAIMED if one.is_claimed else BY_CENTRE),
         "distance": "" if one.distance_m is None else f"{one.distance_m:.0f} m",
-        "doubts": t("、", ", ").join(t.pair(label_of(CHECK_IN_DOUBTS, d)) for d in one.doubts),
+        "problems": t("、", ", ").join(
+            t.pair(label_of(CHECK_IN_PROBLEMS, d)) for d in one.problems
+        ),
         "state": str(one.state),
         "label": t.pair(label_of(CHECK_IN_STATES, one.state)),
         "seen": one.seen,

@@ -123,9 +123,9 @@ function help(item, waiting) {
   card.querySelector(".level").textContent = item.level
   card.querySelector(".where").textContent = `${item.where} ${item.place} · ${item.found}`
   card.querySelector(".check").textContent = item.check
-  for (const button of card.querySelectorAll("[data-says]")) {
-    const before = waiting.some((one) => one.case === item.id && one.says === button.dataset.says)
-    button.disabled = item[button.dataset.says] || before
+  for (const button of card.querySelectorAll("[data-step]")) {
+    const before = waiting.some((one) => one.case === item.id && one.step === button.dataset.step)
+    button.disabled = item[button.dataset.step] || before
     button.setAttribute("aria-pressed", String(button.disabled))
   }
   return card
@@ -224,9 +224,9 @@ document.getElementById("main").addEventListener("click", async (event) => {
   const button = event.target.closest("button")
   if (!button) return
   const card = button.closest(".case")
-  if (button.dataset.says) {
+  if (button.dataset.step) {
     button.disabled = true
-    await enqueue({ case: card.dataset.id, says: button.dataset.says }, "say")
+    await enqueue({ case: card.dataset.id, step: button.dataset.step }, "say")
   }
   if (button.dataset.here) {
     button.disabled = true

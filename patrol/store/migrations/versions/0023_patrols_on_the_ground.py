@@ -14,7 +14,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    open_to = sa.Column("open_to_helpers", sa.Boolean(), nullable=False, server_default=sa.false())
+    open_to: sa.Column[bool] = sa.Column(
+        "open_to_helpers", sa.Boolean(), nullable=False, server_default=sa.false()
+    )
     op.add_column("cases", open_to)
     _ground_patrols()
     _check_ins()
@@ -61,7 +63,7 @@ def _check_ins() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("check_in", sa.Text(), nullable=False),
         sa.Column("at", UtcTime(), nullable=True),
-        sa.Column("late_told_at", UtcTime(), nullable=True),
+        sa.Column("late_notified_at", UtcTime(), nullable=True),
         sa.PrimaryKeyConstraint("patrol", "place", name=op.f("pk_ground_stops")),
     )
     op.create_table(
@@ -78,7 +80,7 @@ def _check_ins() -> None:
         sa.Column("distance_m", sa.Float(), nullable=True),
         sa.Column("accuracy_m", sa.Float(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("doubts", Plain, nullable=False),
+        sa.Column("problems", Plain, nullable=False),
         sa.Column("seen", CleanText(), nullable=False),
         sa.Column("finding", sa.Text(), nullable=True),
         sa.Column("decided_by", CleanText(), nullable=False),
