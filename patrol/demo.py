@@ -9,8 +9,9 @@ import asyncio
 import secrets
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,16 +21,21 @@ from rich.console import Console
 from patrol.administration.accounts import add_account
 from patrol.app import Application, build
 from patrol.app.finding_service import FindingService
+from patrol.app.ground_service import CheckInForm, GroundService
+from patrol.app.helper_service import HelperReport, HelperService
 from patrol.app.service import run_service
 from patrol.app.town_service import TownService
 from patrol.cases import actions
+from patrol.cases.helpers import reports_of
 from patrol.clock import SystemClock
 from patrol.domain.account import AccountRole
 from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import FilingSource, Finding
+from patrol.domain.ground_patrol import CheckInMethod, IllegalCheckIn, Location, count_stops
 from patrol.domain.hand_off import HandOffEvent
+from patrol.domain.helping import HelperStep
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.registry import GridLevel
@@ -46,12 +52,14 @@ from patrol.reports.terminal import (
 )
 from patrol.review.own_findings import FilingForm, FilingTarget
 from patrol.settings import Site, load_site
+from patrol.settings.site_ground import GroundPatrolSettings
 from patrol.settings.site_town import BroadcastSection, HandOffSection, SpeakerSection
 from patrol.store import check
 from patrol.web.server import serve
 from simulators.faults import mixture_problem
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
 from simulators.people.operator import SimulatedOperator
+from simulators.people.patrollers import SimulatedPatrollers, ground_settings, points_table
 from simulators.people.reply_profile import ReplyProfile
 from simulators.rtsp_farm.control import FarmControl
 from simulators.rtsp_farm.process import RunningFarm, running_farm
@@ -63,6 +71,8 @@ DEMO_DIR: Final = Path("var/demo")
 SPEED: Final = 900.0  # the leaders' hours pass in seconds; the patrol's own clocks stay real
 ALWAYS_ANSWERS: Final = ReplyProfile(never=0.0)  # escalation takes hours: too long for a demo
 OPERATOR: Final = "值班员"
+HELPER: Final = "群防群治队员"
+PATROLS_SHOWN: Final = 12  # patrols on the ground that the demonstration walks
 SUPERVISOR: Final = "值班长"
 EVERYBODY: Final = "simulated-people"  # their account at the broker
 POLL_S: Final = 0.3
@@ -115,6 +125,7 @@ class _SimulatedStaff:
         with progress_display(err, self.app.site.settings.site.tz) as show:
             summary = self.app.run_round("morning", on_progress=show, stop=stop)
         self._answer_a_call()
+        self._patrol_on_the_ground()
         with err.status("值班员审核、网格长处置中 … operator and leaders at work"):
             self._until_closed(stop)
         return summary
@@ -138,18 +149,52 @@ class _SimulatedStaff:
         given = town.hand_off(filed.case.id, "police", by=OPERATOR, why="请派出所到场警戒")
         town.answer(given.id, HandOffEvent.ANSWER, by="department:police", text="已到场警戒")
 
+    def _patrol_on_the_ground(self) -> None:
+        """People walk today's roster and check in by code; a helper reports what is confirmed."""
+        ground, helpers = GroundService(self.app), HelperService(self.app)
+        registry, codes, now = self.app.registry, ground.codes(), self.app.clock.now()
+        ground.plan(now.astimezone(self.app.site.settings.site.tz).date())
+        with self.app.store.begin_read() as uow:
+            begun = [one for one in uow.ground_patrols.open() if one.open_from <= now]
+            stops = uow.ground_patrols.stops_of(one.id for one in begun)
+        for patrol in begun[:PATROLS_SHOWN]:
+            for one in SimulatedPatrollers.seeded(patrol.id).check_ins(patrol, stops[patrol.id]):
+                code = codes.code(registry.points[one.point], CheckInMethod.QR)
+                form = CheckInForm(
+                    key=one.point, patrol=patrol.id, by=one.by, claimed_at=now, code=code
+                )
+                with suppress(IllegalCheckIn):  # a second round of the same day
+                    ground.check_in(form)
+        group = min(g.code for g in registry.tree.grids.values() if g.level is GridLevel.GROUP)
+        report = HelperReport(
+            key=f"{now:%Y%m%d%H%M%S}", grid=group, category="dumping", text="随手拍:有人倒垃圾",
+            place="村口", location=Location(longitude=98.5, latitude=39.7, accuracy_m=12),
+        )  # fmt: skip
+        filed = helpers.report(report, by=HELPER)
+        if filed is not None:
+            case = self.app.confirm(filed.id, by=OPERATOR)
+            helpers.set_open(case.id, is_open=True, by=OPERATOR, note="请就近队员先到")
+            helpers.note_step(case.id, HelperStep.THERE, by=HELPER)
+
     def outcome(self, leaders: ReplySimulator) -> dict[str, Any]:
         """The results, counted in the store."""
         with self.app.store.begin_read() as uow:
             found = demo_outcome(uow)
             handed = [one for one in uow.hand_offs.list() if one.answered_at]
             played = [one for one in uow.broadcasts.list() if one.played_at]
+            patrols = uow.ground_patrols.list(limit=1000)
+            stops = uow.ground_patrols.stops_of(one.id for one in patrols)
+            reports = reports_of(uow, "")
+        points = count_stops(stop for some in stops.values() for stop in some)
         problems = check(self.app.site.settings.database)
         return {
             **found,
             "leaders_said": dict(leaders.sent),
             "hand_offs_answered": len(handed),
             "broadcasts_played": len(played),
+            "ground_patrols": len(patrols),
+            "points_checked_in": points.done + points.late,
+            "helper_reports": dict(Counter(str(one.outcome) for one in reports)),
             "store_problems": [str(problem) for problem in problems],
         }
 
@@ -261,6 +306,9 @@ def _embedded_town(
                 sources=sources,
             )
         )
+        grids = load_site(DEMO_DIR).registry.tree.grids.values()
+        points = points_table(one for one in grids if one.level is GridLevel.GROUP)
+        (DEMO_DIR / "points.csv").write_text(points, "utf-8")
         site = _verified_by_operator(load_site(DEMO_DIR), port)
         town = _town_accounts(site)
         broker.accounts = town
@@ -290,6 +338,7 @@ def _verified_by_operator(site: Site, port: int) -> Site:
         "verification": Verifier.OPERATOR,
         "console": console,
         "hand_off": {"police": HandOffSection(title="派出所", channel="print")},
+        "ground_patrols": GroundPatrolSettings.model_validate(ground_settings("00:00", "23:59")),
         "broadcast": BroadcastSection(
             speakers={"town": SpeakerSection(title="全镇大喇叭", grid=town, driver="mqtt")}
         ),

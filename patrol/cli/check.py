@@ -31,6 +31,7 @@ from patrol.cli.site import site_of
 from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
 from patrol.domain.registry import GridLevel, Role
+from patrol.domain.roster import roster_gaps
 from patrol.domain.routing import RoutingGap, routing_gaps, staffing_problems
 from patrol.inference.manifest import list_models
 from patrol.mqtt import BrokerAddress, MqttPublisher
@@ -128,7 +129,8 @@ def _run_checks(context: typer.Context, site: Site) -> CheckReport:
     today = SystemClock().now().astimezone(site.settings.site.tz).date()
     config = config_directory(context)
     found = [
-        checker(site, config) for checker in (check_chains, check_staffing, check_broker_files)
+        checker(site, config)
+        for checker in (check_chains, check_staffing, check_rosters, check_broker_files)
     ]
     gaps = [gap for one in found for gap in one.problems]
     notes = [note for one in found for note in one.notices]
@@ -255,6 +257,19 @@ def check_staffing(site: Site, config: Path) -> FileProblems:
         problem = ConfigProblem(str(path), lines.get(one.person, 1), one.column, text)
         (problems if one.grave else notices).append(problem)
     return FileProblems(problems, notices)
+
+
+def check_rosters(site: Site, config: Path) -> FileProblems:
+    """Grids that a plan of patrols on the ground names and nobody can walk: notices, a few."""
+    plans = site.settings.ground_patrols.plans.values()
+    path, gaps = str(config / "site.yaml"), roster_gaps(plans, site.registry)
+    notices = [
+        ConfigProblem(path, 1, f"ground_patrols.plans.{plan}", f"grid {grid}: {what}")
+        for plan, grid, what in gaps[:MAX_BROKER_LINES]
+    ]
+    if (more := len(gaps) - len(notices)) > 0:
+        notices.append(ConfigProblem(path, 1, "ground_patrols", f"and {more} more such grids"))
+    return FileProblems([], notices)
 
 
 def check_consents(site: Site, today: date, config: Path) -> Iterator[ConfigProblem]:
