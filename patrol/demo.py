@@ -9,9 +9,8 @@ import asyncio
 import secrets
 import shutil
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,24 +20,23 @@ from rich.console import Console
 from patrol.administration.accounts import add_account
 from patrol.app import Application, build
 from patrol.app.finding_service import FindingService
-from patrol.app.ground_service import CheckInForm, GroundService
-from patrol.app.helper_service import HelperReport, HelperService
 from patrol.app.service import run_service
 from patrol.app.town_service import TownService
 from patrol.cases import actions
-from patrol.cases.helpers import reports_of
 from patrol.clock import SystemClock
 from patrol.domain.account import AccountRole
 from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import FilingSource, Finding
-from patrol.domain.ground_patrol import CheckInMethod, IllegalCheckIn, Location, count_stops
 from patrol.domain.hand_off import HandOffEvent
-from patrol.domain.helping import HelperStep
+from patrol.domain.ids import GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
-from patrol.domain.registry import GridLevel
+from patrol.domain.registry import GridLevel, Role
+from patrol.domain.registry_change import RegistryTable
+from patrol.domain.routing import person_with_role
+from patrol.domain.teams import owner_of
 from patrol.domain.verification import Verifier
 from patrol.files import process_lock
 from patrol.mqtt.embedded_broker import EmbeddedBroker
@@ -59,7 +57,13 @@ from patrol.web.server import serve
 from simulators.faults import mixture_problem
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
 from simulators.people.operator import SimulatedOperator
-from simulators.people.patrollers import SimulatedPatrollers, ground_settings, points_table
+from simulators.people.patrollers import (
+    ground_outcome,
+    ground_settings,
+    points_table,
+    report_from_the_ground,
+    walk_todays_roster,
+)
 from simulators.people.reply_profile import ReplyProfile
 from simulators.rtsp_farm.control import FarmControl
 from simulators.rtsp_farm.process import RunningFarm, running_farm
@@ -71,11 +75,10 @@ DEMO_DIR: Final = Path("var/demo")
 SPEED: Final = 900.0  # the leaders' hours pass in seconds; the patrol's own clocks stay real
 ALWAYS_ANSWERS: Final = ReplyProfile(never=0.0)  # escalation takes hours: too long for a demo
 OPERATOR: Final = "值班员"
-HELPER: Final = "群防群治队员"
-PATROLS_SHOWN: Final = 12  # patrols on the ground that the demonstration walks
 SUPERVISOR: Final = "值班长"
 EVERYBODY: Final = "simulated-people"  # their account at the broker
 POLL_S: Final = 0.3
+MAX_CASES: Final = 10_000  # of a demonstration: far more than its rounds make
 CASES_WITHIN_S: Final = 180.0
 NEXT_ROUND_AFTER_S: Final = 600.0
 
@@ -124,16 +127,34 @@ class _SimulatedStaff:
         """One round, the operator's decisions, and the cases to their end."""
         with progress_display(err, self.app.site.settings.site.tz) as show:
             summary = self.app.run_round("morning", on_progress=show, stop=stop)
+        self._enter_leave()
         self._answer_a_call()
-        self._patrol_on_the_ground()
+        walk_todays_roster(self.app)
+        report_from_the_ground(self.app, operator=OPERATOR)
         with err.status("值班员审核、网格长处置中 … operator and leaders at work"):
             self._until_closed(stop)
         return summary
 
+    @property
+    def _group(self) -> GridCode:
+        """The group in which the leave and the call of the demonstration are."""
+        grids = self.app.registry.tree.grids.values()
+        return min(grid.code for grid in grids if grid.level is GridLevel.GROUP)
+
+    def _enter_leave(self) -> None:
+        """The group's leader is on leave today; a grid worker stands in and gets its cases."""
+        registry, today = self.app.registry, self.app.clock.now()
+        leader = person_with_role(registry, self._group, Role.GRID_LEADER)
+        worker = person_with_role(registry, self._group, Role.GRID_WORKER)
+        if leader is None or worker is None:
+            return
+        day = today.astimezone(self.app.site.settings.site.tz).date().isoformat()
+        cells = {"person_id": leader.id, "from": day, "until": day, "substitute": worker.id}
+        self.app.people_tables.put_row(RegistryTable.LEAVE, cells, by=SUPERVISOR, why="病假")
+
     def _answer_a_call(self) -> None:
         """A caller reports a fire: own finding, case, loudspeaker, police; all of them answer."""
-        town, grids = TownService(self.app), self.app.registry.tree.grids.values()
-        group = min(grid.code for grid in grids if grid.level is GridLevel.GROUP)
+        town, group = TownService(self.app), self._group
         call = FilingForm(
             category="open_flame", source=FilingSource.PHONE, grid=group, level=Level.URGENT,
             text="村民来电:打麦场边冒烟", place="打麦场",
@@ -149,52 +170,25 @@ class _SimulatedStaff:
         given = town.hand_off(filed.case.id, "police", by=OPERATOR, why="请派出所到场警戒")
         town.answer(given.id, HandOffEvent.ANSWER, by="department:police", text="已到场警戒")
 
-    def _patrol_on_the_ground(self) -> None:
-        """People walk today's roster and check in by code; a helper reports what is confirmed."""
-        ground, helpers = GroundService(self.app), HelperService(self.app)
-        registry, codes, now = self.app.registry, ground.codes(), self.app.clock.now()
-        ground.plan(now.astimezone(self.app.site.settings.site.tz).date())
-        with self.app.store.begin_read() as uow:
-            begun = [one for one in uow.ground_patrols.open() if one.open_from <= now]
-            stops = uow.ground_patrols.stops_of(one.id for one in begun)
-        for patrol in begun[:PATROLS_SHOWN]:
-            for one in SimulatedPatrollers.seeded(patrol.id).check_ins(patrol, stops[patrol.id]):
-                code = codes.code(registry.points[one.point], CheckInMethod.QR)
-                form = CheckInForm(
-                    key=one.point, patrol=patrol.id, by=one.by, claimed_at=now, code=code
-                )
-                with suppress(IllegalCheckIn):  # a second round of the same day
-                    ground.check_in(form)
-        group = min(g.code for g in registry.tree.grids.values() if g.level is GridLevel.GROUP)
-        report = HelperReport(
-            key=f"{now:%Y%m%d%H%M%S}", grid=group, category="dumping", text="随手拍:有人倒垃圾",
-            place="村口", location=Location(longitude=98.5, latitude=39.7, accuracy_m=12),
-        )  # fmt: skip
-        filed = helpers.report(report, by=HELPER)
-        if filed is not None:
-            case = self.app.confirm(filed.id, by=OPERATOR)
-            helpers.set_open(case.id, is_open=True, by=OPERATOR, note="请就近队员先到")
-            helpers.note_step(case.id, HelperStep.THERE, by=HELPER)
-
     def outcome(self, leaders: ReplySimulator) -> dict[str, Any]:
         """The results, counted in the store."""
+        registry = self.app.registry
         with self.app.store.begin_read() as uow:
             found = demo_outcome(uow)
             handed = [one for one in uow.hand_offs.list() if one.answered_at]
             played = [one for one in uow.broadcasts.list() if one.played_at]
-            patrols = uow.ground_patrols.list(limit=1000)
-            stops = uow.ground_patrols.stops_of(one.id for one in patrols)
-            reports = reports_of(uow, "")
-        points = count_stops(stop for some in stops.values() for stop in some)
+            cases = uow.cases.list(limit=MAX_CASES)
         problems = check(self.app.site.settings.database)
         return {
             **found,
             "leaders_said": dict(leaders.sent),
             "hand_offs_answered": len(handed),
             "broadcasts_played": len(played),
-            "ground_patrols": len(patrols),
-            "points_checked_in": points.done + points.late,
-            "helper_reports": dict(Counter(str(one.outcome) for one in reports)),
+            "on_leave": len(registry.leaves),
+            "answered_by_substitutes": sum(
+                owner_of(case) in registry.absent.values() for case in cases
+            ),
+            **ground_outcome(self.app),
             "store_problems": [str(problem) for problem in problems],
         }
 

@@ -29,6 +29,7 @@ from patrol.domain.ground_patrol import (
     Location,
 )
 from patrol.domain.ids import FindingId, PersonId
+from patrol.domain.leave import absences
 from patrol.integrations.notifications import REMINDER, Notification, queue_notification
 from patrol.messaging.topics import CheckInTopic
 from patrol.rounds.ground_messages import GroundMessages
@@ -155,9 +156,14 @@ def ground_context(app: Application) -> GroundContext:
     )
 
 
-def absent_on(_app: Application, _day: date) -> frozenset[PersonId]:
-    """Who is on leave on a local day."""
-    return frozenset()
+def absent_on(app: Application, day: date) -> frozenset[PersonId]:
+    """Who is on leave during any part of the hours of a local day in which patrols walk."""
+    settings, away = app.site.settings, set[PersonId]()
+    for plan in settings.ground_patrols.plans.values():
+        start, end = plan.window(day, settings.site.tz)
+        for moment in (start, end):
+            away |= set(absences(app.registry.leaves, moment.astimezone(UTC)))
+    return frozenset(away)
 
 
 def patrol_for(

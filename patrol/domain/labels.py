@@ -234,6 +234,8 @@ CASE_EVENTS: Final[Labels] = {
     CaseEvent.CLOSE_TO_HELPERS: ("不再请群防群治协助", "closed to helpers"),
     CaseEvent.HELPER_GOING: ("群防群治前往", "a helper is going"),
     CaseEvent.HELPER_THERE: ("群防群治到场", "a helper was there"),
+    CaseEvent.RECOVER: ("巡查见恢复正常", "seen well again"),
+    CaseEvent.STAND_IN: ("代班", "substitute told"),
 }
 APPROVAL_KINDS: Final[Labels] = {
     ApprovalKind.EXTENSION: ("延期", "more time"),
@@ -307,6 +309,8 @@ API_SCOPES: Final[Labels] = {
     "holds:write": ("设定与解除保全", "Set and end legal holds."),
     "consents:change": ("变更农户同意：撤回、暂停、时段",
                         "Change a consent: withdraw, restore, pause, resume, hours."),
+    "people:read": ("读取人员、网格、请假", "People, grids and leave, with telephones."),
+    "people:write": ("修改人员、网格、请假", "Change people, grids and leave."),
     "county:read": ("供县级汇总：轮次、覆盖、超时、健康、指标，不含画面、农户、备注、姓名",
                     "Rounds, coverage, overdue cases, health, figures; no picture, no name."),
 }  # fmt: skip

@@ -4,12 +4,14 @@ Built by `patrol.settings` from the files of a site's folder, as a whole or not 
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum, auto
 from typing import Final
 
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, GridCode, PersonId
+from patrol.domain.leave import Absences, Leave, absences
 from patrol.domain.office_hours import OfficeHours
 
 DEFAULT_RADIUS_M: Final = 100.0  # of a point whose row gives none
@@ -177,13 +179,37 @@ class GridTree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """Cameras, grids and people as the site's files give them, with the office hours."""
+    """Cameras, grids, people and their leave as the site's files give them, with office hours.
+
+    `absent` is what the calendar of leave says of one moment (`at`): routing goes by it.
+    """
 
     cameras: Mapping[CameraId, Camera]
     tree: GridTree
     people: Mapping[PersonId, Person]
     office: OfficeHours | None = None  # None: every limit runs round the clock
     points: Mapping[str, PatrolPoint] = field(default_factory=dict)  # where patrols check in
+    leaves: tuple[Leave, ...] = ()
+    absent: Absences = field(default_factory=dict)  # who is on leave → who acts instead
+    teams: bool = False  # 网格组团: the team of a grid is told together (domain/teams.py)
+
+    def at(self, now: datetime) -> "Registry":
+        """The registry with those absent who are on leave at `now`."""
+        return replace(self, absent=absences(self.leaves, now))
+
+    def acting(self, person: Person) -> Person | None:
+        """Who acts for this person now: themselves, who stands in while they are away, or nobody.
+
+        None also where the one who stands in is no longer in people.csv.
+        """
+        if person.id not in self.absent:
+            return person
+        instead = self.absent[person.id]
+        return self.people.get(instead) if instead is not None else None
+
+    def principals_of(self, person: PersonId) -> tuple[PersonId, ...]:
+        """The people on leave for whom this person acts now."""
+        return tuple(away for away, acting in self.absent.items() if acting == person)
 
 
 def camera_card(camera: Camera) -> dict[str, object]:

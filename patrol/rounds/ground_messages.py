@@ -4,8 +4,8 @@ The topic is the person's own (`…/person/{person}/ground/{patrol}`): the broke
 alone read it. Never published: where somebody was, what was seen, who else was late.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from patrol.domain.ground_patrol import GroundPatrol, GroundStop, StopState
@@ -30,6 +30,13 @@ class GroundMessages:
         """Queue the patrol for each of its people; cleared once it has ended."""
         for person in patrol.people:
             uow.outbox.add(self.message(patrol, stops, person, now))
+
+    def clear(
+        self, uow: UnitOfWork, patrol: GroundPatrol, people: Iterable[PersonId], now: datetime
+    ) -> None:
+        """Clear the patrol from the topics of people who do not walk it any more."""
+        for person in people:
+            uow.outbox.add(replace(self.message(patrol, (), person, now), payload=b""))
 
     def message(
         self, patrol: GroundPatrol, stops: Sequence[GroundStop], person: PersonId, now: datetime

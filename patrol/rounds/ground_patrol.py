@@ -16,6 +16,7 @@ from patrol.domain.ground_patrol import (
     CheckInRefused,
     CheckInState,
     GroundPatrol,
+    GroundState,
     GroundStop,
     StopState,
     checked_stop,
@@ -91,12 +92,37 @@ def plan_day(
     for plan in plans:
         for entry in roster_of(plan, day, index, absent):
             if patrol_id(entry, day) in known:
+                _replace_absent(uow, entry, patrol_id(entry, day), absent, context=context, now=now)
                 continue
             patrol, stops = planned_patrol(entry, day, zone)
             if patrol.finish_by > now and uow.ground_patrols.add(patrol, stops):
                 context.messages.publish(uow, patrol, stops, now)
                 added.append(patrol)
     return added
+
+
+def _replace_absent(
+    uow: UnitOfWork,
+    entry: RosterEntry,
+    ident: str,
+    absent: frozenset[PersonId],
+    *,
+    context: GroundContext,
+    now: datetime,
+) -> None:
+    """Give a patrol that nobody has begun to others, where one of its people went on leave."""
+    patrol = uow.ground_patrols.get(ident) if absent else None
+    if patrol is None or patrol.state is not GroundState.PLANNED:
+        return
+    away = [person for person in patrol.people if person in absent]
+    if not away:
+        return
+    given = replace(patrol, people=entry.people, revision=patrol.revision + 1)
+    uow.ground_patrols.put(given)
+    context.messages.clear(uow, given, away, now)
+    context.messages.publish(uow, given, uow.ground_patrols.stops(ident), now)
+    why = f"ground:{ident} {' '.join(away)} on leave"
+    uow.access.append(at=now, who="patrol", what="replace_patroller", camera=None, why=why)
 
 
 def take_check_in(

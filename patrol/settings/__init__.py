@@ -7,6 +7,7 @@ broker or the database is not part of it (`patrol check`).
 import os
 from collections.abc import Container, Mapping
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 from patrol.domain.registry import Registry
@@ -19,6 +20,7 @@ from patrol.settings.config_file import (
     ProblemLog,
 )
 from patrol.settings.grids_people import load_grids, load_people, load_shapes
+from patrol.settings.leave_csv import load_leaves
 from patrol.settings.models_yaml import load_models
 from patrol.settings.points_csv import load_points
 from patrol.settings.rules_yaml import load_rules
@@ -52,7 +54,7 @@ __all__ = [
 ]
 CONFIG_FILES = (
     "site.yaml", "grids.csv", "people.csv", "cameras.csv",
-    "zones.yaml", "rules.yaml", "models.yaml", "sources.yaml", "grids.geojson",
+    "zones.yaml", "rules.yaml", "models.yaml", "sources.yaml", "grids.geojson", "leave.csv",
     "points.csv",
 )  # fmt: skip
 
@@ -90,13 +92,15 @@ def _load(
 ) -> Site:  # fmt: skip
     (
         site_yaml, grids_csv, people_csv, cameras_csv,
-        zones_yaml, rules_yaml, models_yaml, sources_yaml, grids_geojson, points_csv,
+        zones_yaml, rules_yaml, models_yaml, sources_yaml, grids_geojson, leave_csv, points_csv,
     ) = (config_dir / name for name in CONFIG_FILES)  # fmt: skip
     notes = ProblemLog()
     site_notes = notes.for_file(site_yaml)
     site_file = load_site_file(site_yaml, base, env, site_notes, with_named_files=with_named_files)
     grids = load_grids(grids_csv, notes.for_file(grids_csv))
     people = load_people(people_csv, grids, notes.for_file(people_csv))
+    zone = site_file[0].site.tz if site_file is not None else UTC
+    leaves = load_leaves(leave_csv, people, zone, notes.for_file(leave_csv))
     models = load_models(models_yaml, base, notes.for_file(models_yaml))
     areas, area_lines = (
         load_areas(zones_yaml, notes.for_file(zones_yaml), models) if with_areas else ({}, {})
@@ -115,8 +119,9 @@ def _load(
     settings, relative_paths = site_file
     tree = replace(grids.tree, centres=settings.centres)
     registry = Registry(
-        cameras=loaded[0], tree=tree, people=people, office=settings.office, points=points
-    )
+        cameras=loaded[0], tree=tree, people=people, office=settings.office, leaves=leaves,
+        teams=settings.teams.told_together, points=points,
+    )  # fmt: skip
     _note_unknown_names(settings, registry, site_yaml, notes)
     return Site(
         settings=settings,

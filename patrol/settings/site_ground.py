@@ -41,13 +41,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.labels import ROLES
 from patrol.domain.registry import GROUND_KINDS, GridLevel, PointKind, Registry, Role
-from patrol.domain.roster import GroundPatrolPlan, GroundPolicy, KeyArea, RosterNumber
+from patrol.domain.roster import GroundPatrolPlan, GroundPolicy, KeyArea, RosterNumber, roster_gaps
 from patrol.settings.config_file import did_you_mean
 from patrol.settings.site_calendar import WEEKDAY_NAMES, ShortText
 from patrol.settings.site_patrols import Weekday
 from patrol.settings.yaml_types import ClockTime, GridText, PlainId, SettingsSection
 
-EVERY_NUMBER: Final = "0"  # of a plan without a pattern
+MAX_GAPS: Final = 12  # grids that nobody can walk, named one by one
 Level = Literal["group", "village", "town"]
 Kind = Literal["grid", "key_site", "railway"]
 
@@ -219,6 +219,13 @@ class GroundPatrolSettings(SettingsSection):
             yield from _unknown((*at, "grids"), plan.grids, *grids)
             yield from _unknown((*at, "points"), plan.points, registry.points, "points.csv")
             yield from _unknown((*at, "people"), plan.people, registry.people, "people.csv")
+        gaps = roster_gaps(self.plans.values(), registry)
+        for number, (name, grid, what) in enumerate(gaps):
+            at = ("ground_patrols", "plans", name)
+            if number == MAX_GAPS:
+                yield at, f"and {len(gaps) - number} more grids that nobody can walk"
+                break
+            yield at, f"grid {grid}: {what}"
         for name, area in self.area_sections.items():
             at = ("ground_patrols", "areas", name)
             yield from _unknown((*at, "grids"), area.grids, *grids)

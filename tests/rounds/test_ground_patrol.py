@@ -358,6 +358,25 @@ def test_the_messages_match_the_schema_and_are_cleared(
     assert len({one.key for one in sent}) == len(sent)
 
 
+def test_who_goes_on_leave_is_replaced_before_the_patrol_begins() -> None:
+    ground = Ground(plan=plan(people=(WALKER, PersonId("party"))))
+    with ground.store.begin_read() as uow:
+        [first] = uow.ground_patrols.get(ground.patrol).people
+    ground.worker.absent = lambda _day: frozenset({first})
+    ground.context = replace(ground.context, registry=registry())  # a file has changed
+    ground.worker.run_due(at("12:30"))
+    with ground.store.begin_read() as uow:
+        [second] = uow.ground_patrols.get(ground.patrol).people
+    assert {first, second} == {WALKER, "party"}
+    sent = [one for one in ground.messages() if ground.patrol in one.topic]
+    assert [(f"/{first}/" in one.topic, bool(one.payload)) for one in sent[-2:]] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
+    with pytest.raises(NotOnRoster):
+        ground.check_in("W-1", "19:10", by=first)
+    assert ground.check_in("W-1", "19:10", by=second).state is CheckInState.ACCEPTED
+
+
 def due_days(one: RosterNumber, shift: int = 0) -> list[int]:
     return [n for n in range(28) if one.is_due(date(2027, 2, 1) + timedelta(days=n), shift)]
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from patrol import __version__
+from patrol.administration.registry_files import ChangedMeanwhile
 from patrol.app import Application
 from patrol.app.town_service import BadReply, BadSignature
 from patrol.domain.broadcast import IllegalBroadcastMove
@@ -33,6 +34,7 @@ from patrol.web.api import (
     finding_routes,
     ground_routes,
     patrol_routes,
+    people_routes,
     town_routes,
 )
 from patrol.web.api.documents import Problem
@@ -57,6 +59,7 @@ _FAILURES: Final = (
     (AlreadyDecided, 409, ("已有人判定", "somebody decided before")),
     (IllegalUndo, 409, ("不能再撤销", "too late to undo")),
     (NotOwnDecision, 409, ("不是本人的判定", "decided by somebody else")),
+    (ChangedMeanwhile, 409, ("其间有人改过", "changed meanwhile: compare it again")),
     (BadSignature, 401, ("签名无效", "the signature is not valid")),
     (BadReply, 422, INVALID_REQUEST),
     (IllegalCaseTransition, 409, ("当前状态不能这样操作", "not possible now")),
@@ -84,6 +87,7 @@ _ERROR_RESPONSES: Final = {
 }
 TOWN_ROUTERS: Final = (
     county_routes.router, finding_routes.router, patrol_routes.router, ground_routes.router,
+    people_routes.router,
     town_routes.router, town_routes.inbound,
 )  # fmt: skip
 _WITHOUT_DETAIL: Final = (401, 503)  # the reason is not for programs without a key

@@ -23,7 +23,8 @@ from patrol.app.ground_service import (
     read_claimed_at,
 )
 from patrol.app.helper_service import HelperReport, HelperService
-from patrol.domain.account import Permission, may_help
+from patrol.domain.account import Permission
+from patrol.domain.answering import may_help
 from patrol.domain.case import Case
 from patrol.domain.finding import category_named
 from patrol.domain.ground_labels import (
