@@ -109,7 +109,7 @@ class Location:
 class CheckIn:
     """One check-in; the distance to the point stays, where the person was does not."""
 
-    id: str  # person and the phone's own key: a repeat is dropped
+    id: str  # patrol, person and the phone's own key: a repeat is dropped
     patrol: str
     point: str
     by: PersonId
@@ -212,6 +212,11 @@ class CheckInClaim:
     location: Location | None = None
     seen: str = ""
 
+    @property
+    def id(self) -> str:
+        """The id of its check-in: a key is one phone's own, within one patrol."""
+        return f"{self.patrol}/{self.by}/{self.key}"
+
 
 def judge_check_in(
     claim: CheckInClaim,
@@ -240,7 +245,7 @@ def judge_check_in(
     if _is_too_fast(point, at, before, policy):
         problems.append(CheckInProblem.TOO_FAST)
     return CheckIn(
-        id=f"{claim.by}/{claim.key}", patrol=patrol.id, point=point.id, by=claim.by,
+        id=claim.id, patrol=patrol.id, point=point.id, by=claim.by,
         method=claim.method, claimed_at=claim.claimed_at, received_at=now, at=at,
         is_claimed=not is_live, distance_m=distance,
         accuracy_m=claim.location.accuracy_m if claim.location else None,

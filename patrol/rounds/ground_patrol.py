@@ -156,7 +156,8 @@ def take_check_in(
     judged = judge_check_in(claim, patrol, point, now=now, before=before, policy=context.policy)
     judged = replace(judged, finding=finding)
     changed = checked_stop(stop, judged)
-    repos.add_check_in(judged)
+    if not repos.add_check_in(judged):
+        return repos.check_in(judged.id)  # the same one came twice at once
     _save(uow, patrol, _with_stop(stops, changed), [changed], messages=context.messages, now=now)
     problems = " ".join(judged.problems)
     why = f"ground:{patrol.id} {claim.point} {claim.method} {judged.state} {problems}".rstrip()
@@ -167,8 +168,7 @@ def take_check_in(
 
 
 def _known(earlier: Sequence[CheckIn], claim: CheckInClaim) -> CheckIn | None:
-    ident = f"{claim.by}/{claim.key}"
-    known = next((one for one in earlier if one.id == ident), None)
+    known = next((one for one in earlier if one.id == claim.id), None)
     if known is not None and known.point != claim.point:
         raise CheckInRefused(f"key {claim.key}: was used for point {known.point}")
     return known

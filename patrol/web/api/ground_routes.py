@@ -99,7 +99,7 @@ def check_ins_to_review(app: App) -> list[JsonObject]:
 @router.post("/check-ins/decide", response_model=ground_documents.GroundCheckIn)
 def decide_check_in(
     app: App,
-    check_in_id: Annotated[str, Query(alias="id", max_length=140)],
+    check_in_id: Annotated[str, Query(alias="id", max_length=300)],
     form: ground_documents.DecideCheckIn,
     key: Work,
 ) -> JsonObject:

@@ -96,7 +96,7 @@ class TelephonedCheckInForm(BaseModel):
 class DecideForm(BaseModel):
     """A person's word on a doubtful check-in."""
 
-    check_in: str = Field(max_length=140)
+    check_in: str = Field(max_length=300)
     note: str = Field(default="", max_length=500)
 
 
