@@ -202,7 +202,7 @@ class PeopleTables:
             return self._apply(planned, by=by, why=why)
 
     def note_outside_changes(self) -> int:
-        """Put what somebody changed in the files themselves into the history; how many rows.
+        """Put changes made in the files themselves into the history; how many rows.
 
         The first look at a table makes it known and is no change. An unreadable file is left to
         the watcher, which says so.

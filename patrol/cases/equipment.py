@@ -1,6 +1,6 @@
 """Cases about cameras on their way through the maintenance: taken from the queue, ended by a visit.
 
-A fault counts as fixed when the next visit sees the camera well, whoever said what before: the
+A fault counts as fixed when the next visit sees the camera well, whatever was fed back before: the
 camera itself is the proof. What a person filed, the machine had not seen; that a person verifies.
 The caller commits. trouble_link.py keeps the maintenance queue in step.
 """

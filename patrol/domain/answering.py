@@ -75,15 +75,15 @@ def _team_grids(account: Account, registry: Registry) -> Iterator[GridCode]:
             yield code
 
 
-def first_told(case: Case, answered: Iterable[GridCode]) -> GridCode | None:
+def first_announced(case: Case, answered: Iterable[GridCode]) -> GridCode | None:
     """The first of these grids that the case was announced to."""
-    told = announced_grids(case)
-    return next((grid for grid in answered if grid in told), None)
+    announced = announced_grids(case)
+    return next((grid for grid in answered if grid in announced), None)
 
 
 def reply_grid_of(account: Account, case: Case, registry: Registry) -> GridCode | None:
     """Under which grid's topic the account replies to the case; None when it cannot."""
-    return first_told(case, answered_grids(account, registry, case.subject))
+    return first_announced(case, answered_grids(account, registry, case.subject))
 
 
 def may_see_case(account: Account, case: Case, registry: Registry) -> bool:
@@ -101,7 +101,7 @@ def may_see_case(account: Account, case: Case, registry: Registry) -> bool:
     if account.duty not in GRID_ACCOUNT_ROLES:
         return account.has_permission(Permission.CASES)
     answered = answered_grids(account, registry, case.subject)
-    if first_told(case, answered) is not None:
+    if first_announced(case, answered) is not None:
         return True
     if account.duty is AccountRole.GRID_LEADER or case.subject is Subject.EQUIPMENT:
         return False

@@ -1,11 +1,11 @@
-"""网格组团: the team of a grid, told together where the site says so (`teams.told_together`). Pure.
+"""网格组团: the team of a grid, told together where the site says so. Pure.
 
-A team is one village cadre, the grid leader, the party-group leader, grid workers and the respected
-villagers of the grid. Each is told by the right reach: those who act get the case under the grid's
-own topic, with all that a leader sees, and may answer; those who only see get a short form of it
-(messaging/payloads.py), without picture, note and place of a yard. Who of those who act is first
-owns the case: the one acknowledgement counts for all, and the others see whose it is.
-The ladder goes on as ever if nobody answers.
+`teams.notified_together` in site.yaml turns it on. A team is one village cadre, the grid leader, a
+party-group leader, grid workers and the respected villagers of the grid. Each is told by the right
+reach: those who act get the case under the grid's own topic, with all that a leader sees, and may
+answer; those who only see get a short form of it (messaging/team_payloads.py), without picture,
+note and place of a yard. Who of those who act is first owns the case: the one acknowledgement
+counts for all, and the others see whose it is. The ladder goes on as ever if nobody answers.
 """
 
 from collections.abc import Iterator

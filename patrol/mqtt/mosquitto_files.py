@@ -96,7 +96,7 @@ def broker_accounts(site: str, registry: Registry) -> list[MqttAccount]:
 
 
 def _grids_seen(registry: Registry) -> Mapping[PersonId, list[GridCode]]:
-    """Of which grids' teams somebody is who only sees."""
+    """The grids of whose teams each person is a member that only sees."""
     seen: dict[PersonId, list[GridCode]] = {}
     for code in registry.tree.grids if registry.teams else ():
         for member in seeing_members(registry, code):

@@ -162,7 +162,7 @@ class SupervisionSection(SettingsSection):
 class TeamsSection(SettingsSection):
     """网格组团: whether the team of a grid is told together; off, the ladder alone tells people."""
 
-    told_together: bool = False
+    notified_together: bool = False
 
 
 class TownSettings(SettingsSection):

@@ -33,7 +33,7 @@ RowKey = Annotated[str, Path(max_length=128, description="As `row` of a change."
 @router.get("/registry/{table}", response_model=list[dict[str, Any]], dependencies=READ)
 def registry_rows(app: App, table: RegistryTable) -> list[JsonObject]:
     """The rows of people.csv, grids.csv or leave.csv as they are."""
-    with refusals_told():
+    with refusals_as_failures():
         return [row_document(cells, app.registry) for cells in app.people_tables.rows(table)]
 
 
@@ -42,7 +42,7 @@ def put_row(
     app: App, table: RegistryTable, form: people_documents.RowForm, key: Write
 ) -> JsonObject:
     """Add a row, or change the given cells of the row with its key; in force at once."""
-    with refusals_told():
+    with refusals_as_failures():
         changed = app.people_tables.put_row(table, form.cells, by=decided_by(key), why=form.why)
     return _document(app, changed)
 
@@ -53,7 +53,7 @@ def remove_row(
     why: Annotated[str, Query(max_length=200)] = "",
 ) -> JsonObject:  # fmt: skip
     """Remove a row; who leaves takes the own leave along and can no longer log in."""
-    with refusals_told():
+    with refusals_as_failures():
         changed = app.people_tables.remove_row(table, row, by=decided_by(key), why=why)
     return _document(app, changed)
 
@@ -64,7 +64,7 @@ def import_rows(
 ) -> JsonObject:
     """Compare a whole table, or take over the one that was compared as `version`."""
     data = form.csv.encode("utf-8", "replace")
-    with refusals_told():
+    with refusals_as_failures():
         tables = app.people_tables
         if not form.version:
             return _document(app, tables.plan_import(table, data))
@@ -103,7 +103,7 @@ def _document(app: Application, change: TableChange) -> JsonObject:
 
 
 @contextmanager
-def refusals_told() -> Iterator[None]:
+def refusals_as_failures() -> Iterator[None]:
     """Raise what a table refuses as the API's own failures, with the file's line and field."""
     try:
         yield

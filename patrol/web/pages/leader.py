@@ -21,7 +21,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from patrol.app.helper_service import HelperService, with_location
 from patrol.cases.reply_handler import ReplyOutcome, ReplyResult
 from patrol.domain.account import AccountRole, CasePhoto
-from patrol.domain.answering import answered_grids, first_told, may_see_case, reply_grid_of
+from patrol.domain.answering import answered_grids, first_announced, may_see_case, reply_grid_of
 from patrol.domain.case import RESTARTING_EVENTS, Case, CaseEvent, CaseState
 from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import category_named
@@ -111,7 +111,7 @@ def own_cases(context: ContextDep, user: MayAnswerOnSite) -> Response:
 
     def is_own(case: Case) -> bool:
         if user.account.duty is AccountRole.MAINTAINER:  # those of others are in the queue
-            return first_told(case, answered[case.subject]) is not None
+            return first_announced(case, answered[case.subject]) is not None
         return may_see_case(user.account, case, registry)
 
     def urgency(case: Case) -> tuple[bool, str, datetime]:
@@ -260,7 +260,7 @@ def _case_document(
         "may_ask_helpers": case.subject is Subject.SCENE and not case.is_unannounced,
         "map": _map_of(context, case),
         "found": t.short_datetime(case.found_at),
-        "mine": first_told(case, answered[case.subject]) is not None,
+        "mine": first_announced(case, answered[case.subject]) is not None,
         "owner": person_name(registry, owner, {}) if owner else "",
         "escalated": case.rung > 0,
         "picture": user.picture_url(case.before, "ground", viewed_for) if case.before else "",
@@ -284,7 +284,7 @@ _CLOSING: Final = ("办结", "to close")
 
 def is_own_move(case: Case, answered: _Answered) -> bool:
     """Whether the case waits for who answers for these grids: on the ground, and no pause runs."""
-    mine = first_told(case, answered[case.subject]) is not None
+    mine = first_announced(case, answered[case.subject]) is not None
     return mine and case.state in MOVABLE and case.suspension is None
 
 

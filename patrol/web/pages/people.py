@@ -159,7 +159,7 @@ def remove_people_row(
 
 
 def _check_table(user: CurrentUser, table: RegistryTable) -> None:
-    """Leave is entered by whoever sees the page; the other tables are the administrator's."""
+    """Leave is entered by every user of the page; the other tables are the administrator's."""
     if table is not RegistryTable.LEAVE and not user.has_permission(Permission.REGISTRY):
         raise Forbidden(f"{user.account.name} may enter leave, not change {table}")
 
