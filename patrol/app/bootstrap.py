@@ -27,6 +27,7 @@ from patrol.app.application import Application
 from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
+from patrol.app.ground_service import handle_check_in
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
 from patrol.app.sources import Sources, agreed_streams, open_sources
 from patrol.app.store_opening import StartupWait, adopt_site_key, open_site_store
@@ -67,7 +68,7 @@ from streams.tls import CAMERA_TLS
 
 log = structlog.get_logger(__name__)
 
-OUTSIDE_REPLIES: Final = (handle_town_reply,)
+OUTSIDE_REPLIES: Final = (handle_town_reply, handle_check_in)
 KEY_BYTES: Final = 32
 
 

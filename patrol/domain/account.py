@@ -29,6 +29,7 @@ class AccountRole(StrEnum):
     SHIFT_SUPERVISOR = "duty_lead"
     VILLAGE_CADRE = auto()  # the village and its groups
     GRID_LEADER = auto()  # the own grid
+    HELPER = auto()  # 群防群治, 联动巡防: what is open to helpers in the own grid, own patrols
     MAINTAINER = auto()  # camera faults
     AUDITOR = auto()  # who looked at what
     ADMIN = auto()  # accounts, never pictures
@@ -56,6 +57,9 @@ class Permission(StrEnum):
     BROADCAST = auto()  # ask for a broadcast (大喇叭)
     MEETINGS = auto()  # packs for meetings, of the own scope
     GROUND = auto()  # reply for a grid: the phone page
+    HELP = auto()  # help with cases that are open to helpers; report, and see what became of it
+    GROUND_PATROL = auto()  # walk the own patrols on the ground: check in
+    ROSTER = auto()  # see all patrols on the ground, enter what was telephoned
     SHIFT = auto()  # sign the hand-over, read what is stopped
     STOP = auto()  # enter what is not patrolled for a while
     TROUBLES = auto()  # the maintenance queue
@@ -77,7 +81,8 @@ _ROLE, _MAY = AccountRole, Permission
 _OPERATOR_PERMISSIONS: Final = frozenset(
     {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.PATROL, _MAY.REVIEW, _MAY.FILE_FINDING,
      _MAY.CASES, _MAY.MOVE_CASES, _MAY.TAG_CASES, _MAY.HAND_OFF, _MAY.BROADCAST, _MAY.MEETINGS,
-     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE, _MAY.CONSENT}
+     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE, _MAY.CONSENT,
+     _MAY.ROSTER}
 )  # fmt: skip
 PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
     _ROLE.OPERATOR: _OPERATOR_PERMISSIONS,
@@ -91,8 +96,11 @@ PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
         _MAY.SYSTEM,
         _MAY.PEOPLE,
     },
-    _ROLE.VILLAGE_CADRE: frozenset({_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS}),
-    _ROLE.GRID_LEADER: frozenset({_MAY.GROUND}),
+    _ROLE.VILLAGE_CADRE: frozenset(
+        {_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS, _MAY.GROUND_PATROL}
+    ),
+    _ROLE.GRID_LEADER: frozenset({_MAY.GROUND, _MAY.GROUND_PATROL}),
+    _ROLE.HELPER: frozenset({_MAY.HELP, _MAY.GROUND_PATROL}),
     _ROLE.MAINTAINER: frozenset(
         {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM, _MAY.GROUND}
     ),
@@ -114,6 +122,7 @@ PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
 GRID_ACCOUNT_ROLES: Final = (
     AccountRole.VILLAGE_CADRE,
     AccountRole.GRID_LEADER,
+    AccountRole.HELPER,
 )  # these need a grid
 
 

@@ -222,6 +222,10 @@ CASE_EVENTS: Final[Labels] = {
     "tag": ("标签", "tagged"),
     "recover": ("巡查见恢复正常", "seen well again"),
     "stand_in": ("代班", "substitute told"),
+    "open_to_helpers": ("请群防群治协助", "opened to helpers"),
+    "close_to_helpers": ("不再请群防群治协助", "closed to helpers"),
+    "helper_going": ("群防群治前往", "a helper is going"),
+    "helper_there": ("群防群治到场", "a helper was there"),
 }
 APPROVAL_KINDS: Final[Labels] = {
     "extension": ("延期", "more time"),
@@ -259,6 +263,7 @@ DUTIES: Final[Labels] = {
     "duty_lead": ("值班长", "shift supervisor"),
     "village_cadre": ("村班子", "village cadre"),
     "grid_leader": ("网格长", "grid leader"),
+    "helper": ("群防群治队员", "helper"),
     "maintainer": ("运维", "maintainer"),
     "auditor": ("审计员", "auditor"),
     "admin": ("管理员", "administrator"),

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from patrol.store.deliveries import DeliveryRepository
     from patrol.store.findings import FindingRepository
     from patrol.store.gb28181 import Gb28181Repository
+    from patrol.store.ground_patrols import GroundPatrolRepository, HelperReportRepository
     from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
     from patrol.store.human_patrols import HumanPatrolRepository
     from patrol.store.legal_holds import LegalHoldRepository
@@ -128,6 +129,8 @@ class UnitOfWork:
     finding_history: "_Lazy[FindingHistoryRepository]" = _Lazy("town:FindingHistoryRepository")
     finding_alarms: "_Lazy[FindingAlarmRepository]" = _Lazy("town:FindingAlarmRepository")
     round_duties: "_Lazy[RoundDutyRepository]" = _Lazy("town:RoundDutyRepository")
+    ground_patrols: "_Lazy[GroundPatrolRepository]" = _Lazy("ground_patrols:GroundPatrolRepository")
+    helper_reports: "_Lazy[HelperReportRepository]" = _Lazy("ground_patrols:HelperReportRepository")
     human_patrols: "_Lazy[HumanPatrolRepository]" = _Lazy("human_patrols:HumanPatrolRepository")
     hand_offs: "_Lazy[HandOffRepository]" = _Lazy("hand_offs:HandOffRepository")
     broadcasts: "_Lazy[BroadcastRepository]" = _Lazy("hand_offs:BroadcastRepository")

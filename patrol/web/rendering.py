@@ -44,6 +44,7 @@ HSTS: Final = "max-age=31536000"
 _ROUND_PAGES: Final = (
     ("/rounds", "巡查", "Rounds", (Permission.ROUND,)),
     ("/patrols", "人工巡查", "Human patrols", (Permission.PATROL,)),
+    ("/rosters", "联动巡防", "Ground patrols", (Permission.ROSTER,)),
 )
 _REVIEW_PAGES: Final = (
     ("/review", "研判", "Review", (Permission.REVIEW,)),
@@ -181,7 +182,9 @@ def home_url(user: CurrentUser) -> str:
     """The page that a login opens."""
     if user.has_permission(Permission.TODAY):
         return "/"
-    return "/leader" if user.has_permission(Permission.GROUND) else "/account"
+    if user.has_permission(Permission.GROUND):
+        return "/leader"
+    return "/ground" if user.has_permission(Permission.HELP) else "/account"
 
 
 @lru_cache(maxsize=64)
