@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -21,7 +21,7 @@ from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.household_data import HouseholdData
 from patrol.app.integrations import Integrations
-from patrol.app.reply_session import SERVICE_LOCK, ReplySession, ensure_reply_session
+from patrol.app.reply_session import ReplySession, ensure_reply_session, service_lock_path
 from patrol.app.sources import Sources
 from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
@@ -57,6 +57,9 @@ from patrol.rounds.recheck import Recheckers
 from patrol.rounds.runner import RoundRunner
 from patrol.settings import Site
 from patrol.store import Store
+
+if TYPE_CHECKING:
+    from patrol.app.cluster import SiteCluster
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +99,7 @@ class Application:
     follow_accounts: Callable[[Registry], None] = lambda _registry: None  # of an embedded broker
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
     outside_replies: Sequence[TakeReply] = ()  # of departments and loudspeakers
+    cluster: "SiteCluster | None" = None  # None: this process makes its rounds itself
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
     households: HouseholdData = field(init=False)  # their pictures and their consent
     _relays: list[OutboxRelay] = field(default_factory=list)
@@ -159,7 +163,12 @@ class Application:
         return self.round_runner.summary(ended)
 
     def round_lock(self) -> AbstractContextManager[None]:
-        """The lock of a round that runs on this site, across processes. Raises ProcessBusy."""
+        """The lock of a round that runs on this site, across processes. Raises ProcessBusy.
+
+        Of a cluster it is one over all machines, in the database.
+        """
+        if self.cluster is not None:
+            return self.cluster.round_lock()
         return process_lock(self.site.settings.evidence / ".round.lock")
 
     def start_round(self, plan: str, *, by: str, adhoc: AdhocSelection | None = None) -> Round:
@@ -285,7 +294,7 @@ class Application:
 
     def check_clock(self) -> None:
         """Adopt a step of the clock, unless a service runs that does. Raises StoreUnavailable."""
-        if is_lock_free(self.site.settings.evidence / SERVICE_LOCK):
+        if is_lock_free(service_lock_path(self.site.settings)):
             self.clock_monitor.check()
 
     def send_now(self, timeout_s: float = SEND_TIMEOUT_S) -> int:

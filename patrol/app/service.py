@@ -21,7 +21,7 @@ from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.finding_service import new_review_alarms
 from patrol.app.human_patrol_service import new_human_patrol_worker
 from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
-from patrol.app.reply_session import SERVICE_LOCK
+from patrol.app.reply_session import service_lock_path
 from patrol.app.scheduler import JobScheduler, ScheduledJob
 from patrol.app.side_services import ShowProgress, SideServices
 from patrol.app.town_service import daily_overdue_list
@@ -44,6 +44,7 @@ ALARM_EVERY_S = 5.0
 PATROL_EVERY_S = 5.0
 RECHECK_EVERY_S = 1.0
 WITHDRAWAL_EVERY_S = 1.0
+CLUSTER_EVERY_S = 5.0
 # Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
 # waits 5 s for the broker; a recheck takes a visit's 20 s and its retry; a round beats each visit.
 RELAY_WITHIN_S = 120.0
@@ -92,7 +93,7 @@ def run_service(
         stop.set()
 
     with ExitStack() as stack:
-        stack.enter_context(process_lock(app.site.settings.evidence / SERVICE_LOCK))
+        stack.enter_context(process_lock(service_lock_path(app.site.settings)))
         remove_unfinished_restore(app.site.settings.database, app.site.settings.evidence)
         stack.callback(_save_clock, app.clock_monitor)
         side_services = SideServices.create(app)
@@ -211,6 +212,11 @@ def _jobs(
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),
+        *(
+            [every(CLUSTER_EVERY_S, "cluster", app.cluster.settle_late, REGISTRY_WITHIN_S)]
+            if app.cluster is not None
+            else []
+        ),
         *_daily_jobs(app, side_services),
     ]
     if with_rounds:

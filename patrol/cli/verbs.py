@@ -347,6 +347,22 @@ VERBS: Final[Mapping[str, Verb]] = {
         "models:show_assets",
         "清单里的脚本及其状态。 What the manifest names, and the state of each.",
     ),
+    "worker": Verb(
+        "cluster:work",
+        "集群工作机:巡查所给链路,交回结果。 A worker: visits the links given, delivers results.",
+    ),
+    "cluster status": Verb(
+        "cluster:show_status",
+        "工作机、链路、分片与吞吐。 Workers, links served, shards, throughput.",
+    ),
+    "cluster grants": Verb(
+        "cluster:print_grants",
+        "打印工作机数据库角色的授权语句。 The SQL of a worker's database role.",
+    ),
+    "cluster slice": Verb(
+        "cluster:write_slice",
+        "为工作机导出所给链路的配置目录。 A worker's configuration: its own links alone.",
+    ),
     **{path: Verb(*row) for path, row in TOWN_VERBS.items()},
 }
 GROUPS: Final[Mapping[str, str]] = {
@@ -370,5 +386,6 @@ GROUPS: Final[Mapping[str, str]] = {
     "assets": "地图与图表脚本。 Scripts of map and charts.",
     "onvif": "ONVIF 设备。 ONVIF devices.",
     "ticket": "票据平台。 Ticket services.",
+    "cluster": "多机巡查。 Rounds over many machines.",
     **TOWN_GROUPS,
 }

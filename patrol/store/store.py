@@ -29,6 +29,7 @@ from patrol.store.cameras import (
 )
 from patrol.store.cases import CaseRepository
 from patrol.store.change_marks import ChangeTokens
+from patrol.store.cluster import ClusterRepository
 from patrol.store.consents import ConsentRepository, HouseholdLinkRepository
 from patrol.store.credentials import CredentialRepository
 from patrol.store.deliveries import DeliveryRepository
@@ -124,6 +125,7 @@ class UnitOfWork:
     grid_tags = _LazyRepository(GridTagRepository)
     change_tokens = _LazyRepository(ChangeTokens)
     gb28181 = _LazyRepository(Gb28181Repository)
+    cluster = _LazyRepository(ClusterRepository)
 
     def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:
         self.db = db

@@ -1,0 +1,433 @@
+"""A town on a cluster for tests: sleeping cameras, a judge without pixels, workers, the recorder.
+
+The database, the job queue, the exchange, the executor, the recorder are the real ones. A camera
+answers after `delay_s`; the judge stores one picture for each visit, named by camera and round, and
+teaches the camera's reference to count its visits: a lost or doubled one shows.
+
+Also run as a program, `python -m tests.support.cluster worker|service JSON`, so that processes can
+be killed and frozen.
+"""
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from patrol.cases.save_and_send import SEND_AT_ONCE
+from patrol.clock import SystemClock
+from patrol.cluster import queue
+from patrol.cluster.exchange import DirectoryExchange, Exchange
+from patrol.cluster.grants import grants_sql
+from patrol.cluster.leader import Leadership, advisory_lock
+from patrol.cluster.queue import ShardQueue
+from patrol.cluster.round_execution import ClusterServices
+from patrol.cluster.worker import (
+    DatabaseClock,
+    ExchangePictures,
+    SharedConsentGuard,
+    ShardReferences,
+    Worker,
+    WorkerServices,
+)
+from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Priority
+from patrol.domain.ids import CameraId, GridCode, LinkId, PictureId, RoundId
+from patrol.domain.observation import FindingRules, Light
+from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
+from patrol.domain.round import Round, StoredPicture, Visit, VisitOutcome
+from patrol.domain.sampling import SamplingPolicy
+from patrol.encryption import SiteKey
+from patrol.messaging.payloads import PayloadBuilder
+from patrol.pictures import FilePictureStore
+from patrol.ports import Clock, PictureStore
+from patrol.rounds.executor import NewExecution
+from patrol.rounds.guarded_visit import ConsentGate
+from patrol.rounds.limiter import ConnectionLimits
+from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
+from patrol.rounds.runner import RoundRunner, RunnerServices
+from patrol.rounds.stream_limits import StreamLimits
+from patrol.rounds.visit_judge import JudgedVisit, MemoryBlobs, VisitStart
+from patrol.store import Store, open_store, upgrade
+from patrol.store.cluster import WorkerRecord
+from patrol.store.engine import make_engine, parse_url
+from streams.address import StreamAddress
+from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
+
+SITE: Final = "shangba"
+ROLE: Final = "patrol_worker"
+PASSWORD: Final = "worker-secret"
+SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+GROUP: Final = GridCode("620902104203001")
+KEY: Final = SiteKey(bytes(range(32)), "test")
+
+
+def make_town(cameras: int, links: int, *, key_every: int = 0) -> dict[CameraId, Camera]:
+    """Cameras spread over links; every `key_every`-th is a key site."""
+    town = {}
+    for number in range(cameras):
+        ident = CameraId(f"{number:020}")
+        town[ident] = Camera(
+            id=ident,
+            name=f"camera {number}",
+            grid=GROUP,
+            place="村口",
+            main_stream=StreamAddress.parse(f"rtsp://127.0.0.1/{number}"),
+            link=LinkId(f"link-{number % links}"),
+            consent=Consent(state=ConsentState.GRANTED, until=date(2100, 1, 1)),
+            placement=Placement.OUTDOOR,
+            priority=Priority.KEY if key_every and number % key_every == 0 else Priority.NORMAL,
+        )
+    return town
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterPlace:
+    """Where a cluster's parts meet; plain data, so that another process can be given it."""
+
+    database: str  # of the owner
+    worker_database: str  # of the worker's role
+    exchange: str
+    evidence: str
+    cameras: int
+    links: int
+    key_every: int = 0
+    delay_s: float = 0.0
+    shard_cameras: int = 10
+
+    @property
+    def town(self) -> dict[CameraId, Camera]:
+        """Its cameras."""
+        return make_town(self.cameras, self.links, key_every=self.key_every)
+
+    @property
+    def link_names(self) -> list[LinkId]:
+        """Its links."""
+        return sorted({camera.link for camera in self.town.values()})
+
+    def open_exchange(self) -> Exchange:
+        """Its exchange."""
+        return DirectoryExchange(KEY, Path(self.exchange))
+
+
+def prepare_place(url: str, folder: Path, *, cameras: int, links: int, **more: Any) -> ClusterPlace:
+    """Tables, queue, role and grants in a new database."""
+    upgrade(url)
+    queue.install(url)
+    plain = url.replace("+psycopg", "")
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(grants_sql(url, ROLE).encode())
+        connection.execute(f"ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'".encode())
+        connection.execute(
+            "INSERT INTO cluster_leaders VALUES (%s, 'test', 'test', '0', 0, now(), now())", (SITE,)
+        )
+    return ClusterPlace(
+        database=url,
+        worker_database=_as_worker(url),
+        exchange=str(folder / "exchange"),
+        evidence=str(folder / "evidence"),
+        cameras=cameras,
+        links=links,
+        **more,
+    )
+
+
+def _as_worker(url: str) -> str:
+    parsed = parse_url(url).set(username=ROLE, password=PASSWORD)
+    return parsed.render_as_string(hide_password=False)
+
+
+@dataclass
+class SleepingCameras:
+    """A camera client whose cameras answer after a while."""
+
+    delay_s: float = 0.0
+    calls: list[str] = field(default_factory=list)
+
+    async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
+        """Make one visit."""
+        self.calls.append(address.path)
+        await asyncio.sleep(self.delay_s)
+        now = datetime.now(UTC)  # noqa: DTZ005, TID251  a camera has its own clock
+        key_frame = KeyFrame(
+            codec=Codec.H264, data=b"", taken_at=now, media_time_s=0.0, sha256="0" * 64
+        )
+        facts = StreamFacts(transport="rtsp+tcp", codec="h264", bytes_received=1000, visit_s=1.0)
+        return Sample(key_frames=(key_frame,), facts=facts, freshness=Freshness.SINGLE)
+
+
+def counting_judge(
+    pictures: PictureStore, load: Callable[[CameraId], MemoryBlobs]
+) -> Callable[[Camera, VisitStart, Sample], JudgedVisit]:
+    """A judge that stores a picture and teaches the reference how often it was taught."""
+
+    def judge(camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
+        taught = int(load(camera.id).get(Light.DAY, b"0:0").split(b":")[1])
+        jpeg = f"picture of {camera.id} in {start.round}".encode()
+        taken_at = sample.key_frames[0].taken_at
+        picture = StoredPicture(
+            sha256=pictures.put(jpeg, until=taken_at + timedelta(days=7)),
+            camera=camera.id, taken_at=taken_at, width_px=4, height_px=4, bytes=len(jpeg),
+            purpose="sample", delete_after=taken_at + timedelta(days=7),
+        )  # fmt: skip
+        return JudgedVisit(
+            visit=Visit(
+                round=start.round, camera=camera.id, outcome=VisitOutcome.NORMAL,
+                started_at=start.at, finished_at=taken_at, tries=start.tries, usable_pictures=1,
+                facts={"bytes_received": 1000}, readings={"luma": 0.5}, pictures=(picture,),
+            ),
+            memories={Light.DAY: f"{camera.id}:{taught + 1}".encode()},
+            sampled_at=taken_at,
+        )  # fmt: skip
+
+    return judge
+
+
+def _no_evidence(_camera: Camera, visited: JudgedVisit, _fetched: object) -> JudgedVisit:
+    return visited
+
+
+def stored_memories(store: Store) -> Callable[[CameraId], MemoryBlobs]:
+    """The references of the store, as one process judges against them."""
+
+    def load(camera: CameraId) -> Mapping[Light, bytes]:
+        with store.begin_read() as uow:
+            blobs = {light: uow.memories.get(camera, light) for light in Light}
+        return {light: blob for light, blob in blobs.items() if blob is not None}
+
+    return load
+
+
+def make_runner(
+    place: ClusterPlace,
+    store: Store,
+    *,
+    clustered: bool,
+    clock: Clock | None = None,
+    cameras: SleepingCameras | None = None,
+) -> RoundRunner:
+    """The runner of the town's rounds, on the cluster or in this process."""
+    town, machine = place.town, clock or SystemClock()
+    evidence = FilePictureStore(place.evidence)
+    new_execution: NewExecution | None = None
+    if clustered:
+        new_execution = ClusterServices(
+            site=SITE,
+            store=store,
+            new_queue=lambda: ShardQueue(place.database),
+            exchange=place.open_exchange(),
+            evidence=evidence,
+            keep_for=timedelta(days=7),
+            shard_cameras=place.shard_cameras,
+        ).new_execution
+    payloads = _payloads(town)
+    return RoundRunner(
+        RunnerServices(
+            store=store,
+            clock=machine,
+            zone=SHANGHAI,
+            cameras=lambda: town,
+            refresh_cameras=lambda: None,
+            client=cameras or SleepingCameras(place.delay_s),
+            judge=counting_judge(evidence, stored_memories(store)),
+            add_evidence=_no_evidence,
+            policy=RecorderPolicy(
+                rules=FindingRules(),
+                health=HealthNotifier(payloads=payloads),
+                auto_confirm=lambda *_: 0,
+                keep_evidence=timedelta(days=1),
+                send_gate=SEND_AT_ONCE,
+            ),
+            payloads=payloads,
+            tree=GridTree(grids={}),
+            limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01, connections=32),
+            options=VisitOptions(),
+            sampling=SamplingPolicy(),
+            rng=random.Random(1),
+            new_execution=new_execution,
+        )
+    )
+
+
+def _payloads(town: Mapping[CameraId, Camera]) -> PayloadBuilder:
+    grid = Grid(code=GROUP, name="四组", level=GridLevel.TOWN, parent=None)
+    registry = Registry(cameras=dict(town), tree=GridTree(grids={GROUP: grid}), people={})
+    return PayloadBuilder(site=SITE, zone=SHANGHAI, registry=registry)
+
+
+@contextmanager
+def a_worker(
+    place: ClusterPlace,
+    links: Sequence[LinkId],
+    name: str,
+    *,
+    exchange: Exchange | None = None,
+    slots: int = 8,
+    at_once: int = 8,
+    client: SleepingCameras | None = None,
+    site: str = SITE,
+) -> Iterator[Worker]:
+    """A worker of this process under the worker's role, not started."""
+    with ExitStack() as stack:
+        engine = make_engine(parse_url(place.worker_database))
+        stack.callback(engine.dispose)
+        store, clock, town = Store(engine), DatabaseClock(SystemClock()), place.town
+        sent = exchange or place.open_exchange()
+        references = ShardReferences(sent)
+        pools = [
+            stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix=what))
+            for what, count in (("judge", 4), ("writer", 1), ("consent", 1))
+        ]
+        gate = ConsentGate(
+            store=store, clock=clock, zone=SHANGHAI, cameras=lambda: town,
+            refresh_cameras=lambda: None,
+        )  # fmt: skip
+        yield Worker(
+            WorkerServices(
+                record=WorkerRecord(
+                    name=name, site=site, instance=secrets.token_hex(4), host="test",
+                    version="0", links=tuple(links), slots=slots,
+                ),
+                store=store,
+                database=place.worker_database,
+                clock=clock,
+                cameras=lambda: town,
+                guard=SharedConsentGuard(
+                    gate, client or SleepingCameras(place.delay_s), SamplingPolicy(),
+                    executor=pools[2],
+                ),
+                exchange=sent,
+                references=references,
+                judge=counting_judge(ExchangePictures(sent), references.load),
+                add_evidence=_no_evidence,
+                limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01, connections=at_once),
+                options=VisitOptions(),
+                sampling=SamplingPolicy(),
+                stream_limits=StreamLimits(),
+                judges=pools[0],
+                writer=pools[1],
+                rng=random.Random(1),
+            )
+        )  # fmt: skip
+
+
+@contextmanager
+def running_worker(
+    place: ClusterPlace, links: Sequence[LinkId], name: str, **more: Any
+) -> Iterator[Worker]:
+    """A worker that works in a thread while the block does."""
+    stop, ready = threading.Event(), threading.Event()
+    with a_worker(place, links, name, **more) as worker:
+        thread = threading.Thread(target=worker.run, args=(stop,), kwargs={"ready": ready.set})
+        thread.start()
+        assert ready.wait(30)
+        try:
+            yield worker
+        finally:
+            stop.set()
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+@dataclass(frozen=True, slots=True)
+class BookProblem:
+    """What is wrong with a round's books."""
+
+    text: str
+
+
+def book_problems(
+    place: ClusterPlace, store: Store, rounds: Sequence[RoundId], *, complete: bool = True
+) -> list[str]:
+    """Every (round, camera) once, each with its picture; each reference taught once a round."""
+    problems: list[str] = []
+    evidence, town = FilePictureStore(place.evidence), place.town
+    for round_id in rounds:
+        with store.begin_read() as uow:
+            visits = uow.rounds.visits(round_id)
+            left = len(uow.rounds.pending(round_id))
+        cameras = [visit.camera for visit in visits]
+        if len(set(cameras)) != len(cameras) or (complete and set(cameras) != set(town)):
+            problems.append(f"{round_id}: {len(cameras)} visits, {len(set(cameras))} cameras")
+        if left and complete:
+            problems.append(f"{round_id}: {left} pending")
+        for visit in visits:
+            wrong = visit.outcome is not VisitOutcome.NORMAL
+            if wrong and complete:
+                problems.append(f"{round_id}: {visit.camera} {visit.outcome} {visit.seen}")
+            for picture in visit.pictures:
+                wanted = f"picture of {visit.camera} in {round_id}".encode()
+                if evidence.get(picture.sha256) != wanted:
+                    problems.append(f"{round_id}: {visit.camera} has another picture")
+    load = stored_memories(store)
+    for camera in town if complete else ():
+        taught = load(camera).get(Light.DAY, b"")
+        if taught != f"{camera}:{len(rounds)}".encode():
+            problems.append(f"{camera}: reference {taught!r} after {len(rounds)} rounds")
+    return problems
+
+
+def run_a_round(runner: RoundRunner, *, within_s: float = 120.0, **more: Any) -> Round:
+    """Begin a round and run it to its end."""
+    finish_by = SystemClock().now() + timedelta(seconds=within_s)
+    return runner.run(runner.begin_round("morning", finish_by, at_any_hour=True), **more)
+
+
+# -- as a program --------------------------------------------------------------------------------
+
+
+def start_command(kind: str, place: ClusterPlace, **more: Any) -> list[str]:
+    """The command that runs a part of the cluster in a process of its own."""
+    text = json.dumps({"place": asdict(place), **more})
+    return [sys.executable, "-m", "tests.support.cluster", kind, text]
+
+
+def _worker_main(place: ClusterPlace, links: Sequence[str], name: str, **more: Any) -> None:
+    with a_worker(place, [LinkId(link) for link in links], name, **more) as worker:
+        worker.run(threading.Event(), ready=lambda: print("ready", flush=True))
+
+
+def _service_main(place: ClusterPlace, *, within_s: float, rounds: int = 1) -> None:
+    """Lead, then run rounds until `rounds` of them are finished; another may take over meanwhile."""
+
+    def lost(why: str) -> None:
+        print("lost", why, flush=True)
+        os._exit(75)
+
+    clock = SystemClock()
+    leadership = Leadership(place.database, SITE, clock, lost)
+    with leadership.lead(threading.Event()) as leads:
+        assert leads
+        print("leads", flush=True)
+        with open_store(place.database) as store:
+            runner = make_runner(place, store, clustered=True)
+            while True:
+                with store.begin_read() as uow:
+                    known = uow.rounds.of_plan("morning", limit=100)
+                if sum(not one.is_open for one in known) >= rounds:
+                    return
+                with advisory_lock(place.database, f"round {SITE}"):
+                    ended = run_a_round(runner, within_s=within_s)
+                print("round", ended.id, ended.state, flush=True)
+
+
+def main() -> None:
+    """Run one part, as `start_command` says."""
+    kind, arguments = sys.argv[1], json.loads(sys.argv[2])
+    place = ClusterPlace(**arguments.pop("place"))
+    {"worker": _worker_main, "service": _service_main}[kind](place, **arguments)
+
+
+if __name__ == "__main__":
+    main()
