@@ -99,6 +99,7 @@ class ClusterExecution:
         self._changed = asyncio.Event()
         self._stop_reason: StopReason | None = None
         self._under_way = 0
+        self._cover_now = True  # a camera is on nobody's way any more
 
     def stop(self, reason: str) -> None:
         """End early; call it in the event loop."""
@@ -132,7 +133,8 @@ class ClusterExecution:
                 if clock.now() >= self._job.finish_by:
                     await loop.run_in_executor(writer, self._miss_unserved)
                     self._finish(StopReason.OUT_OF_TIME, "finish_by")
-                elif clock.monotonic_s() >= cover_at_s:
+                elif self._cover_now or clock.monotonic_s() >= cover_at_s:
+                    self._cover_now = False
                     await self._submit_uncovered(queue)
                     cover_at_s = clock.monotonic_s() + COVER_EVERY_S
                 elif not took:
@@ -231,6 +233,7 @@ class ClusterExecution:
             log.warning("a result is refused", camera=delivered.camera, worker=delivered.worker,
                         why=arrived.refused)  # fmt: skip
             self._settle(delivered, ResultFate.REFUSED)
+            self._cover_now = True
         else:
             self._record_visit(arrived, result)
         if result is not None:

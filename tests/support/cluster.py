@@ -26,10 +26,11 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
+from patrol.app.cluster import SiteCluster
 from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.clock import SystemClock
 from patrol.cluster import queue
-from patrol.cluster.exchange import DirectoryExchange, Exchange
+from patrol.cluster.exchange import DirectoryExchange, Exchange, cluster_key
 from patrol.cluster.grants import grants_sql
 from patrol.cluster.leader import Leadership, advisory_lock
 from patrol.cluster.queue import ShardQueue
@@ -59,6 +60,7 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.stream_limits import StreamLimits
 from patrol.rounds.visit_judge import JudgedVisit, MemoryBlobs, VisitStart
+from patrol.settings import Settings
 from patrol.store import Store, open_store, upgrade
 from patrol.store.cluster import WorkerRecord
 from patrol.store.engine import make_engine, parse_url
@@ -70,7 +72,8 @@ ROLE: Final = "patrol_worker"
 PASSWORD: Final = "worker-secret"
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 GROUP: Final = GridCode("620902104203001")
-KEY: Final = SiteKey(bytes(range(32)), "test")
+SITE_KEY: Final = SiteKey(bytes(range(32)), "test")
+KEY: Final = cluster_key(SITE_KEY)
 
 
 def make_town(cameras: int, links: int, *, key_every: int = 0) -> dict[CameraId, Camera]:
@@ -121,17 +124,28 @@ class ClusterPlace:
         return DirectoryExchange(KEY, Path(self.exchange))
 
 
-def prepare_place(url: str, folder: Path, *, cameras: int, links: int, **more: Any) -> ClusterPlace:
-    """Tables, queue, role and grants in a new database."""
+def prepare_database(url: str) -> None:
+    """Tables, queue, role and grants in an empty database."""
     upgrade(url)
     queue.install(url)
-    plain = url.replace("+psycopg", "")
-    with psycopg.connect(plain, autocommit=True) as connection:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(grants_sql(url, ROLE).encode())
         connection.execute(f"ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'".encode())
+    be_led(url)
+
+
+def be_led(url: str) -> None:
+    """Let the site have had a leader, so that workers know whose database it is."""
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO cluster_leaders VALUES (%s, 'test', 'test', '0', 0, now(), now())", (SITE,)
+            "INSERT INTO cluster_leaders VALUES (%s, 'test', 'test', '0', 0, now(), now())"
+            " ON CONFLICT DO NOTHING",
+            (SITE,),
         )
+
+
+def prepare_place(url: str, folder: Path, *, cameras: int, links: int, **more: Any) -> ClusterPlace:
+    """A town of so many cameras in a prepared database."""
     return ClusterPlace(
         database=url,
         worker_database=_as_worker(url),
@@ -251,13 +265,26 @@ def make_runner(
             ),
             payloads=payloads,
             tree=GridTree(grids={}),
-            limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01, connections=32),
+            limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01, connections=8),
             options=VisitOptions(),
             sampling=SamplingPolicy(),
             rng=random.Random(1),
             new_execution=new_execution,
         )
     )
+
+
+def open_site_cluster(place: ClusterPlace, store: Store) -> SiteCluster:
+    """The cluster as the service's upkeep uses it."""
+    settings = Settings.model_validate(
+        {
+            "site": {"id": SITE, "name": "上坝镇", "latitude": 39.6, "longitude": 98.75},
+            "database": place.database,
+            "cluster": {"exchange": place.exchange},
+        }
+    )
+    assert settings.cluster is not None
+    return SiteCluster(settings, settings.cluster, store, SITE_KEY, lambda: place.town)
 
 
 def _payloads(town: Mapping[CameraId, Camera]) -> PayloadBuilder:
