@@ -31,7 +31,7 @@ PURPOSE: Final = "cluster exchange"
 TOKEN_PURPOSE: Final = "cluster exchange token"
 KEY_PURPOSE: Final = "cluster"  # the cluster's key is derived from the site's for this
 NAME: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
-MAX_BLOB_BYTES: Final = 16 * 1024 * 1024  # a picture of 32 megapixels is some 5 MB
+MAX_BLOB_BYTES: Final = 16 * 1024 * 1024  # what the console takes; a picture of 32 megapixels is some 5 MB
 HTTP_TIMEOUT_S: Final = 20.0  # of one try; a village's uplink carries a picture in a second
 TRIES: Final = 3
 _WEB: Final = ("http", "https")
@@ -320,7 +320,7 @@ def _as_refusal(place: str) -> Iterator[None]:
     """Whatever an fsspec store raises is a refusal, but that a file is not there."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, BlobMissing):
         raise
     except Exception as exc:
         raise ExchangeRefused(f"{place}: {type(exc).__name__}: {exc}") from exc
