@@ -11,7 +11,7 @@ notice and changes no exit code. Six parts, in this order:
 - the chain camera → grid → leader → substitute → village → town, and the rows of people.csv;
 - consents that ran out or soon will;
 - windows of plans that the sun closes, cameras at one address or outside every group;
-- dependencies: database, broker, disk, weight files.
+- dependencies: database, broker, disk, weight files, and a cluster's role and exchange.
 """
 
 import shutil
@@ -125,6 +125,9 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _run_checks(context: typer.Context, site: Site) -> CheckReport:
+    if _is_worker(site):  # it has no people, no broker, and a login that reads little
+        results = (*_check_cluster(site), _check_models(site))
+        return CheckReport(notices=site.notices, results=results)
     today = SystemClock().now().astimezone(site.settings.site.tz).date()
     config = config_directory(context)
     found = [
@@ -150,6 +153,14 @@ def _run_checks(context: typer.Context, site: Site) -> CheckReport:
             "people": len(site.registry.people),
         },
     )
+
+
+def _is_worker(site: Site) -> bool:
+    if site.settings.cluster is None:
+        return False
+    from patrol.cli.check_cluster import is_worker  # noqa: PLC0415  of a cluster alone
+
+    return is_worker(site.settings)
 
 
 def _print_problems(report: CheckReport) -> None:
@@ -334,6 +345,17 @@ def check_dependencies(site: Site) -> Iterator[CheckResult]:
     yield _check_broker(settings)
     yield _check_disk(settings)
     yield _check_models(site)
+    yield from _check_cluster(site)
+
+
+def _check_cluster(site: Site) -> Iterator[CheckResult]:
+    """The workers' role and the exchange, of a site whose rounds run on many machines."""
+    if site.settings.cluster is None:
+        return
+    from patrol.cli.check_cluster import check_cluster  # noqa: PLC0415  of a cluster alone
+
+    for one in check_cluster(site, site.config_dir):
+        yield CheckResult(name="集群 cluster", ok=one.ok, text=one.text)
 
 
 def _check_database(site: Site) -> CheckResult:
