@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from patrol.domain.camera import Camera
 from patrol.domain.errors import BadInput
 from patrol.domain.ids import CameraId
+from patrol.domain.registry import GridLevel, Role
 from patrol.encryption import SiteKey
 from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.settings import Site
@@ -28,7 +29,7 @@ from patrol.settings.csv_file import read_table
 from patrol.settings.site_cluster import KEY_FILE
 from streams.address import StreamChoice
 
-PASSWORD_VARIABLE: Final = "PATROL_WORKER_PASSWORD"
+PASSWORD_VARIABLE: Final = "PATROL_WORKER_PASSWORD"  # noqa: S105  a name
 # What a visit depends on; the rest of site.yaml is the centre's.
 SHARED_KEYS: Final = (
     "site", "objects", "models", "sampling", "limits", "quality", "camera_tls", "retention",
@@ -37,7 +38,8 @@ COPIED_FILES: Final = ("rules.yaml", "models.yaml", "grids.csv")
 LEFT_OUT: Final = ("place", "household_ref", "tags", "lon", "lat")
 PLAIN_SCHEMES: Final = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps")
 _STREAMS: Final = {"url": StreamChoice.MAIN, "sub_url": StreamChoice.SUB}
-PEOPLE_HEADER: Final = "person_id,name,phone,role,grid_code\n"
+# A table has a row at least; nobody is behind this one.
+PEOPLE_CSV: Final = "person_id,name,role,grid_code\nworker,worker,{role},{grid}\n"
 
 
 def write_slice(
@@ -59,7 +61,7 @@ def write_slice(
     files: dict[str, str] = {
         "site.yaml": _site_yaml(site, pictures),
         "cameras.csv": _cameras_csv(source / "cameras.csv", links, passwords),
-        "people.csv": PEOPLE_HEADER,
+        "people.csv": PEOPLE_CSV.format(role=Role.MAINTAINER, grid=_town(site)),
         KEY_FILE: key.as_text(),
     }
     for name in COPIED_FILES:
@@ -78,6 +80,12 @@ def write_slice(
     return [target / name for name in sorted(files)]
 
 
+def _town(site: Site) -> str:
+    """The code of the town's own grid."""
+    grids = site.registry.tree.grids.values()
+    return next((one.code for one in grids if one.level is GridLevel.TOWN), "")
+
+
 def _site_yaml(site: Site, pictures: str) -> str:
     settings = site.settings
     written = yaml.safe_load((site.config_dir / "site.yaml").read_text("utf-8"))
@@ -86,7 +94,9 @@ def _site_yaml(site: Site, pictures: str) -> str:
     role = settings.cluster.worker_role if settings.cluster is not None else ""
     host = f"[{url.host}]" if url.host and ":" in url.host else url.host or "127.0.0.1"
     port = f":{url.port}" if url.port else ""
-    kept["database"] = f"postgresql://{role}:${{{PASSWORD_VARIABLE}}}@{host}{port}/{url.database}"
+    kept["database"] = (
+        f"postgresql+psycopg://{role}:${{{PASSWORD_VARIABLE}}}@{host}{port}/{url.database}"
+    )
     kept["cluster"] = {"pictures": pictures, "key_file": KEY_FILE}
     text: str = yaml.safe_dump(kept, allow_unicode=True, sort_keys=False)
     return f"# A worker of {settings.site.id}; written by `patrol cluster slice`.\n{text}"

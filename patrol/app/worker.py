@@ -75,12 +75,12 @@ def build_worker(
         yield Worker(
             _worker_services(
                 site,
-                RegistryWatcher(site, config_dir),
-                _record(settings, links, name),
-                store,
-                DatabaseClock(clock or SystemClock()),
-                exchange,
                 stack,
+                watcher=RegistryWatcher(site, config_dir),
+                record=_record(settings, links, name),
+                store=store,
+                clock=DatabaseClock(clock or SystemClock()),
+                exchange=exchange,
             )
         )
 
@@ -99,8 +99,8 @@ def _record(settings: Settings, links: Sequence[str], name: str) -> WorkerRecord
 
 
 def _worker_services(
-    site: Site, watcher: RegistryWatcher, record: WorkerRecord, store: Store,
-    clock: DatabaseClock, exchange: Exchange, stack: ExitStack,
+    site: Site, stack: ExitStack, *, watcher: RegistryWatcher, record: WorkerRecord, store: Store,
+    clock: DatabaseClock, exchange: Exchange,
 ) -> WorkerServices:  # fmt: skip
     settings, references = site.settings, ShardReferences(exchange)
     sampling, limits = settings.sampling.policy, connection_limits(settings)

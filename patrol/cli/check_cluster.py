@@ -60,12 +60,14 @@ def _check_role(settings: Settings) -> ClusterFinding:
         finally:
             connection.close()
     except StoreUnavailable as exc:
-        return ClusterFinding(False, f"{role}: {exc}")
+        return ClusterFinding(ok=False, text=f"{role}: {exc}")
     finally:
         engine.dispose()
     if problems:
-        return ClusterFinding(False, "; ".join(one.text for one in problems))
-    return ClusterFinding(True, f"工作机角色 {role} 权限恰当 the workers' role may do what it must")
+        return ClusterFinding(ok=False, text="; ".join(one.text for one in problems))
+    return ClusterFinding(
+        ok=True, text=f"工作机角色 {role} 权限恰当 the workers' role may do what it must"
+    )
 
 
 def _check_exchange(settings: Settings, config: Path) -> ClusterFinding:
@@ -78,7 +80,9 @@ def _check_exchange(settings: Settings, config: Path) -> ClusterFinding:
         else:
             site_key = read_site_key(settings, os.environ)
             if site_key is None:
-                return ClusterFinding(True, "密钥在首次启动时生成 the key is made at first start")
+                return ClusterFinding(
+                    ok=True, text="密钥在首次启动时生成 the key is made at first start"
+                )
             key = cluster_key(site_key)
         exchange = open_exchange(section.pictures, key, section.exchange, ca_file=section.ca_file)
         name = exchange.put(Folder.RESULTS, PROBE)
@@ -86,5 +90,7 @@ def _check_exchange(settings: Settings, config: Path) -> ClusterFinding:
             exchange.get(Folder.RESULTS, name)
             exchange.delete(Folder.RESULTS, name)
     except (BadInput, ExchangeRefused, BlobMissing) as exc:
-        return ClusterFinding(False, f"照片交换处 the exchange of pictures: {exc}")
-    return ClusterFinding(True, f"照片交换处可用 the exchange of pictures works: {exchange.place}")
+        return ClusterFinding(ok=False, text=f"照片交换处 the exchange of pictures: {exc}")
+    return ClusterFinding(
+        ok=True, text=f"照片交换处可用 the exchange of pictures works: {exchange.place}"
+    )

@@ -28,10 +28,12 @@ from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.ports import PictureStoreFull
 
 PURPOSE: Final = "cluster exchange"
-TOKEN_PURPOSE: Final = "cluster exchange token"
+TOKEN_PURPOSE: Final = "cluster exchange token"  # noqa: S105  of a derived key
 KEY_PURPOSE: Final = "cluster"  # the cluster's key is derived from the site's for this
 NAME: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
-MAX_BLOB_BYTES: Final = 16 * 1024 * 1024  # what the console takes; a picture of 32 megapixels is some 5 MB
+MAX_BLOB_BYTES: Final = (
+    16 * 1024 * 1024
+)  # what the console takes; a picture of 32 megapixels is some 5 MB
 HTTP_TIMEOUT_S: Final = 20.0  # of one try; a village's uplink carries a picture in a second
 TRIES: Final = 3
 _WEB: Final = ("http", "https")

@@ -65,6 +65,7 @@ GRANTS: Final = (
 )
 SEQUENCES: Final = ((PUBLIC, "cluster_results_number_seq"), (SCHEMA, "procrastinate_events_id_seq"))
 _ATTRIBUTES: Final = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls")
+_WEAK: Final = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 _COLUMNS: Final = text(
     "SELECT space.nspname AS schema, class.relname AS table, attribute.attname AS column"
     " FROM pg_class AS class JOIN pg_namespace AS space ON space.oid = class.relnamespace"
@@ -105,14 +106,15 @@ def grants_sql(url: str, role: str) -> str:
         "BEGIN;",
         "DO $$ BEGIN",
         f"    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {_literal(role)}) THEN",
-        f"        CREATE ROLE {who} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
-        " NOBYPASSRLS;",
+        f"        CREATE ROLE {who} LOGIN {_WEAK};",
         "    END IF;",
         "END $$;",
     ]
     for schema in (PUBLIC, SCHEMA):
-        for kind in ("TABLES", "SEQUENCES"):
-            lines.append(f"REVOKE ALL ON ALL {kind} IN SCHEMA {_quoted(schema)} FROM {who};")
+        lines += [
+            f"REVOKE ALL ON ALL {kind} IN SCHEMA {_quoted(schema)} FROM {who};"
+            for kind in ("TABLES", "SEQUENCES")
+        ]
         lines.append(f"REVOKE ALL ON SCHEMA {_quoted(schema)} FROM {who};")
         lines.append(f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO {who};")
     lines.append(f"GRANT CONNECT ON DATABASE {database} TO {who};")
@@ -132,10 +134,19 @@ def role_problems(connection: Connection, role: str) -> list[RoleProblem]:
         {"role": role},
     ).first()
     if found is None:
-        return [RoleProblem(False, f"there is no role {role!r}; run `patrol cluster grants`")]
+        return [
+            RoleProblem(
+                is_too_strong=False, text=f"there is no role {role!r}; run `patrol cluster grants`"
+            )
+        ]
     strong = [name.removeprefix("rol") for name in _ATTRIBUTES if getattr(found, name)]
     if strong:
-        return [RoleProblem(True, f"role {role!r} is {', '.join(strong)}; give workers their own")]
+        return [
+            RoleProblem(
+                is_too_strong=True,
+                text=f"role {role!r} is {', '.join(strong)}; give workers their own",
+            )
+        ]
     return [*_table_problems(connection, role)]
 
 
@@ -167,12 +178,13 @@ def _table_problems(connection: Connection, role: str) -> Iterator[RoleProblem]:
         lacks = [*missing_tables, *lacks]
     if lacks:
         yield RoleProblem(
-            False, f"role {role!r} is too weak ({_few(lacks)}); run `patrol cluster grants`"
+            is_too_strong=False,
+            text=f"role {role!r} is too weak ({_few(lacks)}); run `patrol cluster grants`",
         )
     if excess:
         yield RoleProblem(
-            True,
-            f"role {role!r} is too strong ({_few(excess)}); run `patrol cluster grants`, or give"
+            is_too_strong=True,
+            text=f"role {role!r} is too strong ({_few(excess)}); run `patrol cluster grants`, or give"
             " workers a role of their own",
         )
 

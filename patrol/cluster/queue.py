@@ -56,12 +56,12 @@ _ACROSS_THE_NETWORK: Final[Mapping[str, str]] = {
 }  # fmt: skip
 _INSTALL_LOCK: Final = 0x7061_7472_7175
 _MIGRATION: Final = re.compile(r"(\d\d)\.(\d\d)\.(\d\d)_.*\.sql", re.ASCII)
-_INDEXES: Final = (
-    "CREATE INDEX IF NOT EXISTS patrol_jobs_waiting ON procrastinate_jobs"
-    " (queue_name, priority DESC, id) WHERE status = 'todo'",
-    "CREATE INDEX IF NOT EXISTS patrol_jobs_lock ON procrastinate_jobs"
-    " (lock, priority DESC, id) WHERE status IN ('todo', 'doing')",
-)
+_INDEXES: Final = """
+CREATE INDEX IF NOT EXISTS patrol_jobs_waiting ON procrastinate_jobs
+    (queue_name, priority DESC, id) WHERE status = 'todo';
+CREATE INDEX IF NOT EXISTS patrol_jobs_lock ON procrastinate_jobs
+    (lock, priority DESC, id) WHERE status IN ('todo', 'doing');
+"""
 _REAP: Final = """
 WITH lost AS (
     SELECT job.id FROM procrastinate_jobs AS job
@@ -78,12 +78,13 @@ SELECT id, status::text AS status, args FROM procrastinate_jobs
 WHERE status IN ('todo', 'doing') AND args->>'round' = %(round)s
 """
 _FIGURES: Final = """
-SELECT job.queue_name, job.status::text AS status, count(*) AS jobs,
+SELECT job.queue_name, job.status::text, count(*),
     count(*) FILTER (WHERE job.status = 'doing' AND (worker.id IS NULL
-        OR worker.last_heartbeat < now() - make_interval(secs => %(stalled_after_s)s))) AS stalled,
+        OR worker.last_heartbeat < now() - make_interval(secs => %(stalled_after_s)s))),
     coalesce(max(extract(epoch FROM now() - (
-        SELECT min(at) FROM procrastinate_events AS event WHERE event.job_id = job.id))), 0) AS oldest_s
-FROM procrastinate_jobs AS job LEFT JOIN procrastinate_workers AS worker ON worker.id = job.worker_id
+        SELECT min(at) FROM procrastinate_events AS event WHERE event.job_id = job.id))), 0)
+FROM procrastinate_jobs AS job
+LEFT JOIN procrastinate_workers AS worker ON worker.id = job.worker_id
 WHERE job.status IN ('todo', 'doing') GROUP BY job.queue_name, job.status
 """
 _FORGET: Final = """
@@ -92,6 +93,9 @@ DELETE FROM procrastinate_jobs WHERE status NOT IN ('todo', 'doing') AND NOT EXI
     WHERE event.job_id = procrastinate_jobs.id AND event.at > now() - interval '7 days')
 """
 _FETCH: Final = "SELECT * FROM patrol_fetch_shard_v1(%(queues)s::varchar[], %(worker_id)s)"
+_INSTALLED: Final = """
+SELECT to_regclass('procrastinate_jobs'), obj_description(to_regnamespace(%s), 'pg_namespace')
+"""
 HandleShard = Callable[[Shard], Awaitable[None]]
 
 
@@ -356,10 +360,7 @@ def _install(connection: Any, release: str) -> None:
     from psycopg import sql  # noqa: PLC0415  see install
 
     name = sql.Identifier(SCHEMA)
-    found = connection.execute(
-        "SELECT to_regclass('procrastinate_jobs'), obj_description(to_regnamespace(%s), 'pg_namespace')",
-        (SCHEMA,),
-    ).fetchone()
+    found = connection.execute(_INSTALLED, (SCHEMA,)).fetchone()
     has_tables, installed = found[0] is not None, str(found[1] or "")
     if not has_tables:
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
@@ -368,8 +369,7 @@ def _install(connection: Any, release: str) -> None:
     elif installed != release:
         for script in pending_migrations(installed):
             connection.execute(script)
-    for index in _INDEXES:
-        connection.execute(index)
+    connection.execute(_INDEXES)
     own = resources.files("patrol.cluster").joinpath("fetch_shard.sql").read_text("utf-8")
     connection.execute(own)
     comment = sql.SQL("COMMENT ON SCHEMA {} IS {}")

@@ -1,4 +1,4 @@
-"""A round executed by a cluster: submit its shards, record what workers deliver, say what is missing.
+"""A round executed by a cluster: submit its shards, record what workers deliver, say what lacks.
 
 Used by the round runner in place of its own executor, and recording through the same recorder: one
 transaction a visit, in which the delivered result is deleted. What is pending and covered by no

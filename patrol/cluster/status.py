@@ -1,4 +1,4 @@
-"""How a cluster stands: workers, links served, shards, throughput, for people and for Prometheus."""
+"""How a cluster stands: workers, links served, shards, throughput; for people and Prometheus."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass

@@ -7,6 +7,7 @@ only importer of prometheus_client beside health_server.py.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -14,7 +15,6 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from patrol.cluster.status import ClusterStatus
 from patrol.domain.round import Visit
 from patrol.integrations.canary import Canary
 from patrol.ports import Clock
@@ -30,6 +30,9 @@ from patrol.store import (
     VisitRecorded,
 )
 from patrol.store.cluster import ResultFate
+
+if TYPE_CHECKING:
+    from patrol.cluster.status import ClusterStatus
 
 # A visit of two pictures 3 s apart takes some 5 s; the limit is 20 s by default.
 VISIT_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 60)
@@ -88,7 +91,7 @@ class Meters:
         """Export what waits in the store."""
         self.registry.register(_StoreCollector(store, clock))
 
-    def export_cluster(self, read: Callable[[], ClusterStatus]) -> None:
+    def export_cluster(self, read: Callable[[], "ClusterStatus"]) -> None:
         """Export workers, links, shards and results of a cluster."""
         self.registry.register(_ClusterCollector(read))
 
@@ -165,7 +168,7 @@ class _StoreCollector(Collector):
 class _ClusterCollector(Collector):
     """Of a cluster. A link and a worker are labels: each is a machine's name, no household's."""
 
-    def __init__(self, read: Callable[[], ClusterStatus]) -> None:
+    def __init__(self, read: Callable[[], "ClusterStatus"]) -> None:
         self._read = read
 
     @override
@@ -203,7 +206,7 @@ class _ClusterCollector(Collector):
             results.add_metric([str(fate)], status.fates.get(fate, 0))
         yield results
 
-    def _shards(self, status: ClusterStatus) -> Iterator[Metric]:
+    def _shards(self, status: "ClusterStatus") -> Iterator[Metric]:
         shards = GaugeMetricFamily("patrol_cluster_shards", "Shards by state.", labels=["state"])
         for state in ("waiting", "running", "stalled"):
             shards.add_metric([state], getattr(status, state))

@@ -59,7 +59,7 @@ class ClusterSettings(SettingsSection):
         if self.cluster is not None and str(getattr(self, "database", "")).startswith("sqlite"):
             raise ValueError(
                 "cluster: workers meet in PostgreSQL, this site's database is SQLite; write"
-                " `database: postgresql://…`, or delete `cluster:`"
+                " `database: postgresql+psycopg://…`, or delete `cluster:`"
             )
         return self
 

@@ -6,9 +6,11 @@ picture back. What is moved is sealed (patrol/cluster/exchange.py); nothing is o
 """
 
 import hmac
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
+import structlog
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -26,48 +28,50 @@ from patrol.cluster.exchange import (
     exchange_token,
 )
 
+log = structlog.get_logger(__name__)
+
 EXCHANGE_PATH: Final = "/exchange"
 OCTETS: Final = "application/octet-stream"
+Answer = Callable[[DirectoryExchange, str, Request], Awaitable[Response]]
 
 
 def create_exchange_app(cluster: SiteCluster, exchange: DirectoryExchange) -> Starlette:
     """The ASGI application of the exchange, to be mounted at `EXCHANGE_PATH`."""
     expected = f"Bearer {exchange_token(cluster.key)}".encode()
 
-    def allowed(request: Request) -> bool:
-        given = request.headers.get("authorization", "").encode("utf-8", "replace")
-        return hmac.compare_digest(given, expected)
+    def answer_of(work: Answer) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            given = request.headers.get("authorization", "").encode("utf-8", "replace")
+            if not hmac.compare_digest(given, expected):
+                return Response(status_code=HTTPStatus.UNAUTHORIZED)
+            try:
+                name = checked_name(request.path_params["name"])
+                return await work(exchange, name, request)
+            except BlobMissing:
+                return Response(status_code=HTTPStatus.NOT_FOUND)
+            except ExchangeRefused as exc:
+                log.warning("the exchange takes nothing", reason=str(exc))
+                return Response(status_code=HTTPStatus.INSUFFICIENT_STORAGE)
 
-    async def put_result(request: Request) -> Response:
-        if not allowed(request):
-            return Response(status_code=HTTPStatus.UNAUTHORIZED)
-        sealed = await request.body()
-        try:
-            name = checked_name(request.path_params["name"])
-            if len(sealed) > MAX_BLOB_BYTES:
-                return Response(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            await run_in_threadpool(exchange.write, Folder.RESULTS, name, sealed)
-        except BlobMissing:
-            return Response(status_code=HTTPStatus.NOT_FOUND)
-        except ExchangeRefused:
-            return Response(status_code=HTTPStatus.INSUFFICIENT_STORAGE)
-        return Response(status_code=HTTPStatus.NO_CONTENT)
+        return answer
 
-    async def get_reference(request: Request) -> Response:
-        if not allowed(request):
-            return Response(status_code=HTTPStatus.UNAUTHORIZED)
-        try:
-            name = checked_name(request.path_params["name"])
-            sealed = await run_in_threadpool(exchange.read, Folder.REFERENCES, name)
-        except BlobMissing:
-            return Response(status_code=HTTPStatus.NOT_FOUND)
-        except ExchangeRefused:
-            return Response(status_code=HTTPStatus.INSUFFICIENT_STORAGE)
-        return Response(sealed, media_type=OCTETS)
-
+    put, get = answer_of(_put_result), answer_of(_get_reference)
     return Starlette(
         routes=[
-            Route(f"/{Folder.RESULTS}/{{name}}", put_result, methods=["PUT"]),
-            Route(f"/{Folder.REFERENCES}/{{name}}", get_reference, methods=["GET"]),
+            Route(f"/{Folder.RESULTS}/{{name}}", put, methods=["PUT"]),
+            Route(f"/{Folder.REFERENCES}/{{name}}", get, methods=["GET"]),
         ]
     )
+
+
+async def _put_result(exchange: DirectoryExchange, name: str, request: Request) -> Response:
+    sealed = await request.body()
+    if len(sealed) > MAX_BLOB_BYTES:
+        return Response(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    await run_in_threadpool(exchange.write, Folder.RESULTS, name, sealed)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _get_reference(exchange: DirectoryExchange, name: str, _request: Request) -> Response:
+    sealed = await run_in_threadpool(exchange.read, Folder.REFERENCES, name)
+    return Response(sealed, media_type=OCTETS)

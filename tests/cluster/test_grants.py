@@ -1,10 +1,11 @@
-"""A worker's database role: it can do a worker's work, and each thing beyond is tried and refused."""
+"""A worker's database role: it does a worker's work; each thing beyond is tried and refused."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from patrol.app.worker import open_worker_store
 from patrol.cluster.grants import grants_sql, role_problems
@@ -22,6 +23,8 @@ ALLOWED = (
     "INSERT INTO cluster_results (round, camera, worker, body) VALUES ('r', 'c', 'w', '{}')",
     "UPDATE patrol_queue.procrastinate_jobs SET status = 'doing' WHERE status = 'todo'",
 )
+DEFER = """SELECT patrol_queue.procrastinate_defer_jobs_v1(ARRAY[
+    ROW('q', 't', 0, NULL, NULL, '{}', NULL)::patrol_queue.procrastinate_job_to_defer_v1])"""
 FORBIDDEN = (
     "UPDATE visits SET outcome = 'normal'",
     "UPDATE visits SET seen = 'x'",
@@ -38,8 +41,7 @@ FORBIDDEN = (
     "UPDATE cluster_leaders SET holder = 'me'",
     "DELETE FROM cluster_workers",
     "INSERT INTO patrol_queue.procrastinate_jobs (queue_name, task_name) VALUES ('q', 't')",
-    "SELECT patrol_queue.procrastinate_defer_jobs_v1("
-    "ARRAY[ROW('q', 't', 0, NULL, NULL, '{}', NULL)::patrol_queue.procrastinate_job_to_defer_v1])",
+    DEFER,
     "TRUNCATE patrol_queue.procrastinate_jobs",
     "CREATE TABLE public.mine (a int)",
     "CREATE TABLE patrol_queue.mine (a int)",
@@ -72,7 +74,7 @@ def test_of_all_our_tables_a_worker_reads_two_whole(session: psycopg.Connection[
     readable = set()
     for table in metadata.tables:
         try:
-            session.execute(f'SELECT * FROM "{table}"'.encode())
+            session.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table)))
         except psycopg.errors.InsufficientPrivilege:
             continue
         readable.add(table)
@@ -140,7 +142,7 @@ def test_a_worker_whose_role_is_too_weak_does_not_begin(
 ) -> None:
     owner("REVOKE SELECT ON stoppages FROM patrol_worker")
     with (
-        pytest.raises(WorkerRefused, match="too weak .*patrol cluster grants"),
+        pytest.raises(WorkerRefused, match=r"too weak .*patrol cluster grants"),
         open_worker_store(place.worker_database),
     ):
         pass

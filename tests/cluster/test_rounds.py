@@ -44,16 +44,12 @@ class Rounds:
     cameras: SleepingCameras
 
     def run(self, **more: object) -> Round:
-        runner = make_runner(
-            self.place, self.store, clustered=self.clustered, cameras=self.cameras
-        )
+        runner = make_runner(self.place, self.store, clustered=self.clustered, cameras=self.cameras)
         return run_a_round(runner, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=["one process", "cluster"])
-def rounds(
-    request: pytest.FixtureRequest, place: ClusterPlace, store: Store
-) -> Iterator[Rounds]:
+def rounds(request: pytest.FixtureRequest, place: ClusterPlace, store: Store) -> Iterator[Rounds]:
     clustered, cameras = request.param == "cluster", SleepingCameras()
     found = Rounds(place, store, clustered, cameras)
     if not clustered:
@@ -112,8 +108,8 @@ def test_a_pause_interrupts_the_round(rounds: Rounds) -> None:
             now = SystemClock().now()
             with rounds.store.begin() as uow:
                 uow.stoppages.add(
-                    scope=StoppageScope.ROUNDS, subject="", start=now, until=now + timedelta(hours=1),
-                    reason="festival", by="test", now=now,
+                    scope=StoppageScope.ROUNDS, subject="", start=now,
+                    until=now + timedelta(hours=1), reason="festival", by="test", now=now,
                 )  # fmt: skip
                 uow.commit()
 

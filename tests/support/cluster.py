@@ -38,13 +38,13 @@ from patrol.cluster.round_execution import ClusterServices
 from patrol.cluster.worker import (
     DatabaseClock,
     ExchangePictures,
-    SharedConsentGuard,
     ShardReferences,
+    SharedConsentGuard,
     Worker,
     WorkerServices,
 )
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Priority
-from patrol.domain.ids import CameraId, GridCode, LinkId, PictureId, RoundId
+from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
 from patrol.domain.observation import FindingRules, Light
 from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
 from patrol.domain.round import Round, StoredPicture, Visit, VisitOutcome
@@ -173,7 +173,7 @@ class SleepingCameras:
         """Make one visit."""
         self.calls.append(address.path)
         await asyncio.sleep(self.delay_s)
-        now = datetime.now(UTC)  # noqa: DTZ005, TID251  a camera has its own clock
+        now = datetime.now(UTC)  # noqa: TID251  a camera has its own clock
         key_frame = KeyFrame(
             codec=Codec.H264, data=b"", taken_at=now, media_time_s=0.0, sha256="0" * 64
         )
@@ -367,42 +367,48 @@ def running_worker(
             assert not thread.is_alive()
 
 
-@dataclass(frozen=True, slots=True)
-class BookProblem:
-    """What is wrong with a round's books."""
-
-    text: str
-
-
 def book_problems(
     place: ClusterPlace, store: Store, rounds: Sequence[RoundId], *, complete: bool = True
 ) -> list[str]:
-    """Every (round, camera) once, each with its picture; each reference taught once a round."""
-    problems: list[str] = []
-    evidence, town = FilePictureStore(place.evidence), place.town
-    for round_id in rounds:
+    """Every (round, camera) once, each with its picture; each reference taught once a round.
+
+    `complete`: False where cameras may have been missed.
+    """
+    problems = [one for round_id in rounds for one in _round_problems(place, store, round_id)]
+    for round_id in rounds if complete else ():
         with store.begin_read() as uow:
             visits = uow.rounds.visits(round_id)
-            left = len(uow.rounds.pending(round_id))
-        cameras = [visit.camera for visit in visits]
-        if len(set(cameras)) != len(cameras) or (complete and set(cameras) != set(town)):
-            problems.append(f"{round_id}: {len(cameras)} visits, {len(set(cameras))} cameras")
-        if left and complete:
-            problems.append(f"{round_id}: {left} pending")
-        for visit in visits:
-            wrong = visit.outcome is not VisitOutcome.NORMAL
-            if wrong and complete:
-                problems.append(f"{round_id}: {visit.camera} {visit.outcome} {visit.seen}")
-            for picture in visit.pictures:
-                wanted = f"picture of {visit.camera} in {round_id}".encode()
-                if evidence.get(picture.sha256) != wanted:
-                    problems.append(f"{round_id}: {visit.camera} has another picture")
+        seen = {visit.camera for visit in visits if visit.outcome is VisitOutcome.NORMAL}
+        problems += [f"{round_id}: {camera} not seen" for camera in set(place.town) - seen]
     load = stored_memories(store)
-    for camera in town if complete else ():
+    for camera in place.town if complete else ():
         taught = load(camera).get(Light.DAY, b"")
         if taught != f"{camera}:{len(rounds)}".encode():
             problems.append(f"{camera}: reference {taught!r} after {len(rounds)} rounds")
     return problems
+
+
+def _round_problems(place: ClusterPlace, store: Store, round_id: RoundId) -> Iterator[str]:
+    evidence = FilePictureStore(place.evidence)
+    with store.begin_read() as uow:
+        visits, left = uow.rounds.visits(round_id), uow.rounds.pending(round_id)
+    cameras = [visit.camera for visit in visits]
+    if len(set(cameras)) != len(cameras) or {*cameras, *(one.camera for one in left)} != set(
+        place.town
+    ):
+        yield f"{round_id}: {len(cameras)} visits of {len(set(cameras))} cameras"
+    if left:
+        yield f"{round_id}: {len(left)} pending"
+    for visit in visits:
+        wanted = f"picture of {visit.camera} in {round_id}".encode()
+        if any(evidence.get(picture.sha256) != wanted for picture in visit.pictures):
+            yield f"{round_id}: {visit.camera} has another picture"
+
+
+def say(*words: object) -> None:
+    """A line on stdout, for the test that started this process."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 def run_a_round(runner: RoundRunner, *, within_s: float = 120.0, **more: Any) -> Round:
@@ -422,21 +428,21 @@ def start_command(kind: str, place: ClusterPlace, **more: Any) -> list[str]:
 
 def _worker_main(place: ClusterPlace, links: Sequence[str], name: str, **more: Any) -> None:
     with a_worker(place, [LinkId(link) for link in links], name, **more) as worker:
-        worker.run(threading.Event(), ready=lambda: print("ready", flush=True))
+        worker.run(threading.Event(), ready=lambda: say("ready"))
 
 
 def _service_main(place: ClusterPlace, *, within_s: float, rounds: int = 1) -> None:
-    """Lead, then run rounds until `rounds` of them are finished; another may take over meanwhile."""
+    """Lead, then run rounds until `rounds` are finished; another may take over meanwhile."""
 
     def lost(why: str) -> None:
-        print("lost", why, flush=True)
+        say("lost", why)
         os._exit(75)
 
     clock = SystemClock()
     leadership = Leadership(place.database, SITE, clock, lost)
     with leadership.lead(threading.Event()) as leads:
         assert leads
-        print("leads", flush=True)
+        say("leads")
         with open_store(place.database) as store:
             runner = make_runner(place, store, clustered=True)
             while True:
@@ -446,7 +452,7 @@ def _service_main(place: ClusterPlace, *, within_s: float, rounds: int = 1) -> N
                     return
                 with advisory_lock(place.database, f"round {SITE}"):
                     ended = run_a_round(runner, within_s=within_s)
-                print("round", ended.id, ended.state, flush=True)
+                say("round", ended.id, ended.state)
 
 
 def main() -> None:
