@@ -47,8 +47,9 @@ from patrol.rounds.guarded_visit import ConsentGate
 from patrol.rounds.stream_limits import StreamLimits
 from patrol.settings import Settings, Site
 from patrol.settings.site_cluster import KEY_FILE, ClusterSection
-from patrol.store import Store, connect, make_engine, parse_url
+from patrol.store import Store
 from patrol.store.cluster import WorkerRecord
+from patrol.store.engine import connect, make_engine, parse_url
 
 MAX_SLOTS: Final = 64  # shards at once in one process
 SPARE_JUDGES: Final = 2  # threads beside the cores: some wait for the exchange

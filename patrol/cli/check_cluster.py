@@ -25,7 +25,8 @@ from patrol.encryption import SiteKey
 from patrol.settings import Settings, Site
 from patrol.settings.site_cluster import KEY_FILE
 from patrol.settings.site_keys import read_site_key
-from patrol.store import StoreUnavailable, connect, make_engine, parse_url
+from patrol.store import StoreUnavailable
+from patrol.store.engine import connect, make_engine, parse_url
 
 PROBE: Final = b"patrol check"
 

@@ -248,6 +248,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "bench:bench_gb28181",
         "国标接入的代价,与 RTSP 同场比较。 Cameras over GB/T 28181, beside RTSP.",
     ),
+    "bench cluster": Verb(
+        "bench:bench_cluster",
+        "任务队列的代价,五万片积压。 The job queue, at a backlog of 50,000 shards.",
+    ),
     "bench vision": Verb(
         "bench:bench_vision", "每个检测器的单张代价。 Each gauge's cost per picture."
     ),

@@ -164,12 +164,8 @@ def _table_problems(connection: Connection, role: str) -> Iterator[RoleProblem]:
         if grant.privilege in WHOLE_TABLE
     }
     held, held_whole = _held(connection, role, tables)
-    lacks = _named(
-        sorted({row[:2] + row[3:] for row in wanted - held} | (wanted_whole - held_whole))
-    )
-    excess = _named(
-        sorted({row[:2] + row[3:] for row in held - wanted} | (held_whole - wanted_whole))
-    )
+    lacks = _named(_without_columns(wanted - held) | (wanted_whole - held_whole))
+    excess = _named(_without_columns(held - wanted) | (held_whole - wanted_whole))
     missing_tables = sorted(
         {f"{grant.schema}.{grant.table}" for grant in GRANTS}
         - {f"{schema}.{table}" for schema, table in tables}
@@ -221,8 +217,12 @@ def _lists(names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> dict[str, l
     return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
 
-def _named(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    return [f"{privilege} on {schema}.{table}" for schema, table, privilege in rows]
+def _without_columns(rows: set[Any]) -> set[Any]:
+    return {(schema, table, privilege) for schema, table, _column, privilege in rows}
+
+
+def _named(rows: set[Any]) -> list[str]:
+    return [f"{privilege} on {schema}.{table}" for schema, table, privilege in sorted(rows)]
 
 
 def _few(what: Sequence[str], most: int = 3) -> str:

@@ -27,7 +27,8 @@ from patrol.cluster.shards import NotAShard, Shard
 from patrol.domain.backoff import backoff
 from patrol.domain.errors import Failed
 from patrol.domain.ids import LinkId, RoundId
-from patrol.store import StoreUnavailable, parse_url
+from patrol.store import StoreUnavailable
+from patrol.store.engine import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -251,7 +252,8 @@ class ShardWorker:
         again = RetryStrategy(
             max_attempts=MAX_ATTEMPTS,
             wait=RETRY_WAIT_S,
-            retry_exceptions={ShardInterrupted, asyncio.CancelledError},
+            # Cancelled: this worker ends; a round that was called off is marked in the job itself.
+            retry_exceptions={ShardInterrupted, asyncio.CancelledError},  # type: ignore[arg-type]  # isinstance is all it asks
         )
 
         @app.task(name=TASK, retry=again)

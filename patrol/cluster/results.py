@@ -73,7 +73,8 @@ def result_from_data(data: Mapping[str, Any], round_id: RoundId, camera: CameraI
     if result is None:
         raise ResultUnreadable("there is no result")
     visit = result.visit
-    owners = {visit.camera, *(one.camera for one in (*visit.pictures, *result.observations))}
+    owners = {visit.camera, *(one.camera for one in visit.pictures)}
+    owners |= {one.camera for one in result.observations}
     rounds = {visit.round, *(one.round for one in result.observations)}
     if owners != {camera} or rounds != {round_id}:
         raise ResultUnreadable(f"it speaks of {sorted(owners)} in {sorted(map(str, rounds))}")

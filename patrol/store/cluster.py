@@ -29,7 +29,7 @@ LIVES_S: Final = 30.0  # a worker that was silent for longer serves no link; it 
 _NOW: Final = func.now(type_=UtcTime)
 
 
-def _age_s(moment: ColumnElement[datetime]) -> ColumnElement[float]:
+def _age_s(moment: ColumnElement[datetime]) -> ColumnElement[int]:
     """Seconds from a moment until now, by the database's clock."""
     return extract("epoch", _NOW) - extract("epoch", moment)
 

@@ -10,8 +10,7 @@ from psycopg import sql
 from patrol.app.worker import open_worker_store
 from patrol.cluster.grants import grants_sql, role_problems
 from patrol.cluster.worker import WorkerRefused
-from patrol.store import connect
-from patrol.store.engine import make_engine, parse_url
+from patrol.store.engine import connect, make_engine, parse_url
 from patrol.store.schema import metadata
 from tests.support.cluster import ROLE, ClusterPlace
 

@@ -16,7 +16,8 @@ from simulators.rtsp_farm.process import RunningFarm
 from tests.e2e.site import PatrolSite, wait_for
 from tests.support.cluster import PASSWORD, ROLE
 
-pytestmark = pytest.mark.slow
+# Some ten starts of the whole program.
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 ALL_DAY = {"day": {"start": "00:00", "finish_by": "23:59"}}
 
 
@@ -61,7 +62,7 @@ def cluster_site(
     )
     patrol_site.start("run")
     log = patrol_site.folder / "run.log"
-    wait_for("the first service is ready", lambda: "已就绪" in log.read_text("utf-8"), within_s=90)
+    wait_for("the first service is ready", lambda: "已就绪" in log.read_text("utf-8"), within_s=240)
     grants = patrol_site.patrol("cluster", "grants").stdout
     with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(grants.encode())
@@ -82,16 +83,16 @@ def test_a_standby_takes_over_and_the_round_is_walked_once(cluster_site: Cluster
     assert worker.patrol("check").returncode == 0
     (leader,) = service.children
     worker.start("worker", "--links", ",".join(cluster_site.links), "--name", "edge-1")
-    wait_for("every link is served", lambda: not cluster_site.status()["unserved_links"])
+    wait_for("every link is served", lambda: not cluster_site.status()["unserved_links"], 240)
     standby = service.start("run")
     log = service.folder / "run.log"
-    wait_for("the second stands by", lambda: "standing by" in log.read_text("utf-8"))
-    wait_for("the round is under way", lambda: 0 < cluster_site.unfinished() < 25)
+    wait_for("the second stands by", lambda: "standing by" in log.read_text("utf-8"), 240)
+    wait_for("the round is under way", lambda: 0 < cluster_site.unfinished() < 25, 240)
     leader.send_signal(signal.SIGKILL)
     wait_for(
-        "the standby is ready", lambda: log.read_text("utf-8").count("已就绪") == 2, within_s=90
+        "the standby is ready", lambda: log.read_text("utf-8").count("已就绪") == 2, within_s=240
     )
-    wait_for("the round is finished", lambda: cluster_site.unfinished() == 0)
+    wait_for("the round is finished", lambda: cluster_site.unfinished() == 0, 240)
     with open_store(cluster_site.database) as store, store.begin_read() as uow:
         (a_round,) = uow.rounds.of_plan("day", limit=5)
         visits, totals = uow.rounds.visits(a_round.id), uow.rounds.totals(a_round.id)

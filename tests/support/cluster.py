@@ -25,15 +25,24 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import psycopg
+from typing_extensions import override
 
 from patrol.app.cluster import SiteCluster
 from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.clock import SystemClock
-from patrol.cluster import queue
-from patrol.cluster.exchange import DirectoryExchange, Exchange, cluster_key
+from patrol.cluster import leader, queue
+from patrol.cluster import worker as worker_module
+from patrol.cluster.exchange import (
+    DirectoryExchange,
+    Exchange,
+    ExchangeRefused,
+    Folder,
+    cluster_key,
+)
 from patrol.cluster.grants import grants_sql
 from patrol.cluster.leader import Leadership, advisory_lock
 from patrol.cluster.queue import ShardQueue
+from patrol.cluster.results import VisitResult, result_to_data
 from patrol.cluster.round_execution import ClusterServices
 from patrol.cluster.worker import (
     DatabaseClock,
@@ -50,6 +59,7 @@ from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
 from patrol.domain.round import Round, StoredPicture, Visit, VisitOutcome
 from patrol.domain.sampling import SamplingPolicy
 from patrol.encryption import SiteKey
+from patrol.files import ProcessBusy
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.pictures import FilePictureStore
 from patrol.ports import Clock, PictureStore
@@ -61,7 +71,7 @@ from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.stream_limits import StreamLimits
 from patrol.rounds.visit_judge import JudgedVisit, MemoryBlobs, VisitStart
 from patrol.settings import Settings
-from patrol.store import Store, open_store, upgrade
+from patrol.store import Store, StoreUnavailable, open_store, upgrade
 from patrol.store.cluster import WorkerRecord
 from patrol.store.engine import make_engine, parse_url
 from streams.address import StreamAddress
@@ -70,6 +80,11 @@ from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, Visit
 SITE: Final = "shangba"
 ROLE: Final = "patrol_worker"
 PASSWORD: Final = "worker-secret"
+HURRIED: Final = {
+    "STALLED_AFTER_S": 6.0, "HEARTBEAT_S": 1.0, "REAP_EVERY_S": 1.0, "BEAT_EVERY_S": 0.5,
+    "FENCE_S": 3.0, "STALE_S": 5.0, "TRY_EVERY_S": 0.3, "SAME_NAME_WAIT_S": 2.0,
+    "MAX_WAIT_S": 2.0, "DRAIN_S": 5.0,
+}  # fmt: skip
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 GROUP: Final = GridCode("620902104203001")
 SITE_KEY: Final = SiteKey(bytes(range(32)), "test")
@@ -108,6 +123,7 @@ class ClusterPlace:
     key_every: int = 0
     delay_s: float = 0.0
     shard_cameras: int = 10
+    hurried: bool = False  # in a process: heartbeats and time limits at a fifth of their length
 
     @property
     def town(self) -> dict[CameraId, Camera]:
@@ -304,12 +320,14 @@ def a_worker(
     at_once: int = 8,
     client: SleepingCameras | None = None,
     site: str = SITE,
+    skew_s: float = 0.0,
 ) -> Iterator[Worker]:
     """A worker of this process under the worker's role, not started."""
     with ExitStack() as stack:
         engine = make_engine(parse_url(place.worker_database))
         stack.callback(engine.dispose)
-        store, clock, town = Store(engine), DatabaseClock(SystemClock()), place.town
+        machine = SteppedClock(skew_s) if skew_s else SystemClock()
+        store, clock, town = Store(engine), DatabaseClock(machine), place.town
         sent = exchange or place.open_exchange()
         references = ShardReferences(sent)
         pools = [
@@ -426,8 +444,69 @@ def start_command(kind: str, place: ClusterPlace, **more: Any) -> list[str]:
     return [sys.executable, "-m", "tests.support.cluster", kind, text]
 
 
-def _worker_main(place: ClusterPlace, links: Sequence[str], name: str, **more: Any) -> None:
-    with a_worker(place, [LinkId(link) for link in links], name, **more) as worker:
+class CutExchange(DirectoryExchange):
+    """An exchange that is cut off while there is a file `cut` in its directory."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(KEY, root)
+        self._cut = root / "cut"
+
+    @override
+    def write(self, folder: Folder, name: str, sealed: bytes) -> None:
+        self._check()
+        super().write(folder, name, sealed)
+
+    @override
+    def read(self, folder: Folder, name: str) -> bytes:
+        self._check()
+        return super().read(folder, name)
+
+    def _check(self) -> None:
+        if self._cut.exists():
+            raise ExchangeRefused(f"{self.place}: cut off")
+
+
+@dataclass
+class SteppedClock:
+    """A machine's clock that is wrong by some seconds, and steps the other way half-way."""
+
+    skew_s: float
+    step_after_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        self._machine = SystemClock()
+        self._step_at_s = self._machine.monotonic_s() + self.step_after_s
+
+    def now(self) -> datetime:
+        """The wrong time."""
+        later = self._machine.monotonic_s() > self._step_at_s
+        return self._machine.now() + timedelta(seconds=-self.skew_s if later else self.skew_s)
+
+    def monotonic_s(self) -> float:
+        """Seconds that never step."""
+        return self._machine.monotonic_s()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        self._machine.sleep(seconds)
+
+
+def _of_the_version_before(result: VisitResult) -> dict[str, Any]:
+    """The result as a worker one version behind sends it: a field less, and one that went."""
+    data = result_to_data(result)
+    del data["sampled_at"]
+    return {**data, "of_an_older_version": True}
+
+
+def _worker_main(
+    place: ClusterPlace, links: Sequence[str], name: str, *, is_old: bool = False, **more: Any
+) -> None:
+    if is_old:
+        worker_module.result_to_data = _of_the_version_before  # type: ignore[attr-defined]
+    served = [LinkId(link) for link in links]
+    with a_worker(
+        place, served, name, exchange=CutExchange(Path(place.exchange)), **more
+    ) as worker:
         worker.run(threading.Event(), ready=lambda: say("ready"))
 
 
@@ -438,27 +517,45 @@ def _service_main(place: ClusterPlace, *, within_s: float, rounds: int = 1) -> N
         say("lost", why)
         os._exit(75)
 
-    clock = SystemClock()
-    leadership = Leadership(place.database, SITE, clock, lost)
+    leadership = Leadership(place.database, SITE, SystemClock(), lost)
     with leadership.lead(threading.Event()) as leads:
         assert leads
         say("leads")
         with open_store(place.database) as store:
             runner = make_runner(place, store, clustered=True)
-            while True:
-                with store.begin_read() as uow:
-                    known = uow.rounds.of_plan("morning", limit=100)
-                if sum(not one.is_open for one in known) >= rounds:
-                    return
-                with advisory_lock(place.database, f"round {SITE}"):
-                    ended = run_a_round(runner, within_s=within_s)
-                say("round", ended.id, ended.state)
+            while not _are_finished(store, rounds):
+                try:
+                    with advisory_lock(place.database, f"round {SITE}"):
+                        ended = run_a_round(runner, within_s=within_s)
+                    say("round", ended.id, ended.state)
+                except (StoreUnavailable, ProcessBusy) as exc:
+                    say("waits", exc)
+                    SystemClock().sleep(0.3)
+        say("done")
+
+
+def _are_finished(store: Store, rounds: int) -> bool:
+    try:
+        with store.begin_read() as uow:
+            known = uow.rounds.of_plan("morning", limit=100)
+    except StoreUnavailable:
+        return False
+    return sum(not one.is_open for one in known) >= rounds
+
+
+def _hurry() -> None:
+    for module in (queue, leader, worker_module):
+        for name, seconds in HURRIED.items():
+            if hasattr(module, name):
+                setattr(module, name, seconds)
 
 
 def main() -> None:
     """Run one part, as `start_command` says."""
     kind, arguments = sys.argv[1], json.loads(sys.argv[2])
     place = ClusterPlace(**arguments.pop("place"))
+    if place.hurried:
+        _hurry()
     {"worker": _worker_main, "service": _service_main}[kind](place, **arguments)
 
 
