@@ -163,13 +163,9 @@ class Application:
         return self.round_runner.summary(ended)
 
     def round_lock(self) -> AbstractContextManager[None]:
-        """The lock of a round that runs on this site, across processes. Raises ProcessBusy.
-
-        Of a cluster it is one over all machines, in the database.
-        """
-        if self.cluster is not None:
-            return self.cluster.round_lock()
-        return process_lock(self.site.settings.evidence / ".round.lock")
+        """The lock of a round on this site, over all machines of a cluster. Raises ProcessBusy."""
+        alone = process_lock(self.site.settings.evidence / ".round.lock")
+        return alone if self.cluster is None else self.cluster.round_lock()
 
     def start_round(self, plan: str, *, by: str, adhoc: AdhocSelection | None = None) -> Round:
         """Begin a round in a thread of its own, and return it. Raises as `run_round`."""

@@ -8,7 +8,7 @@ and tried again with back-off, as long as the command may wait.
 import os
 import random
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -342,6 +342,12 @@ def _send_gate(site: Site, watcher: RegistryWatcher) -> SendGate:
     )
 
 
+def vision_thresholds(own: Mapping[str, float]) -> VisionThresholds:
+    """The gauges' thresholds; those that the site names replace the defaults."""
+    own_limits: dict[str, Any] = dict(own)
+    return VisionThresholds(quality=QualityThresholds(**own_limits))
+
+
 def _stored_memories(store: Store) -> Callable[[CameraId], MemoryBlobs]:
     def load_memories(camera: CameraId) -> MemoryBlobs:
         with store.begin_read() as uow:
@@ -359,11 +365,10 @@ def make_visit_judge(
     load_memories: Callable[[CameraId], MemoryBlobs],
 ) -> VisitJudge:
     """What judges samples by the site's settings; also a worker's."""
-    own_limits: dict[str, Any] = dict(settings.quality)  # they replace the defaults
     return VisitJudge(
         detector=detectors.objects,
         fire_model=detectors.fire,
-        policy=VisionThresholds(quality=QualityThresholds(**own_limits)),
+        policy=vision_thresholds(settings.quality),
         evidence=evidence,
         encode=JpegEncoder(),
         load_memories=load_memories,

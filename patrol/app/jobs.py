@@ -25,6 +25,9 @@ def daily_upkeep(app: Application) -> None:
     renew_keys(app.store, app.evidence, now)
     if app.cluster is not None:
         app.cluster.sweep(now)
+    with app.store.begin() as uow:
+        uow.report_changes.delete_replaced()
+        uow.commit()
     for finding in expire_undecided(app.store, now):
         log.info("nobody decided", finding=finding.id)
 

@@ -33,6 +33,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "run:run_round",
         "立即巡查一轮;给出网格、链路或点位即为专项巡查。 One round now; ad hoc over what is named.",
     ),
+    "replay": Verb(
+        "replay:replay",
+        "用别的模型或阈值重判一轮,看会变什么。 Judge a stored round again; what would change.",
+    ),
     "check": Verb(
         "check:check",
         "检查全部配置、责任链、数据库与消息代理。 Every file, every chain, database and broker.",
@@ -367,6 +371,30 @@ VERBS: Final[Mapping[str, Verb]] = {
         "cluster:write_slice",
         "为工作机导出所给链路的配置目录。 A worker's configuration: its own links alone.",
     ),
+    "county run": Verb(
+        "county:run_service",
+        "县级汇总常驻:定时读各镇,供页面、接口、指标。 The service: reads towns, serves the page.",
+    ),
+    "county pull": Verb(
+        "county:pull",
+        "立即读一次各镇。 Read the towns once, now; ends with 1 where one could not be read.",
+    ),
+    "county status": Verb(
+        "county:status",
+        "各镇并列:联系、轮次、超时、健康、指标;不排名。 The towns side by side, in no ranking.",
+    ),
+    "county month": Verb(
+        "county:month",
+        "全县月报:各镇并列,写明缺哪几日。 The county's month, and which days are missing.",
+    ),
+    "county check": Verb(
+        "county:check",
+        "检查 county.yaml,并逐镇试读。 Check county.yaml, and ask every town without storing.",
+    ),
+    "county init": Verb(
+        "county:init",
+        "新建县级配置 county.yaml,带注释。 Write a commented county.yaml to start from.",
+    ),
     **{path: Verb(*row) for path, row in TOWN_VERBS.items()},
 }
 GROUPS: Final[Mapping[str, str]] = {
@@ -391,5 +419,6 @@ GROUPS: Final[Mapping[str, str]] = {
     "onvif": "ONVIF 设备。 ONVIF devices.",
     "ticket": "票据平台。 Ticket services.",
     "cluster": "多机巡查。 Rounds over many machines.",
+    "county": "县级汇总。 A county over its towns.",
     **TOWN_GROUPS,
 }

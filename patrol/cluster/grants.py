@@ -180,8 +180,8 @@ def _table_problems(connection: Connection, role: str) -> Iterator[RoleProblem]:
     if excess:
         yield RoleProblem(
             is_too_strong=True,
-            text=f"role {role!r} is too strong ({_few(excess)}); run `patrol cluster grants`, or give"
-            " workers a role of their own",
+            text=f"role {role!r} is too strong ({_few(excess)}); run `patrol cluster grants`, or"
+            " give workers a role of their own",
         )
 
 

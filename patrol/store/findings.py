@@ -25,6 +25,7 @@ from patrol.domain.priority import Level
 from patrol.domain.ranking import MACHINE_ACTORS, CameraTrackRecord
 from patrol.domain.round import Round, VisitOutcome
 from patrol.domain.suppression import Suppression
+from patrol.store.report_changes import MOMENT_CHANGE, ROUND_CHANGE, moment_subject
 from patrol.store.rows import RowMapper
 from patrol.store.schema import WAITING_FINDING, findings, observations, visits
 from patrol.store.schema_people import suppressions
@@ -135,10 +136,12 @@ class FindingRepository:
                 kinds[index].add((one.kind, one.zone))
         return [frozenset(kind) for kind in kinds]
 
-    def observed(self, round_id: RoundId, *, gauge: str) -> Sequence[Observation]:
-        """One gauge's observations of a round, in the order in which they were written."""
+    def observed(self, round_id: RoundId, *, gauge: str = "") -> Sequence[Observation]:
+        """A round's observations, of one gauge where it is named, in the order of writing."""
         o = observations.c
-        mine = select(observations).where(o.round == round_id, o.gauge == gauge)
+        mine = select(observations).where(
+            o.round == round_id, *([o.gauge == gauge] if gauge else [])
+        )
         return [_OBSERVATIONS.from_row(row) for row in self._db.all(mine.order_by(o.number))]
 
     def observed_since(self, camera: CameraId, kind: str, since: datetime) -> Sequence[Observation]:
@@ -194,6 +197,7 @@ class FindingRepository:
         """Append. Raises ValueError when the id exists."""
         if not self._db.add_if_new(findings, _finding_row(finding), "id"):
             raise ValueError(f"finding {finding.id} exists")
+        self._touch_report(finding)
         self._db.notify(FindingChanged(None, finding))
 
     def get(self, finding_id: FindingId) -> Finding:
@@ -203,12 +207,24 @@ class FindingRepository:
             raise KeyError(finding_id)
         return _finding_from_row(row)
 
+    def gauge_of(self, finding_id: FindingId | None) -> str:
+        """What saw it, with its version; "" where a person did, or there is no such finding."""
+        found = self.with_ids(() if finding_id is None else (finding_id,))
+        return next((one.gauge for one in found.values()), "")
+
     def put(self, finding: Finding) -> None:
         """Write its changed fields. Raises KeyError."""
         before = self.get(finding.id) if self._db.on_event else None
         if self._db.changed(_WRITE, {**_finding_row(finding), "this": finding.id}) == 0:
             raise KeyError(finding.id)
+        self._touch_report(finding)
         self._db.notify(FindingChanged(before, finding))
+
+    def _touch_report(self, finding: Finding) -> None:
+        if finding.round is not None:
+            self._db.touch_report(ROUND_CHANGE, finding.round)
+        else:
+            self._db.touch_report(MOMENT_CHANGE, moment_subject(finding.found_at))
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
         """A finding of the machine's, of this camera and category, that still waits."""

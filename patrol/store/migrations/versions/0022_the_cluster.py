@@ -7,7 +7,7 @@ from patrol.store.column_types import CleanText, UtcTime
 from patrol.store.schema import Number, Plain
 
 revision = "0022"
-down_revision = "0018"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
