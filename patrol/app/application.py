@@ -280,11 +280,9 @@ class Application:
         Raises KeyError, ReferenceNotAccepted.
         """
         acceptance = ReferenceAcceptance(
-            store=self.store,
-            evidence=self.evidence,
+            store=self.store, evidence=self.evidence, zone=self.site.settings.site.tz,
             policy=self.rechecks.cases.guarded_visit.judge.policy,
-            zone=self.site.settings.site.tz,
-        )
+        )  # fmt: skip
         cameras, now = self.registry_watcher.cameras(), self.clock.now()
         return acceptance(camera_id, cameras, by=by, now=now, picture=picture)
 

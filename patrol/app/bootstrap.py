@@ -26,7 +26,7 @@ from patrol.app.application import Application
 from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
-from patrol.app.integrations import forget_proxies, load_integrations, store_observers
+from patrol.app.integrations import Integrations, forget_proxies, load_integrations, store_observers
 from patrol.app.sources import Sources, agreed_streams, open_sources
 from patrol.app.store_opening import StartupWait, adopt_site_key, open_site_store
 from patrol.app.town_service import handle_town_reply
@@ -38,6 +38,7 @@ from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
 from patrol.encryption import SiteKey
 from patrol.messaging.payloads import PayloadBuilder
+from patrol.mqtt import BrokerAddress
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock, PictureStore
@@ -97,32 +98,43 @@ def build(
         services = _shared_services(
             site, monitor, stack, watcher, site_key=site_key, rng=rng, cluster=cluster
         )
-        guarded_visit, editing = _guarded_visit(services), _write_context(services)
         broker, follow = open_broker(site, stack)
-        yield Application(
-            site=site,
-            clock=monitor.clock,
-            clock_monitor=monitor,
-            store=monitor.store,
-            evidence=services.evidence,
-            registry_watcher=watcher,
-            broker=broker,
-            follow_accounts=follow,
-            sources=services.sources,
-            payloads=services.payloads,
-            send_gate=services.send_gate,
-            round_runner=_round_runner(services),
-            rechecks=_rechecks(services, guarded_visit),
-            detectors=services.detectors,
-            integrations=integrations,
-            meters=meters,
-            redact=PictureRedactor(site.settings),
-            area_editor=AreaEditor(editing),
-            camera_table=CameraTable(editing),
-            live_view=_live_view(services, guarded_visit),
-            outside_replies=OUTSIDE_REPLIES,
-            cluster=cluster,
-        )
+        made = _application(services, broker, integrations=integrations, meters=meters)
+        made.follow_accounts = follow
+        yield made
+
+
+def _application(
+    services: "_SharedServices",
+    broker: BrokerAddress,
+    *,
+    integrations: Integrations,
+    meters: Meters,
+) -> Application:
+    guarded_visit, editing = _guarded_visit(services), _write_context(services)
+    return Application(
+        site=services.site,
+        clock=services.monitor.clock,
+        clock_monitor=services.monitor,
+        store=services.store,
+        evidence=services.evidence,
+        registry_watcher=services.watcher,
+        broker=broker,
+        sources=services.sources,
+        payloads=services.payloads,
+        send_gate=services.send_gate,
+        round_runner=_round_runner(services),
+        rechecks=_rechecks(services, guarded_visit),
+        detectors=services.detectors,
+        integrations=integrations,
+        meters=meters,
+        redact=PictureRedactor(services.site.settings),
+        area_editor=AreaEditor(editing),
+        camera_table=CameraTable(editing),
+        live_view=_live_view(services, guarded_visit),
+        outside_replies=OUTSIDE_REPLIES,
+        cluster=services.cluster,
+    )
 
 
 def _open_cluster(

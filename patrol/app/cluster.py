@@ -30,7 +30,7 @@ from patrol.ports import PictureStore, PictureStoreFull
 from patrol.settings import Settings
 from patrol.settings.site_cluster import ClusterSection
 from patrol.store import Store, UnitOfWork
-from patrol.store.cluster import DeliveredResult, ResultFate
+from patrol.store.cluster import DeliveredResult, ResultOutcome
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +112,7 @@ class SiteCluster:
 
     def _drop(self, late: DeliveredResult) -> None:
         with self._store.begin() as uow:
-            uow.cluster.settle(late.number, late.round, ResultFate.LATE)
+            uow.cluster.settle(late.number, late.round, ResultOutcome.LATE)
             uow.commit()
         with suppress(ResultUnreadable):
             result = result_from_data(late.body, late.round, late.camera)

@@ -212,11 +212,7 @@ def _jobs(
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),
-        *(
-            [every(CLUSTER_EVERY_S, "cluster", app.cluster.settle_late, REGISTRY_WITHIN_S)]
-            if app.cluster is not None
-            else []
-        ),
+        *_cluster_jobs(app),
         *_daily_jobs(app, side_services),
     ]
     if with_rounds:
@@ -226,6 +222,14 @@ def _jobs(
         rounds = every(ROUND_EVERY_S, "rounds", round_scheduler.run_due, ROUND_WITHIN_S, None)
         jobs.append(rounds)
     return jobs
+
+
+def _cluster_jobs(app: Application) -> list[ScheduledJob]:
+    """Of a cluster: results that came too late are counted and dropped."""
+    if app.cluster is None:
+        return []
+    settle = _retry_while_store_away("cluster", app.cluster.settle_late)
+    return [ScheduledJob(name="cluster", run=settle, every_s=CLUSTER_EVERY_S)]
 
 
 def _daily_jobs(app: Application, side_services: SideServices) -> list[ScheduledJob]:

@@ -45,7 +45,7 @@ from patrol.encryption import SiteKey
 from patrol.ports import Clock
 from patrol.rounds.guarded_visit import ConsentGate
 from patrol.rounds.stream_limits import StreamLimits
-from patrol.settings import Settings, Site
+from patrol.settings import Settings, Site, load_site
 from patrol.settings.site_cluster import KEY_FILE, ClusterSection
 from patrol.store import Store
 from patrol.store.cluster import WorkerRecord
@@ -77,7 +77,7 @@ def build_worker(
             _worker_services(
                 site,
                 stack,
-                watcher=RegistryWatcher(site, config_dir),
+                watcher=RegistryWatcher(site, config_dir, load_site),
                 record=_record(settings, links, name),
                 store=store,
                 clock=DatabaseClock(clock or SystemClock()),

@@ -38,14 +38,14 @@ from patrol.settings import Site
 def run(context: typer.Context) -> None:
     """常驻服务:按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
     logs_to_stderr(logging.INFO, as_lines_of_json=True)
-    with until_signalled() as stop, _leading(site_of(context), stop) as leads:
-        if leads:
+    with until_signalled() as stop, _leadership(site_of(context), stop) as is_leader:
+        if is_leader:
             _serve(context, stop)
     print_err("已停止 stopped")
 
 
 @contextmanager
-def _leading(site: Site, stop: threading.Event) -> Iterator[bool]:
+def _leadership(site: Site, stop: threading.Event) -> Iterator[bool]:
     """Of a cluster: wait until this service leads; one whose lead is lost ends its process."""
     if site.settings.cluster is None:
         yield True
@@ -60,10 +60,10 @@ def _leading(site: Site, stop: threading.Event) -> Iterator[bool]:
         print_err(f"待命 standing by: {why}")
 
     leadership = Leadership(site.settings.database, site.settings.site.id, SystemClock(), on_lost)
-    with leadership.lead(stop, on_standby=on_standby) as leads:
-        if leads:
+    with leadership.hold(stop, on_standby=on_standby) as is_leader:
+        if is_leader:
             print_err("本机主持 this service leads")
-        yield leads
+        yield is_leader
 
 
 def _serve(context: typer.Context, stop: threading.Event) -> None:

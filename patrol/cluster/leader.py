@@ -1,6 +1,6 @@
 """Which of several services leads a site: a session advisory lock on PostgreSQL, watched.
 
-One leads, the others wait in `lead`. The lock ends with its session: at once after kill -9. A
+One leads, the others wait in `hold`. The lock ends with its session: at once after kill -9. A
 leader that is frozen, or cut off without a word, keeps its session; so it also writes a heartbeat
 through it, and a standby that sees none for `STALE_S` ends that session and takes the lock. Before
 that the old leader has fenced itself: without a heartbeat that the database took for `FENCE_S` it
@@ -71,10 +71,10 @@ class Leadership:
     _over: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def lead(
+    def hold(
         self, stop: threading.Event, *, on_standby: Callable[[str], None] = lambda _why: None
     ) -> Iterator[bool]:
-        """Wait until this service leads, and keep the lead for the block; False: `stop` came.
+        """Wait for the advisory lock and keep it for the block; False: `stop` came first.
 
         `on_standby` is told why it waits, whenever that changes.
         """

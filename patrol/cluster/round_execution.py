@@ -22,7 +22,7 @@ from patrol.cluster.exchange import BlobMissing, Exchange, Folder
 from patrol.cluster.queue import LiveShard, ShardQueue
 from patrol.cluster.results import ResultUnreadable, VisitResult, result_from_data
 from patrol.cluster.shards import Shard, cut_into_shards
-from patrol.domain.camera import Camera
+from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId, LinkId
 from patrol.domain.observation import Light
 from patrol.domain.round import SAMPLE_PURPOSE, StoredPicture, Visit, VisitOutcome
@@ -31,7 +31,7 @@ from patrol.rounds.executor import PROGRESS_EVERY_S, ExecutorJob, ExecutorServic
 from patrol.rounds.progress import RoundCounters, RoundProgress, ThroughputEstimate
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart
 from patrol.store import Store, StoreFull, StoreUnavailable
-from patrol.store.cluster import DeliveredResult, ResultFate
+from patrol.store.cluster import DeliveredResult, ResultOutcome
 
 log = structlog.get_logger(__name__)
 
@@ -210,29 +210,27 @@ class ClusterExecution:
 
     def _fetch(self, delivered: DeliveredResult) -> _Arrived:
         """The result with its pictures and references from the exchange, each checked."""
-        exchange, names = self._cluster.exchange, dict[Light, bytes]()
+        exchange, result = self._cluster.exchange, None
         try:
             result = result_from_data(delivered.body, delivered.round, delivered.camera)
             if delivered.camera not in self._pending or self._refusal(delivered.camera):
                 return _Arrived(delivered, result)
             pictures = [exchange.get(Folder.RESULTS, name) for name in result.pictures]
-            names = {
+            memories = {
                 light: exchange.get(Folder.RESULTS, name) for light, name in result.taught.items()
             }
-        except ResultUnreadable as exc:
-            return _Arrived(delivered, refused=str(exc))
-        except BlobMissing as exc:
+        except (ResultUnreadable, BlobMissing) as exc:
             return _Arrived(delivered, result, refused=str(exc.args[0]))
-        return _Arrived(delivered, result, pictures, names)
+        return _Arrived(delivered, result, pictures, memories)
 
     def _record(self, arrived: _Arrived) -> None:
         delivered, result = arrived.delivered, arrived.result
         if delivered.camera not in self._pending:
-            self._settle(delivered, ResultFate.REPEATED)
+            self._settle(delivered, ResultOutcome.REPEATED)
         elif arrived.refused or result is None:
             log.warning("a result is refused", camera=delivered.camera, worker=delivered.worker,
                         why=arrived.refused)  # fmt: skip
-            self._settle(delivered, ResultFate.REFUSED)
+            self._settle(delivered, ResultOutcome.REFUSED)
             self._cover_now = True
         else:
             self._record_visit(arrived, result)
@@ -271,12 +269,12 @@ class ClusterExecution:
             stored.append(kept)
         return tuple(stored)
 
-    def _refusal(self, camera: CameraId) -> "object | None":
+    def _refusal(self, camera: CameraId) -> Refusal | None:
         return self._deps.guard.gate.refusal_of(camera)
 
-    def _settle(self, delivered: DeliveredResult, fate: ResultFate) -> None:
+    def _settle(self, delivered: DeliveredResult, outcome: ResultOutcome) -> None:
         with self._cluster.store.begin() as uow:
-            uow.cluster.settle(delivered.number, delivered.round, fate)
+            uow.cluster.settle(delivered.number, delivered.round, outcome)
             uow.commit()
 
     def _discard(self, folder: Folder, names: Iterable[str]) -> None:

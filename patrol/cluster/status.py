@@ -9,7 +9,7 @@ from patrol.cluster.round_execution import unserved_links
 from patrol.domain.camera import Camera
 from patrol.domain.ids import LinkId
 from patrol.store import Store
-from patrol.store.cluster import LeaderRecord, ResultFate, WorkerRecord
+from patrol.store.cluster import LeaderRecord, ResultOutcome, WorkerRecord
 
 THROUGHPUT_S: Final = 300.0  # visits of the last five minutes
 
@@ -25,7 +25,7 @@ class ClusterStatus:
     results_waiting: int
     results_oldest_s: float
     visits_per_min: float
-    fates: dict[ResultFate, int]
+    outcomes: dict[ResultOutcome, int]
 
     @property
     def waiting(self) -> int:
@@ -63,7 +63,7 @@ class ClusterStatus:
             "results": {
                 "waiting": self.results_waiting,
                 "oldest_s": round(self.results_oldest_s, 1),
-                **{str(fate): self.fates.get(fate, 0) for fate in ResultFate},
+                **{str(outcome): self.outcomes.get(outcome, 0) for outcome in ResultOutcome},
             },
             "visits_per_min": round(self.visits_per_min, 1),
         }
@@ -75,7 +75,7 @@ def read_status(store: Store, url: str, site: str, cameras: Iterable[Camera]) ->
         leaders = [leader for leader in uow.cluster.leaders() if leader.site == site]
         workers = [worker for worker in uow.cluster.workers() if worker.site == site]
         waiting, oldest_s = uow.cluster.waiting()
-        recorded, fates = uow.cluster.recorded_since(THROUGHPUT_S), uow.cluster.counts()
+        recorded, outcomes = uow.cluster.recorded_since(THROUGHPUT_S), uow.cluster.counts()
     served = frozenset(link for one in workers if one.lives for link in one.links)
     return ClusterStatus(
         leader=leaders[0] if leaders else None,
@@ -85,5 +85,5 @@ def read_status(store: Store, url: str, site: str, cameras: Iterable[Camera]) ->
         results_waiting=waiting,
         results_oldest_s=oldest_s,
         visits_per_min=recorded * 60.0 / THROUGHPUT_S,
-        fates=dict(fates),
+        outcomes=dict(outcomes),
     )

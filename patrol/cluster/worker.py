@@ -51,7 +51,7 @@ from streams.model import Sample, VisitOptions
 log = structlog.get_logger(__name__)
 
 BEAT_EVERY_S: Final = 5.0
-SKEW_TOLD_S: Final = 5.0  # of its machine's clock against the database's
+SKEW_REPORTED_S: Final = 5.0  # of its machine's clock against the database's
 STOP_POLL_S: Final = 0.1
 SAME_NAME_WAIT_S: Final = 2 * BEAT_EVERY_S + 1.0  # whether another of this name still beats
 
@@ -273,7 +273,7 @@ class Worker:
         try:
             await self._visit_pending(shard)
         except (StoreUnavailable, StoreFull, ExchangeRefused) as exc:
-            self._tell(str(exc))
+            self._note_problem(str(exc))
             raise ShardInterrupted(str(exc)) from exc
         finally:
             self._shards -= 1
@@ -291,9 +291,9 @@ class Worker:
         if ended in (StopReason.STOPPED, StopReason.FULL):
             await self._in_writer(self._forget_judgings, shard)
             if ended is StopReason.FULL:
-                self._tell(execution.reason)
+                self._note_problem(execution.reason)
             raise ShardInterrupted(execution.reason)
-        self._tell("")
+        self._note_problem("")
 
     def _execution(self, shard: Shard, visits: Sequence[PlannedVisit]) -> RoundExecutor:
         services = self.services
@@ -391,14 +391,14 @@ class Worker:
             try:
                 await asyncio.to_thread(self._beat)
             except (StoreUnavailable, StoreFull) as exc:
-                self._tell(str(exc))
+                self._note_problem(str(exc))
 
     def _beat(self) -> None:
         services = self.services
         with services.store.begin() as uow:
             services.clock.set(uow.cluster.database_now())
             skew_s = services.clock.skew_s
-            note = self._note or (_skew_note(skew_s) if abs(skew_s) > SKEW_TOLD_S else "")
+            note = self._note or (_skew_note(skew_s) if abs(skew_s) > SKEW_REPORTED_S else "")
             state = replace(services.record, running=self._shards, skew_s=skew_s, note=note)
             self._replaced = not uow.cluster.beat(state)
             uow.commit()
@@ -411,7 +411,7 @@ class Worker:
         except (StoreUnavailable, StoreFull) as exc:
             log.info("could not say good-bye", reason=str(exc))
 
-    def _tell(self, problem: str) -> None:
+    def _note_problem(self, problem: str) -> None:
         """What is wrong, or nothing; logged when it changes, and in the worker's row."""
         self._note = problem
         if self._last_note.changes_to(problem) and problem:

@@ -29,7 +29,7 @@ from patrol.store import (
     UnitOfWork,
     VisitRecorded,
 )
-from patrol.store.cluster import ResultFate
+from patrol.store.cluster import ResultOutcome
 
 if TYPE_CHECKING:
     from patrol.cluster.status import ClusterStatus
@@ -200,10 +200,10 @@ class _ClusterCollector(Collector):
         yield unserved
         yield from self._shards(status)
         results = CounterMetricFamily(
-            "patrol_cluster_results", "Results by what became of them.", labels=["fate"]
+            "patrol_cluster_results", "Results by what became of them.", labels=["outcome"]
         )
-        for fate in ResultFate:
-            results.add_metric([str(fate)], status.fates.get(fate, 0))
+        for outcome in ResultOutcome:
+            results.add_metric([str(outcome)], status.outcomes.get(outcome, 0))
         yield results
 
     def _shards(self, status: "ClusterStatus") -> Iterator[Metric]:

@@ -37,7 +37,7 @@ from patrol.rounds.progress import RecordedVisit
 from patrol.rounds.visit_judge import JudgedVisit
 from patrol.store import UnitOfWork
 from patrol.store.cameras import NO_MEMORY, memory_version
-from patrol.store.cluster import ResultFate
+from patrol.store.cluster import ResultOutcome
 from patrol.vision.observations import FRAME_WIDE_GAUGE
 
 MAX_RULE_VISITS = 4  # visits; two days are as long as a rule can ask for
@@ -83,11 +83,11 @@ def record_visit(
     visit = visited.visit
     persists = _persistence_check(uow, camera, visited.observations)
     if not uow.rounds.record_visit(visit):
-        _settle_delivery(uow, visited, ResultFate.REPEATED)
+        _settle_delivery(uow, visited, ResultOutcome.REPEATED)
         return RecordedVisit(outcome=visit.outcome, is_repeat=True)
     uow.findings.add_observations(visited.observations)
     stale = _put_memories(uow, visited, now)
-    _settle_delivery(uow, visited, ResultFate.RECORDED, *stale)
+    _settle_delivery(uow, visited, ResultOutcome.RECORDED, *stale)
     if visit.outcome is not VisitOutcome.MISSED:
         uow.access.append(
             at=now, who=ACTOR, what="visit", camera=camera.id, why=visit.round or "second look"
@@ -113,7 +113,7 @@ def record_visit(
 
 def _put_memories(
     uow: UnitOfWork, visited: JudgedVisit, now: datetime
-) -> Sequence[Literal[ResultFate.STALE_REFERENCE]]:
+) -> Sequence[Literal[ResultOutcome.STALE_REFERENCE]]:
     """Store what the visit taught; left out, and told, where another taught that memory meanwhile.
 
     A visit of this process was judged against the memory as it is; a worker's names the version.
@@ -126,13 +126,13 @@ def _put_memories(
                 stale = True
                 continue
         uow.memories.put(camera, light, blob, now, sampled_at=visited.sampled_at)
-    return (ResultFate.STALE_REFERENCE,) if stale else ()
+    return (ResultOutcome.STALE_REFERENCE,) if stale else ()
 
 
-def _settle_delivery(uow: UnitOfWork, visited: JudgedVisit, *fates: ResultFate) -> None:
+def _settle_delivery(uow: UnitOfWork, visited: JudgedVisit, *outcomes: ResultOutcome) -> None:
     """In the visit's own transaction: a worker's result is gone, and counted."""
     if visited.delivery is not None and visited.visit.round is not None:
-        uow.cluster.settle(visited.delivery, visited.visit.round, *fates)
+        uow.cluster.settle(visited.delivery, visited.visit.round, *outcomes)
 
 
 def record_health(uow: UnitOfWork, visit: Visit, notifier: HealthNotifier, now: datetime) -> int:

@@ -37,7 +37,7 @@ def _age_s(moment: ColumnElement[datetime]) -> ColumnElement[int]:
 _SILENT: Final = _age_s(cluster_workers.c.beat_at)
 
 
-class ResultFate(StrEnum):
+class ResultOutcome(StrEnum):
     """What became of a delivered result."""
 
     RECORDED = auto()
@@ -209,23 +209,23 @@ class ClusterRepository:
         mine = select(cluster_results.c.camera).where(cluster_results.c.round == round_id)
         return frozenset(row.camera for row in self._db.all(mine))
 
-    def settle(self, number: int, round_id: RoundId, *fates: ResultFate) -> bool:
+    def settle(self, number: int, round_id: RoundId, *outcomes: ResultOutcome) -> bool:
         """Delete a result and count what became of it; False when it is gone already."""
         gone = self._db.changed(delete(cluster_results).where(cluster_results.c.number == number))
-        for fate in fates if gone else ():
-            insert = self._db.insert(cluster_counts).values(round=round_id, name=fate, value=1)
+        for outcome in outcomes if gone else ():
+            insert = self._db.insert(cluster_counts).values(round=round_id, name=outcome, value=1)
             one_more = {"value": cluster_counts.c.value + 1}
             key = ["round", "name"]
             self._db.run(insert.on_conflict_do_update(index_elements=key, set_=one_more))
         return gone == 1
 
-    def counts(self, round_id: RoundId | None = None) -> Mapping[ResultFate, int]:
-        """How many results had which fate, of one round or of all."""
+    def counts(self, round_id: RoundId | None = None) -> Mapping[ResultOutcome, int]:
+        """How many results had which outcome, of one round or of all."""
         found = select(cluster_counts.c.name, func.sum(cluster_counts.c.value))
         if round_id is not None:
             found = found.where(cluster_counts.c.round == round_id)
         rows = self._db.pairs(found.group_by(cluster_counts.c.name))
-        return {ResultFate(name): int(value) for name, value in rows}
+        return {ResultOutcome(name): int(value) for name, value in rows}
 
     def waiting(self) -> tuple[int, float]:
         """How many results wait to be recorded, and for how many seconds the oldest has."""

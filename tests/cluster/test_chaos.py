@@ -19,13 +19,13 @@ from sqlalchemy.engine import make_url
 from patrol.clock import SystemClock
 from patrol.domain.round import RoundState
 from patrol.store import StoreUnavailable, open_store
-from patrol.store.cluster import ResultFate
+from patrol.store.cluster import ResultOutcome
 from tests.conftest import missing_part
 from tests.support.cluster import (
     ClusterPlace,
-    book_problems,
     prepare_database,
     prepare_place,
+    round_problems,
     start_command,
 )
 from tests.support.postgres import PostgresServer, find_postgres, running_postgres
@@ -181,10 +181,10 @@ def play(server: PostgresServer, folder: Path, seed: int, faults: tuple[Fault, .
     with open_store(place.database) as store:
         with store.begin_read() as uow:
             (a_round,) = uow.rounds.of_plan("morning", limit=5)
-            counts = {str(fate): count for fate, count in uow.cluster.counts().items()}
+            counts = {str(outcome): count for outcome, count in uow.cluster.counts().items()}
         sys.stdout.write(f"seed {seed}: {names}: {recovery_s:.1f} s, {counts}\n")
-        assert book_problems(place, store, [a_round.id]) == [], logs_of(folder)
-        assert counts.get(ResultFate.RECORDED) == CAMERAS
+        assert round_problems(place, store, [a_round.id]) == [], logs_of(folder)
+        assert counts.get(ResultOutcome.RECORDED) == CAMERAS
     server.drop(make_url(url).database or "")
 
 

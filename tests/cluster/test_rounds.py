@@ -21,14 +21,14 @@ from patrol.domain.observation import Light
 from patrol.domain.round import Round, RoundState, StoredPicture, Visit, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.store import Store, open_store
-from patrol.store.cluster import ResultFate
+from patrol.store.cluster import ResultOutcome
 from tests.support.cluster import (
     SITE,
     ClusterPlace,
     SleepingCameras,
-    book_problems,
     make_runner,
     open_site_cluster,
+    round_problems,
     run_a_round,
     running_worker,
 )
@@ -66,7 +66,7 @@ def rounds(request: pytest.FixtureRequest, place: ClusterPlace, store: Store) ->
 def test_every_camera_once_with_its_picture_and_its_reference(rounds: Rounds) -> None:
     ended = [rounds.run() for _ in range(2)]
     assert [one.state for one in ended] == [RoundState.FINISHED] * 2
-    assert book_problems(rounds.place, rounds.store, [one.id for one in ended]) == []
+    assert round_problems(rounds.place, rounds.store, [one.id for one in ended]) == []
     assert len(rounds.cameras.calls) == 2 * rounds.place.cameras
 
 
@@ -83,7 +83,7 @@ def test_stopped_and_taken_up_visits_nobody_twice(rounds: Rounds) -> None:
     rounds.cameras.delay_s = 0.0
     second = rounds.run()
     assert (second.id, second.state) == (first.id, RoundState.FINISHED)
-    assert book_problems(rounds.place, rounds.store, [first.id]) == []
+    assert round_problems(rounds.place, rounds.store, [first.id]) == []
 
 
 def test_a_withdrawn_household_is_not_visited(rounds: Rounds) -> None:
@@ -201,9 +201,9 @@ def test_a_result_after_the_round_changes_nothing_and_is_counted(
     deliver(place, store, replace(late, visit=replace(late.visit, outcome=VisitOutcome.PROBLEM)))
     assert open_site_cluster(place, store).settle_late() == 1
     with store.begin_read() as uow:
-        assert uow.cluster.counts(ended.id)[ResultFate.LATE] == 1
+        assert uow.cluster.counts(ended.id)[ResultOutcome.LATE] == 1
         assert uow.cluster.waiting()[0] == 0
-    assert book_problems(place, store, [ended.id]) == []
+    assert round_problems(place, store, [ended.id]) == []
     assert list(place.open_exchange().written_before(Folder.RESULTS, SystemClock().now())) == []
 
 
@@ -238,7 +238,7 @@ def finish(place: ClusterPlace, store: Store, begun: Round) -> None:
         assert runner.run(begun).state is RoundState.FINISHED
 
 
-def counts(store: Store, begun: Round) -> dict[ResultFate, int]:
+def counts(store: Store, begun: Round) -> dict[ResultOutcome, int]:
     with store.begin_read() as uow:
         return dict(uow.cluster.counts(begun.id))
 
@@ -250,7 +250,7 @@ def test_a_result_that_comes_twice_is_recorded_once(place: ClusterPlace, store: 
         deliver(place, store, result)
     finish(place, store, begun)
     found = counts(store, begun)
-    assert (found[ResultFate.RECORDED], found[ResultFate.REPEATED]) == (place.cameras, 2)
+    assert (found[ResultOutcome.RECORDED], found[ResultOutcome.REPEATED]) == (place.cameras, 2)
 
 
 def test_how_long_a_picture_is_kept_is_not_the_workers_to_say(
@@ -284,8 +284,8 @@ def test_a_result_that_is_not_whole_is_refused_and_the_camera_visited_again(
         uow.cluster.deliver(begun.id, camera, "one", data)
         uow.commit()
     finish(place, store, begun)
-    assert counts(store, begun)[ResultFate.REFUSED] == 1
-    assert book_problems(place, store, [begun.id]) == []
+    assert counts(store, begun)[ResultOutcome.REFUSED] == 1
+    assert round_problems(place, store, [begun.id]) == []
 
 
 def test_what_another_taught_meanwhile_is_not_overwritten(
@@ -302,4 +302,4 @@ def test_what_another_taught_meanwhile_is_not_overwritten(
     finish(place, store, begun)
     with store.begin_read() as uow:
         assert uow.memories.get(camera, Light.DAY) == b"a person's"
-    assert counts(store, begun)[ResultFate.STALE_REFERENCE] == 1
+    assert counts(store, begun)[ResultOutcome.STALE_REFERENCE] == 1

@@ -326,7 +326,7 @@ def a_worker(
     with ExitStack() as stack:
         engine = make_engine(parse_url(place.worker_database))
         stack.callback(engine.dispose)
-        machine = SteppedClock(skew_s) if skew_s else SystemClock()
+        machine = WrongClock(skew_s) if skew_s else SystemClock()
         store, clock, town = Store(engine), DatabaseClock(machine), place.town
         sent = exchange or place.open_exchange()
         references = ShardReferences(sent)
@@ -385,14 +385,14 @@ def running_worker(
             assert not thread.is_alive()
 
 
-def book_problems(
+def round_problems(
     place: ClusterPlace, store: Store, rounds: Sequence[RoundId], *, complete: bool = True
 ) -> list[str]:
     """Every (round, camera) once, each with its picture; each reference taught once a round.
 
     `complete`: False where cameras may have been missed.
     """
-    problems = [one for round_id in rounds for one in _round_problems(place, store, round_id)]
+    problems = [one for round_id in rounds for one in _problems_of_round(place, store, round_id)]
     for round_id in rounds if complete else ():
         with store.begin_read() as uow:
             visits = uow.rounds.visits(round_id)
@@ -406,7 +406,7 @@ def book_problems(
     return problems
 
 
-def _round_problems(place: ClusterPlace, store: Store, round_id: RoundId) -> Iterator[str]:
+def _problems_of_round(place: ClusterPlace, store: Store, round_id: RoundId) -> Iterator[str]:
     evidence = FilePictureStore(place.evidence)
     with store.begin_read() as uow:
         visits, left = uow.rounds.visits(round_id), uow.rounds.pending(round_id)
@@ -423,9 +423,9 @@ def _round_problems(place: ClusterPlace, store: Store, round_id: RoundId) -> Ite
             yield f"{round_id}: {visit.camera} has another picture"
 
 
-def say(*words: object) -> None:
+def print_line(*parts: object) -> None:
     """A line on stdout, for the test that started this process."""
-    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.write(" ".join(map(str, parts)) + "\n")
     sys.stdout.flush()
 
 
@@ -467,7 +467,7 @@ class CutExchange(DirectoryExchange):
 
 
 @dataclass
-class SteppedClock:
+class WrongClock:
     """A machine's clock that is wrong by some seconds, and steps the other way half-way."""
 
     skew_s: float
@@ -507,31 +507,31 @@ def _worker_main(
     with a_worker(
         place, served, name, exchange=CutExchange(Path(place.exchange)), **more
     ) as worker:
-        worker.run(threading.Event(), ready=lambda: say("ready"))
+        worker.run(threading.Event(), ready=lambda: print_line("ready"))
 
 
 def _service_main(place: ClusterPlace, *, within_s: float, rounds: int = 1) -> None:
     """Lead, then run rounds until `rounds` are finished; another may take over meanwhile."""
 
     def lost(why: str) -> None:
-        say("lost", why)
+        print_line("lost", why)
         os._exit(75)
 
     leadership = Leadership(place.database, SITE, SystemClock(), lost)
-    with leadership.lead(threading.Event()) as leads:
-        assert leads
-        say("leads")
+    with leadership.hold(threading.Event()) as is_leader:
+        assert is_leader
+        print_line("leads")
         with open_store(place.database) as store:
             runner = make_runner(place, store, clustered=True)
             while not _are_finished(store, rounds):
                 try:
                     with advisory_lock(place.database, f"round {SITE}"):
                         ended = run_a_round(runner, within_s=within_s)
-                    say("round", ended.id, ended.state)
+                    print_line("round", ended.id, ended.state)
                 except (StoreUnavailable, ProcessBusy) as exc:
-                    say("waits", exc)
+                    print_line("waits", exc)
                     SystemClock().sleep(0.3)
-        say("done")
+        print_line("done")
 
 
 def _are_finished(store: Store, rounds: int) -> bool:
@@ -556,7 +556,10 @@ def main() -> None:
     place = ClusterPlace(**arguments.pop("place"))
     if place.hurried:
         _hurry()
-    {"worker": _worker_main, "service": _service_main}[kind](place, **arguments)
+    if kind == "worker":
+        _worker_main(place, **arguments)
+    else:
+        _service_main(place, **arguments)
 
 
 if __name__ == "__main__":
