@@ -3,7 +3,7 @@
 Nothing here is imported on a site without `cluster:` in site.yaml.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,12 +11,12 @@ from typing import Final
 import structlog
 
 from patrol.cluster.exchange import (
-    BlobMissing,
     DirectoryExchange,
     Exchange,
     Folder,
     cluster_key,
     open_exchange,
+    visit_owner,
 )
 from patrol.cluster.leader import advisory_lock
 from patrol.cluster.queue import ShardQueue, forget_old
@@ -26,7 +26,7 @@ from patrol.cluster.status import ClusterStatus, read_status
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, LinkId, RoundId
 from patrol.encryption import SiteKey
-from patrol.ports import PictureStore, PictureStoreFull
+from patrol.ports import PictureStore
 from patrol.settings import Settings
 from patrol.settings.site_cluster import ClusterSection
 from patrol.store import Store, UnitOfWork
@@ -107,7 +107,8 @@ class SiteCluster:
     def sweep(self, now: datetime) -> None:
         """Delete blobs and jobs that are nobody's any more. Raises what stores and queue raise."""
         for folder in Folder:
-            self._discard(folder, list(self.exchange.written_before(folder, now - SWEEP_AFTER)))
+            for name in list(self.exchange.written_before(folder, now - SWEEP_AFTER)):
+                self.exchange.delete(folder, name)
         forget_old(self._settings.database)
 
     def _drop(self, late: DeliveredResult) -> None:
@@ -116,12 +117,8 @@ class SiteCluster:
             uow.commit()
         with suppress(ResultUnreadable):
             result = result_from_data(late.body, late.round, late.camera)
-            self._discard(Folder.RESULTS, (*result.pictures, *result.taught.values()))
-
-    def _discard(self, folder: Folder, names: Iterable[str]) -> None:
-        for name in names:
-            with suppress(PictureStoreFull, BlobMissing):
-                self.exchange.delete(folder, name)
+            owner = visit_owner(late.round, late.camera)
+            self.exchange.discard(Folder.RESULTS, result.blobs, owner)
 
 
 def _is_open(uow: UnitOfWork, round_id: RoundId) -> bool:

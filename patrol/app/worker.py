@@ -29,15 +29,13 @@ from patrol.clock import SystemClock
 from patrol.cluster.exchange import Exchange, open_exchange
 from patrol.cluster.grants import role_problems
 from patrol.cluster.queue import new_app
-from patrol.cluster.worker import (
+from patrol.cluster.worker import Worker, WorkerRefused, unknown_links
+from patrol.cluster.worker_services import (
     DatabaseClock,
     ExchangePictures,
     ShardReferences,
     SharedConsentGuard,
-    Worker,
-    WorkerRefused,
     WorkerServices,
-    unknown_links,
 )
 from patrol.domain.errors import BadInput
 from patrol.domain.ids import LinkId
@@ -104,10 +102,9 @@ def _worker_services(
     clock: DatabaseClock, exchange: Exchange,
 ) -> WorkerServices:  # fmt: skip
     settings, references = site.settings, ShardReferences(exchange)
+    pictures = ExchangePictures(exchange)
     sampling, limits = settings.sampling.policy, connection_limits(settings)
-    judge = make_visit_judge(
-        settings, ExchangePictures(exchange), open_detectors(site), clock, references.load
-    )
+    judge = make_visit_judge(settings, pictures, open_detectors(site), clock, references.load)
     judges, writer, readers = (
         stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix=name))
         for name, count in (
@@ -131,6 +128,7 @@ def _worker_services(
         guard=SharedConsentGuard(gate, client, sampling, executor=readers),
         exchange=exchange,
         references=references,
+        pictures=pictures,
         judge=judge,
         add_evidence=judge.add_evidence,
         limits=replace(limits, connections=min(limits.connections, limits.per_link)),

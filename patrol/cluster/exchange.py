@@ -10,8 +10,8 @@ looked at. `get` checks the hash of what arrived.
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum, auto
 from pathlib import Path
@@ -61,23 +61,35 @@ class Exchange(ABC):
         self._key = key
         self.place = place  # for logs; no secret in it
 
-    def put(self, folder: Folder, plain: bytes) -> Sha256:
-        """Seal and keep it under its hash. Raises ExchangeRefused."""
-        name = Sha256(hashlib.sha256(plain).hexdigest())
+    def put(self, folder: Folder, plain: bytes, owner: str = "") -> Sha256:
+        """Seal and keep it; its hash. Raises ExchangeRefused.
+
+        `owner`: whose it is; the same bytes of two owners (a "no signal" slide) are two blobs, so
+        that one can be deleted without the other.
+        """
+        sha256 = Sha256(hashlib.sha256(plain).hexdigest())
+        name = blob_name(sha256, owner)
         sealed = self._key.seal(plain, purpose=PURPOSE, about=f"{folder}/{name}")
         self.write(folder, name, sealed)
-        return name
+        return sha256
 
-    def get(self, folder: Folder, name: str) -> bytes:
-        """The blob, its hash checked. Raises BlobMissing, ExchangeRefused."""
+    def get(self, folder: Folder, sha256: str, owner: str = "") -> bytes:
+        """The owner's blob of this hash, checked. Raises BlobMissing, ExchangeRefused."""
+        name = blob_name(sha256, owner)
         about = f"{folder}/{name}"
         try:
             plain = self._key.open(self.read(folder, name), purpose=PURPOSE, about=about)
         except SealBroken as exc:
             raise BlobMissing(str(exc)) from None
-        if hashlib.sha256(plain).hexdigest() != name:
+        if hashlib.sha256(plain).hexdigest() != sha256:
             raise BlobMissing(f"{about}: its content is not what its name says")
         return plain
+
+    def discard(self, folder: Folder, sha256s: Iterable[str], owner: str = "") -> None:
+        """Delete the owner's blobs; what cannot be deleted now, a sweep takes later."""
+        for sha256 in sha256s:
+            with suppress(ExchangeRefused, BlobMissing):
+                self.delete(folder, blob_name(sha256, owner))
 
     @abstractmethod
     def write(self, folder: Folder, name: str, sealed: bytes) -> None:
@@ -289,6 +301,17 @@ def exchange_token(key: SiteKey) -> str:
 def cluster_key(site_key: SiteKey) -> SiteKey:
     """The cluster's key: derived from the site's, so that a standby has the same."""
     return SiteKey(site_key.derive(KEY_PURPOSE), f"{site_key.place} (cluster)")
+
+
+def visit_owner(round_id: str, camera: str) -> str:
+    """The owner of what one visit of a round put."""
+    return f"{round_id}|{camera}"
+
+
+def blob_name(sha256: str, owner: str) -> str:
+    """The name of an owner's blob: a hash, like that of its content. Raises BlobMissing."""
+    checked = checked_name(sha256)
+    return hashlib.sha256(f"{owner}|{checked}".encode()).hexdigest() if owner else checked
 
 
 def checked_name(name: str) -> str:

@@ -42,6 +42,11 @@ class VisitResult:
         """The pictures that lie in the exchange for it."""
         return tuple(picture.sha256 for picture in self.visit.pictures)
 
+    @property
+    def blobs(self) -> frozenset[Sha256]:
+        """Everything that lies in the exchange for it."""
+        return frozenset((*self.pictures, *self.taught.values()))
+
 
 def result_of(
     visited: JudgedVisit, *, taught: Mapping[Light, Sha256], based_on: Mapping[Light, str]

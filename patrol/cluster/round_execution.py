@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from patrol.cluster.exchange import BlobMissing, Exchange, Folder
+from patrol.cluster.exchange import BlobMissing, Exchange, Folder, visit_owner
 from patrol.cluster.queue import LiveShard, ShardQueue
 from patrol.cluster.results import ResultUnreadable, VisitResult, result_from_data
 from patrol.cluster.shards import Shard, cut_into_shards
@@ -193,8 +193,8 @@ class ClusterExecution:
         """Take back what nobody needs any more: shards, and references in the exchange."""
         with suppress(StoreUnavailable):
             await queue.cancel(self._job.round)
-        with suppress(PictureStoreFull):
-            await asyncio.to_thread(self._discard, Folder.REFERENCES, self._published)
+        exchange = self._cluster.exchange
+        await asyncio.to_thread(exchange.discard, Folder.REFERENCES, self._published)
 
     # -- recording (in the writer's thread) -----------------------------------------------------
 
@@ -211,13 +211,15 @@ class ClusterExecution:
     def _fetch(self, delivered: DeliveredResult) -> _Arrived:
         """The result with its pictures and references from the exchange, each checked."""
         exchange, result = self._cluster.exchange, None
+        owner = visit_owner(delivered.round, delivered.camera)
         try:
             result = result_from_data(delivered.body, delivered.round, delivered.camera)
             if delivered.camera not in self._pending or self._refusal(delivered.camera):
                 return _Arrived(delivered, result)
-            pictures = [exchange.get(Folder.RESULTS, name) for name in result.pictures]
+            pictures = [exchange.get(Folder.RESULTS, one, owner) for one in result.pictures]
             memories = {
-                light: exchange.get(Folder.RESULTS, name) for light, name in result.taught.items()
+                light: exchange.get(Folder.RESULTS, one, owner)
+                for light, one in result.taught.items()
             }
         except (ResultUnreadable, BlobMissing) as exc:
             return _Arrived(delivered, result, refused=str(exc.args[0]))
@@ -235,7 +237,8 @@ class ClusterExecution:
         else:
             self._record_visit(arrived, result)
         if result is not None:
-            self._discard(Folder.RESULTS, (*result.pictures, *result.taught.values()))
+            owner = visit_owner(delivered.round, delivered.camera)
+            self._cluster.exchange.discard(Folder.RESULTS, result.blobs, owner)
 
     def _record_visit(self, arrived: _Arrived, result: VisitResult) -> None:
         delivered = arrived.delivered
@@ -276,12 +279,6 @@ class ClusterExecution:
         with self._cluster.store.begin() as uow:
             uow.cluster.settle(delivered.number, delivered.round, outcome)
             uow.commit()
-
-    def _discard(self, folder: Folder, names: Iterable[str]) -> None:
-        """Delete blobs that are kept elsewhere now; what cannot be deleted the sweep takes."""
-        for name in names:
-            with suppress(PictureStoreFull, BlobMissing):
-                self._cluster.exchange.delete(folder, name)
 
     def _miss_unserved(self) -> None:
         """At finish-by: cameras that no living worker could reach are missed for that reason."""

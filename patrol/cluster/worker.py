@@ -8,34 +8,26 @@ clock of its machine dates nothing, and is told.
 """
 
 import asyncio
-import random
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import Final, Self
+from datetime import datetime
+from typing import Final
 
 import structlog
-from typing_extensions import override
 
-from patrol.cluster.exchange import BlobMissing, Exchange, ExchangeRefused, Folder
+from patrol.cluster.exchange import ExchangeRefused, Folder, visit_owner
 from patrol.cluster.queue import ShardInterrupted, ShardWorker
 from patrol.cluster.results import result_of, result_to_data
-from patrol.cluster.shards import NotAShard, References, Shard
+from patrol.cluster.shards import NotAShard, Shard
+from patrol.cluster.worker_services import WorkerServices
 from patrol.domain.camera import Camera
 from patrol.domain.errors import Failed
-from patrol.domain.ids import CameraId, LinkId, RoundId, Sha256
-from patrol.domain.observation import Light
+from patrol.domain.ids import CameraId, LinkId, RoundId
 from patrol.domain.round import PlannedVisit, Visit, VisitOutcome
-from patrol.domain.sampling import SamplingPolicy
 from patrol.logs import LastReason
-from patrol.ports import Clock
 from patrol.rounds.executor import ExecutorJob, ExecutorServices, RoundExecutor, StopReason
-from patrol.rounds.guarded_visit import ConsentGuard
-from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.progress import RecordedVisit
-from patrol.rounds.stream_limits import StreamLimits
 from patrol.rounds.visit_judge import (
     MAX_JUDGINGS,
     EvidenceMissing,
@@ -45,8 +37,7 @@ from patrol.rounds.visit_judge import (
     unjudgeable_visit,
 )
 from patrol.store import Store, StoreFull, StoreUnavailable
-from patrol.store.cluster import WorkerRecord
-from streams.model import Sample, VisitOptions
+from streams.model import Sample
 
 log = structlog.get_logger(__name__)
 
@@ -58,133 +49,6 @@ SAME_NAME_WAIT_S: Final = 2 * BEAT_EVERY_S + 1.0  # whether another of this name
 
 class WorkerRefused(Failed):
     """This worker may not work here; the text says why and what to do."""
-
-
-class DatabaseClock:
-    """A ports.Clock that goes by the database's clock and this machine's monotonic one."""
-
-    def __init__(self, machine: Clock) -> None:
-        self._machine = machine
-        self._base = machine.now(), machine.monotonic_s()
-        self.skew_s = 0.0  # this machine's wall clock less the database's, when last set
-
-    def set(self, database_now: datetime) -> None:
-        """Go by this time of the database from now on."""
-        self._base = database_now.astimezone(UTC), self._machine.monotonic_s()
-        self.skew_s = (self._machine.now() - database_now).total_seconds()
-
-    def now(self) -> datetime:
-        """The database's time, carried on by the monotonic clock."""
-        at, since_s = self._base
-        return at + timedelta(seconds=self._machine.monotonic_s() - since_s)
-
-    def monotonic_s(self) -> float:
-        """Seconds that never step."""
-        return self._machine.monotonic_s()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        self._machine.sleep(seconds)
-
-
-class ExchangePictures:
-    """A ports.PictureStore that puts pictures into the exchange, for the recorder to fetch."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-
-    def put(self, jpeg: bytes, *, until: datetime | None = None) -> Sha256:  # noqa: ARG002  how long is the recorder's to say
-        """Send it. Raises ExchangeRefused."""
-        return self._exchange.put(Folder.RESULTS, jpeg)
-
-    def get(self, sha256: Sha256) -> bytes:
-        """What was sent. Raises KeyError, ExchangeRefused."""
-        return self._exchange.get(Folder.RESULTS, sha256)
-
-    def delete(self, sha256: Sha256) -> bool:
-        """A worker deletes nothing."""
-        raise KeyError(sha256)
-
-
-class ShardReferences:
-    """The references of the shards that run, fetched from the exchange when a visit is judged."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._versions: dict[CameraId, References] = {}
-
-    def hold(self, shard: Shard) -> None:
-        """Know the versions of a shard's references."""
-        for camera in shard.cameras:
-            self._versions[camera] = shard.references.get(camera, {})
-
-    def drop(self, shard: Shard) -> None:
-        """Forget them."""
-        for camera in shard.cameras:
-            self._versions.pop(camera, None)
-
-    def versions(self, camera: CameraId) -> References:
-        """The versions that this camera's visit is judged against."""
-        return self._versions.get(camera, {})
-
-    def load(self, camera: CameraId) -> Mapping[Light, bytes]:
-        """The references themselves (VisitJudge.load_memories). Raises ExchangeRefused."""
-        try:
-            return {
-                light: self._exchange.get(Folder.REFERENCES, version)
-                for light, version in self.versions(camera).items()
-            }
-        except BlobMissing as exc:  # without it a visit would teach it anew
-            raise ExchangeRefused(f"reference of {camera}: {exc.args[0]}") from None
-
-
-class SharedConsentGuard(ConsentGuard):
-    """One guard for all shards of a worker: `ensure` opens it, `close` ends its polling."""
-
-    _is_open = False
-
-    async def ensure(self) -> None:
-        """Open it, or again after the store was away. Raises what the store raises."""
-        if not self._is_open or self._polling.done():
-            await ConsentGuard.__aenter__(self)
-            self._is_open = True
-
-    async def close(self) -> None:
-        """End its polling."""
-        if self._is_open:
-            await ConsentGuard.__aexit__(self)
-            self._is_open = False
-
-    @override
-    async def __aenter__(self) -> Self:
-        return self
-
-    @override
-    async def __aexit__(self, *_exc_info: object) -> None:
-        return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerServices:
-    """What a worker visits and judges with."""
-
-    record: WorkerRecord
-    store: Store
-    database: str  # its URL, for the queue
-    clock: DatabaseClock
-    cameras: Callable[[], Mapping[CameraId, Camera]]
-    guard: SharedConsentGuard
-    exchange: Exchange
-    references: ShardReferences
-    judge: Callable[[Camera, VisitStart, Sample], JudgedVisit]
-    add_evidence: Callable[[Camera, JudgedVisit, Sample | EvidenceMissing], JudgedVisit]
-    limits: ConnectionLimits  # of one shard
-    options: VisitOptions
-    sampling: SamplingPolicy
-    stream_limits: StreamLimits
-    judges: ThreadPoolExecutor
-    writer: ThreadPoolExecutor
-    rng: random.Random  # spreads the first connections
 
 
 @dataclass(slots=True)
@@ -312,8 +176,8 @@ class Worker:
         deps = ExecutorServices(
             clock=services.clock,
             guard=services.guard,
-            judge=services.judge,
-            add_evidence=services.add_evidence,
+            judge=self._judge,
+            add_evidence=self._add_evidence,
             fail=lambda camera, start, why: failed_visit(camera, start, why, services.clock.now()),
             record=self._deliver,
             begin_judging=lambda cameras: self._begin_judging(shard.round, cameras),
@@ -322,6 +186,18 @@ class Worker:
             rng=services.rng,
         )
         return RoundExecutor(job, deps)
+
+    # -- in a judging thread --------------------------------------------------------------------
+
+    def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
+        with self.services.pictures.of_visit(start.round, camera.id):
+            return self.services.judge(camera, start, sample)
+
+    def _add_evidence(
+        self, camera: Camera, visited: JudgedVisit, fetched: Sample | EvidenceMissing
+    ) -> JudgedVisit:
+        with self.services.pictures.of_visit(visited.visit.round, camera.id):
+            return self.services.add_evidence(camera, visited, fetched)
 
     # -- in the writer's thread -----------------------------------------------------------------
 
@@ -349,8 +225,9 @@ class Worker:
         """Hand judged visits to the recorder, in one transaction; their pictures are sent."""
         services, rows = self.services, []
         for visited in group:
+            owner = visit_owner(str(visited.visit.round), visited.visit.camera)
             taught = {
-                light: services.exchange.put(Folder.RESULTS, blob)
+                light: services.exchange.put(Folder.RESULTS, blob, owner)
                 for light, blob in visited.memories.items()
             }
             based_on = services.references.versions(visited.visit.camera)

@@ -44,7 +44,7 @@ def new_place(empty_cluster_database: str, tmp_path: Path) -> Callable[..., Clus
 
 @pytest.fixture
 def place(new_place: Callable[..., ClusterPlace]) -> ClusterPlace:
-    return new_place(cameras=24, links=3)
+    return new_place(cameras=12, links=3)
 
 
 @pytest.fixture

@@ -81,6 +81,16 @@ def test_what_is_put_is_got_and_deleted(exchange: Exchange) -> None:
         exchange.get(Folder.RESULTS, name)
 
 
+def test_the_same_bytes_of_two_owners_are_deleted_one_by_one(exchange: Exchange) -> None:
+    """Cameras that show the same slide: each visit has its own blob."""
+    name = exchange.put(Folder.RESULTS, PICTURE, "round|a")
+    assert exchange.put(Folder.RESULTS, PICTURE, "round|b") == name
+    exchange.discard(Folder.RESULTS, [name], "round|a")
+    with pytest.raises(BlobMissing):
+        exchange.get(Folder.RESULTS, name, "round|a")
+    assert exchange.get(Folder.RESULTS, name, "round|b") == PICTURE
+
+
 def test_what_nobody_fetched_is_found_by_its_age(exchange: Exchange) -> None:
     name = exchange.put(Folder.RESULTS, PICTURE)
     now, minute = SystemClock().now(), timedelta(minutes=1)

@@ -7,12 +7,13 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from typing_extensions import override
 
 from patrol.clock import SystemClock
-from patrol.cluster.exchange import Folder
+from patrol.cluster.exchange import Folder, blob_name, visit_owner
 from patrol.cluster.queue import read_figures
 from patrol.cluster.results import VisitResult, result_to_data
 from patrol.cluster.round_execution import no_worker_reason
@@ -20,6 +21,7 @@ from patrol.domain.ids import Sha256
 from patrol.domain.observation import Light
 from patrol.domain.round import Round, RoundState, StoredPicture, Visit, VisitOutcome
 from patrol.domain.schedule import StoppageScope
+from patrol.rounds.progress import RoundProgress
 from patrol.store import Store, open_store
 from patrol.store.cluster import ResultOutcome
 from tests.support.cluster import (
@@ -74,8 +76,8 @@ def test_stopped_and_taken_up_visits_nobody_twice(rounds: Rounds) -> None:
     rounds.cameras.delay_s = 0.3
     stop = threading.Event()
 
-    def on_progress(progress: object) -> None:
-        if progress.done >= 3:  # type: ignore[attr-defined]
+    def on_progress(progress: RoundProgress) -> None:
+        if progress.done >= 3:
             stop.set()
 
     first = rounds.run(stop=stop, on_progress=on_progress)
@@ -102,8 +104,8 @@ def test_a_pause_interrupts_the_round(rounds: Rounds) -> None:
     rounds.cameras.delay_s = 1.0
     paused = threading.Event()
 
-    def on_progress(progress: object) -> None:
-        if progress.done >= 1 and not paused.is_set():  # type: ignore[attr-defined]
+    def on_progress(progress: RoundProgress) -> None:
+        if progress.done >= 1 and not paused.is_set():
             paused.set()
             now = SystemClock().now()
             with rounds.store.begin() as uow:
@@ -132,16 +134,33 @@ def test_what_no_time_is_left_for_is_missed(rounds: Rounds) -> None:
 # -- of a cluster alone ----------------------------------------------------------------------------
 
 
+class AdjustableClock(SystemClock):
+    """The machine's clock, and what a test adds to it."""
+
+    ahead = timedelta()
+
+    @override
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
 def test_a_link_that_no_worker_reaches_is_missed_for_that_reason(
     place: ClusterPlace, store: Store
 ) -> None:
-    links = place.link_names
+    links, clock = place.link_names, AdjustableClock()
+    served = sum(camera.link in links[:2] for camera in place.town.values())
+
+    def on_progress(progress: RoundProgress) -> None:
+        if progress.done == served:
+            clock.ahead = timedelta(hours=1)  # past finish-by
+
     with running_worker(place, links[:2], "one"):
-        ended = run_a_round(make_runner(place, store, clustered=True), within_s=4.0)
+        runner = make_runner(place, store, clustered=True, clock=clock)
+        ended = run_a_round(runner, on_progress=on_progress)
     with store.begin_read() as uow:
         visits = uow.rounds.visits(ended.id)
-    missed = {visit.seen for visit in visits if visit.outcome is VisitOutcome.MISSED}
-    assert missed == {no_worker_reason(links[2])}
+    missed = [visit.seen for visit in visits if visit.outcome is VisitOutcome.MISSED]
+    assert missed == [no_worker_reason(links[2])] * (place.cameras - served)
     assert len(visits) == place.cameras
 
 
@@ -188,7 +207,7 @@ def last_result(place: ClusterPlace, store: Store, ended: Round) -> VisitResult:
     with store.begin_read() as uow:
         visit = uow.rounds.visits(ended.id)[0]
     jpeg = f"picture of {visit.camera} in {ended.id}".encode()
-    place.open_exchange().put(Folder.RESULTS, jpeg)
+    place.open_exchange().put(Folder.RESULTS, jpeg, visit_owner(ended.id, visit.camera))
     return VisitResult(visit=visit, taught={}, based_on={})
 
 
@@ -220,7 +239,7 @@ def a_result(place: ClusterPlace, begun: Round, *, with_picture: bool = True) ->
     jpeg = f"picture of {camera} in {begun.id}".encode()
     sha256 = Sha256(hashlib.sha256(jpeg).hexdigest())
     if with_picture:
-        place.open_exchange().put(Folder.RESULTS, jpeg)
+        place.open_exchange().put(Folder.RESULTS, jpeg, visit_owner(begun.id, camera))
     picture = StoredPicture(
         sha256=sha256, camera=camera, taken_at=now, width_px=4, height_px=4, bytes=len(jpeg),
         purpose="evidence", delete_after=now + timedelta(days=3650),
@@ -274,8 +293,8 @@ def test_a_result_that_is_not_whole_is_refused_and_the_camera_visited_again(
     result = a_result(place, begun, with_picture=False)
     data, camera = result_to_data(result), result.visit.camera
     if wrong == "another picture":
-        exchange, name = place.open_exchange(), result.pictures[0]
-        exchange.write(Folder.RESULTS, name, b"PTS1" + b"x" * 40)
+        name = blob_name(result.pictures[0], visit_owner(begun.id, camera))
+        place.open_exchange().write(Folder.RESULTS, name, b"PTS1" + b"x" * 40)
     if wrong == "another camera":
         data["visit"]["camera"] = list(place.town)[1]
     if wrong == "no result":
@@ -294,7 +313,8 @@ def test_what_another_taught_meanwhile_is_not_overwritten(
     begun = begin(place, store)
     result = a_result(place, begun)
     camera = result.visit.camera
-    taught = place.open_exchange().put(Folder.RESULTS, f"{camera}:99".encode())
+    owner = visit_owner(begun.id, camera)
+    taught = place.open_exchange().put(Folder.RESULTS, f"{camera}:99".encode(), owner)
     with store.begin() as uow:
         uow.memories.put(camera, Light.DAY, b"a person's", SystemClock().now())
         uow.commit()

@@ -44,12 +44,12 @@ from patrol.cluster.leader import Leadership, advisory_lock
 from patrol.cluster.queue import ShardQueue
 from patrol.cluster.results import VisitResult, result_to_data
 from patrol.cluster.round_execution import ClusterServices
-from patrol.cluster.worker import (
+from patrol.cluster.worker import Worker
+from patrol.cluster.worker_services import (
     DatabaseClock,
     ExchangePictures,
     ShardReferences,
     SharedConsentGuard,
-    Worker,
     WorkerServices,
 )
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Priority
@@ -329,7 +329,7 @@ def a_worker(
         machine = WrongClock(skew_s) if skew_s else SystemClock()
         store, clock, town = Store(engine), DatabaseClock(machine), place.town
         sent = exchange or place.open_exchange()
-        references = ShardReferences(sent)
+        references, pictures = ShardReferences(sent), ExchangePictures(sent)
         pools = [
             stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix=what))
             for what, count in (("judge", 4), ("writer", 1), ("consent", 1))
@@ -354,7 +354,8 @@ def a_worker(
                 ),
                 exchange=sent,
                 references=references,
-                judge=counting_judge(ExchangePictures(sent), references.load),
+                pictures=pictures,
+                judge=counting_judge(pictures, references.load),
                 add_evidence=_no_evidence,
                 limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01, connections=at_once),
                 options=VisitOptions(),
