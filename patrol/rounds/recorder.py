@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Literal
 
+from patrol.cases.equipment import settle_recovered
 from patrol.cases.save_and_send import SendGate, merge_into_case, queued_message_count
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case
@@ -93,6 +94,8 @@ def record_visit(
             at=now, who=ACTOR, what="visit", camera=camera.id, why=visit.round or "second look"
         )
     messages = record_health(uow, visit, policy.health, now)
+    if is_seen_well(visit, policy.health.policy):
+        settle_recovered(uow, camera.id, by=ACTOR, now=now, payloads=policy.health.payloads)
     proposed = _drop_suppressed(uow, visited.observations, camera.id, now)
     findings = 0
     # Frame-wide changes wait for the round's end (weather.py).
@@ -133,6 +136,12 @@ def _settle_delivery(uow: UnitOfWork, visited: JudgedVisit, *outcomes: ResultOut
     """In the visit's own transaction: a worker's result is gone, and counted."""
     if visited.delivery is not None and visited.visit.round is not None:
         uow.cluster.settle(visited.delivery, visited.visit.round, *outcomes)
+
+
+def is_seen_well(visit: Visit, policy: HealthPolicy) -> bool:
+    """Whether the visit had a picture without a fault of the camera."""
+    sample = health_sample(visit, policy)
+    return sample is not None and sample.state is CameraCondition.ONLINE
 
 
 def record_health(uow: UnitOfWork, visit: Visit, notifier: HealthNotifier, now: datetime) -> int:
