@@ -22,7 +22,7 @@ from patrol.app.finding_service import new_review_alarms
 from patrol.app.ground_service import new_ground_worker
 from patrol.app.human_patrol_service import new_human_patrol_worker
 from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
-from patrol.app.reply_session import SERVICE_LOCK
+from patrol.app.reply_session import service_lock_path
 from patrol.app.scheduler import JobScheduler, ScheduledJob
 from patrol.app.side_services import ShowProgress, SideServices
 from patrol.app.town_service import daily_overdue_list
@@ -45,6 +45,7 @@ ALARM_EVERY_S = 5.0
 PATROL_EVERY_S = 5.0
 RECHECK_EVERY_S = 1.0
 WITHDRAWAL_EVERY_S = 1.0
+CLUSTER_EVERY_S = 5.0
 # Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
 # waits 5 s for the broker; a recheck takes a visit's 20 s and its retry; a round beats each visit.
 RELAY_WITHIN_S = 120.0
@@ -95,7 +96,7 @@ def run_service(
         stop.set()
 
     with ExitStack() as stack:
-        stack.enter_context(process_lock(app.site.settings.evidence / SERVICE_LOCK))
+        stack.enter_context(process_lock(service_lock_path(app.site.settings)))
         remove_unfinished_restore(app.site.settings.database, app.site.settings.evidence)
         stack.callback(_save_clock, app.clock_monitor)
         side_services = SideServices.create(app)
@@ -216,6 +217,7 @@ def _jobs(
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),
+        *_cluster_jobs(app),
         *_daily_jobs(app, side_services),
     ]
     if app.site.settings.timestamp is not None:
@@ -228,6 +230,14 @@ def _jobs(
         rounds = every(ROUND_EVERY_S, "rounds", round_scheduler.run_due, ROUND_WITHIN_S, None)
         jobs.append(rounds)
     return jobs
+
+
+def _cluster_jobs(app: Application) -> list[ScheduledJob]:
+    """Of a cluster: results that came too late are counted and dropped."""
+    if app.cluster is None:
+        return []
+    settle = _retry_while_store_away("cluster", app.cluster.settle_late)
+    return [ScheduledJob(name="cluster", run=settle, every_s=CLUSTER_EVERY_S)]
 
 
 def _daily_jobs(app: Application, side_services: SideServices) -> list[ScheduledJob]:

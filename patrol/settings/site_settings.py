@@ -39,6 +39,7 @@ from patrol.settings.site_calendar import (
     OfficeSection,
     PlanSection,
 )
+from patrol.settings.site_cluster import ClusterSettings
 from patrol.settings.site_integrations import (
     FileProblem,
     IntegrationSettings,
@@ -213,11 +214,10 @@ class CentreSettings(SettingsSection):
     phone: str = Field(default="", max_length=32)  # printed on every case
 
 
-class Settings(IntegrationSettings, TownSettings):
+class Settings(IntegrationSettings, TownSettings, ClusterSettings):
     """Everything of site.yaml: each field is a key of the file, under its alias where it has one.
 
-    A `…_section` is what the file writes; the property of the key's name is what it means, worked
-    out anew from the section each time.
+    A `…_section` is what the file writes; the property of the key's name is what it means.
     """
 
     site: SiteInfo
@@ -396,6 +396,7 @@ def _file_problems(settings: Settings) -> Iterator[FileProblem]:
             yield from missing_file(("mqtt", name), path)
     if settings.camera_tls.ca_file is not None:
         yield from missing_file(("camera_tls", "ca_file"), settings.camera_tls.ca_file)
+    yield from settings.cluster_file_problems()
     yield from settings.integration_file_problems()
     yield from settings.town_file_problems()
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from patrol.store.cases import CaseRepository
     from patrol.store.change_marks import ChangeTokens
     from patrol.store.clock_timers import ClockTimers
+    from patrol.store.cluster import ClusterRepository
     from patrol.store.consents import ConsentRepository, HouseholdLinkRepository
     from patrol.store.credentials import CredentialRepository
     from patrol.store.deliveries import DeliveryRepository
@@ -141,6 +142,7 @@ class UnitOfWork:
     change_tokens: "_Lazy[ChangeTokens]" = _Lazy("change_marks:ChangeTokens")
     report_changes: "_Lazy[ReportChangeRepository]" = _Lazy("report_changes:ReportChangeRepository")
     gb28181: "_Lazy[Gb28181Repository]" = _Lazy("gb28181:Gb28181Repository")
+    cluster: "_Lazy[ClusterRepository]" = _Lazy("cluster:ClusterRepository")
 
     def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:
         self.db = db

@@ -115,10 +115,21 @@ def create_app(context: WebContext) -> FastAPI:
     for router in ROUTERS:
         web_app.include_router(router)
     web_app.mount(API_PATH, create_api(context.app))
+    _mount_exchange(web_app, context)
     web_app.mount(ASSETS_PATH, context.assets, name="assets")
     web_app.mount("/static", _CachedStaticFiles(directory=STATIC), name="static")
     _add_error_handlers(web_app, context)
     return web_app
+
+
+def _mount_exchange(web_app: FastAPI, context: WebContext) -> None:
+    """Serve the directory in which a cluster's pictures are exchanged, where there is one."""
+    cluster = context.app.cluster
+    if cluster is None or cluster.served_exchange is None:
+        return
+    from patrol.web.exchange import EXCHANGE_PATH, create_exchange_app  # noqa: PLC0415  of a cluster
+
+    web_app.mount(EXCHANGE_PATH, create_exchange_app(cluster, cluster.served_exchange))
 
 
 def tile_origin(tiles: str) -> str:

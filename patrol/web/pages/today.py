@@ -19,7 +19,7 @@ from patrol.domain.account import Account, AccountRole, Permission
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding, WaitingTotal
 from patrol.domain.health import Trouble, TroubleKind
-from patrol.domain.ids import CameraId, GridCode
+from patrol.domain.ids import CameraId, GridCode, LinkId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
@@ -57,6 +57,7 @@ PEOPLE_PAGE, GRID_PAGE = "/people", "/grid"
 MAX_BANNERS: Final = 4
 GRIDS_NAMED: Final = 3
 SHOWN_NOTICES: Final = 5
+SHOWN_LINKS: Final = 3
 ON_DUTY: Final = (AccountRole.OPERATOR, AccountRole.SHIFT_SUPERVISOR)
 router = APIRouter()
 
@@ -133,6 +134,8 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         health = uow.health.all()
         accounts = {account.name: account for account in uow.accounts.all()}
         on_shift = _people_on_shift(uow, accounts, user.now)
+        cluster = context.app.cluster
+        unserved = cluster.unserved(uow) if cluster is not None else []
     names = {name: account.shown_as for name, account in accounts.items()}
     counts = Counter(case.due_light(user.now) for case in cases)
     return {
@@ -140,6 +143,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         "plans": plans,
         "banners": [
             *_clock_banners(context.app.clock_monitor.record, user),
+            *_unserved_banners(unserved, user),
             *_unstaffed_banners(registry, user),
             *_banners(stopped, upstream, user, registry),
         ][:MAX_BANNERS],
@@ -275,6 +279,18 @@ def _banners(
         text = t("、", ", ").join(named) + more
         banners.append(("warn", t("维护中", "In maintenance"), text, "/stoppages"))
     return banners[:MAX_BANNERS]
+
+
+def _unserved_banners(
+    links: Sequence[LinkId], user: CurrentUser
+) -> list[tuple[str, str, str, str]]:
+    """Links of a cluster that no living worker serves: their cameras will be missed."""
+    if not links:
+        return []
+    t, named = user.t, ", ".join(links[:SHOWN_LINKS])
+    more = t(f" 等 {len(links)} 条", f" … {len(links)} in all") if len(links) > SHOWN_LINKS else ""
+    title = t("没有工作机可达链路", "No worker reaches link")
+    return [("bad", title, f"{named}{more}", SYSTEM_PAGE)]
 
 
 def _unstaffed_banners(registry: Registry, user: CurrentUser) -> list[tuple[str, str, str, str]]:

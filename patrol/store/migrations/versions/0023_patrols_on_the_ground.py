@@ -7,7 +7,7 @@ from patrol.store.column_types import CleanText, UtcTime
 from patrol.store.schema import Plain
 
 revision = "0023"
-down_revision = "0021"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
