@@ -60,9 +60,9 @@ from simulators.people.operator import SimulatedOperator
 from simulators.people.patrollers import (
     ground_outcome,
     ground_settings,
+    patrol_todays_roster,
     points_table,
     report_from_the_ground,
-    walk_todays_roster,
 )
 from simulators.people.reply_profile import ReplyProfile
 from simulators.rtsp_farm.control import FarmControl
@@ -129,7 +129,7 @@ class _SimulatedStaff:
             summary = self.app.run_round("morning", on_progress=show, stop=stop)
         self._enter_leave()
         self._answer_a_call()
-        walk_todays_roster(self.app)
+        patrol_todays_roster(self.app)
         report_from_the_ground(self.app, operator=OPERATOR)
         with err.status("值班员审核、网格长处置中 … operator and leaders at work"):
             self._until_closed(stop)

@@ -191,8 +191,7 @@ def _jobs(
     with_rounds: bool,
 ) -> list[ScheduledJob]:
     escalate = side_services.escalation_job(app.new_escalator())
-    alarms, patrols = new_review_alarms(app), new_human_patrol_worker(app)
-    ground = new_ground_worker(app)
+    alarms, patrols = new_review_alarms(app), _patrol_workers(app)
 
     def every(
         every_s: float,
@@ -207,8 +206,7 @@ def _jobs(
     jobs = [
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
         every(ALARM_EVERY_S, "alarms", lambda: alarms.run_due(app.clock.now()), ALARM_WITHIN_S),
-        every(PATROL_EVERY_S, "patrols", lambda: patrols.run_due(app.clock.now()), ALARM_WITHIN_S),
-        every(PATROL_EVERY_S, "ground", lambda: ground.run_due(app.clock.now()), ALARM_WITHIN_S),
+        every(PATROL_EVERY_S, "patrols", patrols, ALARM_WITHIN_S),
         every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
         every(ANCHOR_EVERY_S, "anchors", lambda: publish_anchor(app), ANCHOR_WITHIN_S),
         every(
@@ -238,6 +236,17 @@ def _cluster_jobs(app: Application) -> list[ScheduledJob]:
         return []
     settle = _retry_while_store_away("cluster", app.cluster.settle_late)
     return [ScheduledJob(name="cluster", run=settle, every_s=CLUSTER_EVERY_S)]
+
+
+def _patrol_workers(app: Application) -> Callable[[], None]:
+    """One turn of the workers of people's patrols: online, and on the ground."""
+    online, on_the_ground = new_human_patrol_worker(app), new_ground_worker(app)
+
+    def run() -> None:
+        online.run_due(app.clock.now())
+        on_the_ground.run_due(app.clock.now())
+
+    return run
 
 
 def _daily_jobs(app: Application, side_services: SideServices) -> list[ScheduledJob]:

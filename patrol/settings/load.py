@@ -79,11 +79,12 @@ def _load(
         zones_yaml, rules_yaml, models_yaml, sources_yaml, grids_geojson, leave_csv, points_csv,
     ) = (config_dir / name for name in CONFIG_FILES)  # fmt: skip
     notes = ProblemLog()
-    site_notes = notes.for_file(site_yaml)
-    site_file = load_site_file(site_yaml, base, env, site_notes, with_named_files=with_named_files)
+    site_file = load_site_file(
+        site_yaml, base, env, notes.for_file(site_yaml), with_named_files=with_named_files
+    )
     grids = load_grids(grids_csv, notes.for_file(grids_csv))
     people = load_people(people_csv, grids, notes.for_file(people_csv))
-    zone = site_file[0].site.tz if site_file is not None else UTC
+    zone = site_file[0].site.tz if site_file else UTC
     leaves = load_leaves(leave_csv, people, zone, notes.for_file(leave_csv))
     models = load_models(models_yaml, base, notes.for_file(models_yaml))
     areas, area_lines = (
@@ -93,31 +94,24 @@ def _load(
     references = CrossReferences(grids, areas, env, sources)
     loaded = load_cameras(cameras_csv, references, notes.for_file(cameras_csv))
     _note_unknown_cameras(areas, area_lines, loaded and loaded[1], notes.for_file(zones_yaml))
-    if site_file and loaded:
-        note_unknown_sampling(site_file[0].sampling, loaded[0], site_yaml, notes)
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
     shapes = load_shapes(grids_geojson, grids, notes.for_file(grids_geojson))
     points = load_points(points_csv, grids, notes.for_file(points_csv))
+    if site_file and loaded:
+        note_unknown_sampling(site_file[0].sampling, loaded[0], site_yaml, notes)
     if notes.problems or site_file is None or grids is None or people is None or loaded is None:
         raise ConfigProblems(notes.problems, count=notes.problem_count)
     settings, relative_paths = site_file
-    tree = replace(grids.tree, centres=settings.centres)
     registry = Registry(
-        cameras=loaded[0], tree=tree, people=people, office=settings.office, leaves=leaves,
-        teams=settings.teams.notified_together, points=points,
+        cameras=loaded[0], tree=replace(grids.tree, centres=settings.centres), people=people,
+        office=settings.office, leaves=leaves, teams=settings.teams.notified_together, points=points,
     )  # fmt: skip
     _note_unknown_names(settings, registry, site_yaml, notes)
     return Site(
-        settings=settings,
-        registry=registry,
-        rules=rules,
-        own_models=models,
-        sources=sources or SourcesSettings(),
-        shapes=shapes,
-        config_dir=base,
-        relative_paths=relative_paths,
-        notices=tuple(sorted(notes.notices)),
-    )
+        settings=settings, registry=registry, rules=rules, own_models=models,
+        sources=sources or SourcesSettings(), shapes=shapes, config_dir=base,
+        relative_paths=relative_paths, notices=tuple(sorted(notes.notices)),
+    )  # fmt: skip
 
 
 def _note_unknown_names(

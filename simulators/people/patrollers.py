@@ -107,7 +107,7 @@ class SimulatedPatrollers:
             )  # fmt: skip
 
 
-def walk_todays_roster(app: Application, patrols: int = 12) -> None:
+def patrol_todays_roster(app: Application, patrols: int = 12) -> None:
     """Plan today's rosters, and check in by code at the points of the first patrols."""
     ground, registry, now = GroundService(app), app.registry, app.clock.now()
     codes = ground.codes()
