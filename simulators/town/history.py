@@ -168,6 +168,17 @@ class HistorySummary:
     open_cases: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How much work is left at the end of a history, at least."""
+
+    waiting: int = 0  # leads that nobody has decided
+    open_cases: int = 0
+
+
+NO_BACKLOG: Final = Backlog()
+
+
 def write_history(
     out: Path,
     *,
@@ -177,8 +188,12 @@ def write_history(
     seed: int = 7,
     profile: str = "bench",
     database: str = "",
+    backlog: Backlog = NO_BACKLOG,
 ) -> HistorySummary:
-    """Fill `out`; the last round ended an hour before `now`. No `database`: SQLite in `out`."""
+    """Fill `out`; the last round ended an hour before `now`. No `database`: SQLite in `out`.
+
+    `backlog`: how many leads wait and cases are open at the end, at least.
+    """
     town = build_town(count=cameras, seed=seed, today=now.date(), profile=profile)
     addresses = SiteAddresses(
         url=lambda _camera, _sub: "rtsp://127.0.0.1:9/none", mqtt_url="mqtt://127.0.0.1:9",
@@ -192,7 +207,7 @@ def write_history(
         with store.begin() as uow:
             uow.registry.sync(site.registry, now - timedelta(days=days))
             uow.commit()
-        return writer.write(out, days)
+        return writer.write(out, days, backlog)
 
 
 class _HistoryWriter:
@@ -223,12 +238,13 @@ class _HistoryWriter:
         ]
         self._findings = 0
 
-    def write(self, out: Path, days: int) -> HistorySummary:
+    def write(self, out: Path, days: int, backlog: Backlog) -> HistorySummary:
         rounds = list(self._rounds(days))
         for number, (ident, plan, day, begun) in enumerate(rounds):
             self._write_round(
                 ident, plan, day, begun, pictures=number >= len(rounds) - ROUNDS_WITH_PICTURES
             )
+        self._add_backlog(rounds[-1][0], backlog)
         with self._store.begin_read() as uow:
             waiting = sum(one.count for one in uow.findings.waiting_totals())
             cases = uow.cases.list(limit=100_000)
@@ -347,17 +363,18 @@ class _HistoryWriter:
     def _add_finding(  # noqa: PLR0917  a row's worth
         self, uow: UnitOfWork, a_round: Round, camera: CameraId, at: datetime,
         picture: StoredPicture, box: Box | None, *, pictures: bool,
+        kind: tuple[str, Level] | None = None,
     ) -> Finding:  # fmt: skip
-        kind, level = self._rng.choice(FINDING_KINDS)
+        category, level = kind or self._rng.choice(FINDING_KINDS)
         grid = self._site.registry.cameras[camera].grid
         self._findings += 1
         number = uow.next_number("finding")  # a service that goes on with this store draws the next
         finding = Finding(
             id=FindingId(f"F{number:06d}"), camera=camera, grid=grid, round=a_round.id,
-            subject=Subject.SCENE, kind=kind, score=round(self._rng.uniform(0.5, 0.97), 2),
+            subject=Subject.SCENE, kind=category, score=round(self._rng.uniform(0.5, 0.97), 2),
             found_at=at, why=f"与本机参考画面不同,得分 {self._rng.uniform(0.5, 0.97):.2f}"
             " (differs from this camera's reference)",
-            level=level, category=kind, picture=picture.id, box=box,
+            level=level, category=category, picture=picture.id, box=box,
         )  # fmt: skip
         uow.findings.add(finding)
         if pictures:
@@ -366,6 +383,51 @@ class _HistoryWriter:
             camera_memory = CameraMemory(history=QualityHistory(light=Light.DAY), scene=scene)
             uow.memories.put(camera, Light.DAY, camera_memory.to_bytes(), at)
         return finding
+
+    def _add_backlog(self, newest: RoundId, backlog: Backlog) -> None:
+        """Findings of the newest round until enough of them wait and enough cases are open."""
+        with self._store.begin_read() as uow:
+            waiting = sum(one.count for one in uow.findings.waiting_totals())
+            open_cases = uow.cases.count(open_only=True)
+            a_round = uow.rounds.get(newest)
+            seen = [visit for visit in uow.rounds.visits(newest) if visit.pictures]
+            taken = {(f.camera, f.kind) for f in uow.findings.queue(limit=100_000)}
+            taken |= {(case.camera, case.category) for case in uow.cases.list(open_only=True)}
+        free = [
+            (visit, kind)
+            for kind in FINDING_KINDS
+            for visit in seen
+            if (visit.camera, kind[0]) not in taken
+        ]
+        self._rng.shuffle(free)
+        wanted = max(0, backlog.open_cases - open_cases), max(0, backlog.waiting - waiting)
+        to_confirm, to_wait = wanted
+        if len(free) < to_confirm + to_wait:
+            raise ValueError(f"{len(seen)} cameras are too few for {backlog}")
+        confirmed, waits = free[:to_confirm], free[to_confirm : to_confirm + to_wait]
+        with self._store.begin() as uow:
+            for visit, kind in waits:
+                self._add_waiting(uow, a_round, visit, kind)
+            uow.commit()
+        for visit, kind in confirmed:
+            at = self._now - timedelta(minutes=self._rng.randint(5, 400))
+            with self._store.begin() as uow:
+                finding = self._add_waiting(uow, a_round, visit, kind)
+                case = confirm(
+                    uow, finding.id, by="zhang", now=at, registry=self._site.registry,
+                    payloads=self._payload_builder, zone=self._site.settings.site.tz,
+                )  # fmt: skip
+                uow.commit()
+            count = self._rng.randint(0, len(REPLY_KINDS))
+            play_replies(case, at, reply_count=count, now=self._now, inbox=self._inbox)
+
+    def _add_waiting(
+        self, uow: UnitOfWork, a_round: Round, visit: Visit, kind: tuple[str, Level]
+    ) -> Finding:
+        at = visit.started_at or self._now
+        return self._add_finding(
+            uow, a_round, visit.camera, at, visit.pictures[0], self._box(), pictures=True, kind=kind
+        )
 
     def _box(self) -> Box:
         wide = self._rng.uniform(0.12, 0.3)
@@ -400,9 +462,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cameras", type=int, default=624)
     parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--waiting", type=int, default=0, help="leads that wait at the end")
+    parser.add_argument("--open", type=int, default=0, help="cases that are open at the end")
     options = parser.parse_args()
     now = SystemClock().now()
-    summary = write_history(options.out, cameras=options.cameras, days=options.days, now=now)
+    backlog = Backlog(waiting=options.waiting, open_cases=options.open)
+    summary = write_history(
+        options.out, cameras=options.cameras, days=options.days, now=now, backlog=backlog
+    )
     print(json.dumps(asdict(summary), default=str))  # noqa: T201  its answer
 
 
