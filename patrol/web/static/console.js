@@ -2,6 +2,7 @@
 // Pages are HTML from the server; a piece that says data-live="topics" data-from="/address" is
 // fetched anew when one of its topics moved. Nothing here knows what a page is about.
 
+import { renew as renewPiece } from "./renewal.js"
 import { deliver, onAttempt, sentence, submit, unsentOfAnybody } from "./kept.js"
 import { OtherAccount, request } from "./session.js"
 
@@ -106,12 +107,7 @@ for (const piece of document.querySelectorAll("[data-live]")) {
       const answer = await fetch(piece.dataset.from, { headers: { accept: "text/html" } })
       if (answer.redirected && new URL(answer.url).pathname === "/login") return location.reload()
       if (answer.ok) {
-        const html = await answer.text()
-        if (piece.dataset.pick) {
-          const found = new DOMParser().parseFromString(html, "text/html").querySelector(piece.dataset.pick)
-          if (found) piece.replaceChildren(found)
-        } else piece.innerHTML = html
-        piece.dispatchEvent(new CustomEvent("renewed", { bubbles: true }))
+        renewPiece(piece, await answer.text(), piece.dataset.pick)
       }
     } catch {
       /* the line says so */
