@@ -36,6 +36,7 @@ class AccountRole(StrEnum):
     MAINTAINER = auto()  # camera faults
     AUDITOR = auto()  # who looked at what
     ADMIN = auto()  # accounts, never pictures
+    DISPLAY = auto()  # a wall screen that nobody logs in at: the day's numbers, never pictures
 
 
 # How a site without accounts gets the one that makes all others; log and login page say it.
@@ -92,6 +93,7 @@ PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
         {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM}
     ),
     _ROLE.AUDITOR: frozenset({_MAY.TODAY, _MAY.AUDIT, _MAY.REPORTS}),
+    _ROLE.DISPLAY: frozenset({_MAY.TODAY}),
     _ROLE.ADMIN: frozenset(
         {
             _MAY.TODAY,

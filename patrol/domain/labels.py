@@ -270,6 +270,7 @@ DUTIES: Final[Labels] = {
     AccountRole.MAINTAINER: ("运维", "maintainer"),
     AccountRole.AUDITOR: ("审计员", "auditor"),
     AccountRole.ADMIN: ("管理员", "administrator"),
+    AccountRole.DISPLAY: ("大屏", "wall display"),
 }
 ROLES: Final[Labels] = {
     Role.TOWN_DUTY: ("镇值班", "town duty"),

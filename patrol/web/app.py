@@ -26,6 +26,7 @@ from patrol.cases.request_keys import RequestKeyReused, RequestRepeated
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.broadcast import IllegalBroadcastMove
 from patrol.domain.case import IllegalCaseTransition
+from patrol.domain.display_link import DISPLAY_PATH
 from patrol.domain.finding import AlreadyDecided, FindingNotAsShown, IllegalUndo
 from patrol.domain.hand_off import IllegalHandOffMove
 from patrol.domain.health import TroubleAlreadyTaken
@@ -40,6 +41,7 @@ from patrol.web.api.app import create_api
 from patrol.web.assets import ASSETS_PATH
 from patrol.web.auth import Forbidden, NotLoggedIn, StaleCsrfToken
 from patrol.web.context import WebContext
+from patrol.web.displays import display_cookie
 from patrol.web.errors import (
     INVALID_REQUEST,
     OWN_FAILURE,
@@ -155,6 +157,8 @@ def _loggable_path(request: Request) -> str:
 
 def _not_logged_in_response(context: WebContext, request: Request, _: Exception) -> Response:
     if wants_html(request) and request.method == "GET":
+        if display_cookie(request, secure=context.console.is_https):
+            return RedirectResponse(DISPLAY_PATH, 303)
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
     return context.error_response(request, 401, ("请重新登录", "log in again"))
 

@@ -132,7 +132,12 @@ def test_other_parts_of_today_are_renewed_beside_the_pointer(
     row = page.locator(".caseline").nth(2)
     href = row.get_attribute("href")
     row.hover()
-    ended = replace(cases[0], category="test_renewal_new", id="C20990102-0001", dispatched_at=soon - timedelta(1))
+    ended = replace(
+        cases[0],
+        category="test_renewal_new",
+        id="C20990102-0001",
+        dispatched_at=soon - timedelta(1),
+    )
 
     def one_more() -> None:
         with town.store.begin() as uow:

@@ -17,6 +17,7 @@ from patrol.web.pages import (
     case_actions,
     cases,
     consents,
+    display,
     extension,
     grid,
     grid_map,
@@ -47,6 +48,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         login,
+        display,
         pictures,
         today,
         round_duty,

@@ -26,6 +26,7 @@ from patrol.administration.accounts import (
     unlock,
 )
 from patrol.domain.account import Account, AccountRole
+from patrol.domain.display_link import display_address
 from patrol.domain.labels import API_SCOPES, DUTIES
 from patrol.households.qr_code import qr_code_rows
 from patrol.web.auth import BadLogin
@@ -145,7 +146,11 @@ def create_account(
 def _new_login_document(
     account: Account, password: str, request: Request, now: datetime
 ) -> dict[str, Any]:
-    address = f"{request.base_url}welcome#{invitation_token(account, now)}"
+    """Shown once: a person's first password and invitation; of a display its link alone."""
+    if account.duty is AccountRole.DISPLAY:
+        address, password = display_address(str(request.base_url), account), ""
+    else:
+        address = f"{request.base_url}welcome#{invitation_token(account, now)}"
     return {
         "name": account.name,
         "password": password,

@@ -28,6 +28,7 @@ from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import shift_owner
 from patrol.domain.verification import awaits_person
 from patrol.domain.wall_clock import LONGEST_STEP, ClockRecord
+from patrol.review.alarms import alarming
 from patrol.review.queue import review_queue
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
@@ -127,6 +128,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         queue = review_queue(uow, user.now, cameras=registry.cameras, limit=1).lines
         totals, open_count = uow.findings.waiting_totals(), uow.cases.count(open_only=True)
         claimed = uow.claims.active(user.now)
+        unreviewed = _unreviewed(uow, context, user)
         health = uow.health.all()
         accounts = {account.name: account for account in uow.accounts.all()}
         on_shift = _people_on_shift(uow, accounts, user.now)
@@ -137,6 +139,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         "plans": plans,
         "banners": [
             *_clock_banners(context.app.clock_monitor.record, user),
+            *_alarm_banners(unreviewed, user),
             *_banners(stopped, upstream, user, registry),
         ][:MAX_BANNERS],
         "no_round": [h.name for h in calendar.holidays if h.first <= day <= h.last],
@@ -271,6 +274,26 @@ def _banners(
         text = t("、", ", ").join(named) + more
         banners.append(("warn", t("维护中", "In maintenance"), text, "/stoppages"))
     return banners[:MAX_BANNERS]
+
+
+def _unreviewed(uow: UnitOfWork, context: WebContext, user: CurrentUser) -> list[Finding]:
+    """Findings of levels I and II without a review, for who has no strip of alarms: a display."""
+    if not user.is_display:
+        return []
+    policy = context.app.site.settings.review.alarm.policy
+    return alarming(uow.findings.queue(), policy, user.now)
+
+
+def _alarm_banners(
+    unreviewed: Sequence[Finding], user: CurrentUser
+) -> list[tuple[str, str, str, str]]:
+    """(kind, title, text, address) of urgent findings that nobody has reviewed."""
+    if not unreviewed:
+        return []
+    t, first = user.t, unreviewed[0]
+    label, ago = category_label(first.category, t), t.ago(first.found_at, user.now)
+    text = t(f"{len(unreviewed)} 条，最早 {label} {ago}", f"{len(unreviewed)}, the first {label} {ago}")
+    return [("bad", t("紧急线索未研判", "Urgent findings not reviewed"), text, "/review")]
 
 
 def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, str, str, str]]:

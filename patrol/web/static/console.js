@@ -105,7 +105,7 @@ for (const piece of document.querySelectorAll("[data-live]")) {
     busy = true
     try {
       const answer = await fetch(piece.dataset.from, { headers: { accept: "text/html" } })
-      if (answer.redirected && new URL(answer.url).pathname === "/login") return location.reload()
+      if (answer.redirected) return location.reload() // to the login page, or a display's own
       if (answer.ok) {
         renewPiece(piece, await answer.text(), piece.dataset.pick)
       }
@@ -130,6 +130,13 @@ for (const piece of document.querySelectorAll("[data-live]")) {
 }
 if (listeners.length || document.body.dataset.listen !== undefined) listen()
 export { listen }
+
+// ---- a wall screen takes over what an upgrade changed, while the service answers
+if (document.body.classList.contains("display"))
+  setInterval(async () => {
+    const answer = await fetch("/api/session", { headers: { accept: "application/json" } }).catch(() => null)
+    if (answer?.ok || answer?.status === 401) location.reload()
+  }, 6 * 3600_000)
 
 // ---- buttons
 document.getElementById("logout")?.addEventListener("click", async () => {
