@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
+from patrol.domain.attention import AttentionChoice
 from patrol.domain.case import Case
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, PictureId, Sha256
@@ -128,6 +129,7 @@ class Account:
     disabled_at: datetime | None = None
     failures: int = 0  # wrong passwords since the last right one
     locked_until: datetime | None = None
+    attention: AttentionChoice | None = None  # how it wants to be called; None: as the site says
 
     def __post_init__(self) -> None:
         if self.duty in GRID_ACCOUNT_ROLES and not self.grid:
@@ -136,6 +138,10 @@ class Account:
     def has_permission(self, permission: Permission) -> bool:
         """Whether it is not disabled and its role has the permission."""
         return self.disabled_at is None and permission in PERMISSIONS[self.duty]
+
+    def wanting(self, attention: AttentionChoice) -> "Account":
+        """The account when it is to be called so."""
+        return replace(self, attention=attention)
 
     def is_locked(self, now: datetime) -> bool:
         """Whether it is locked after wrong passwords."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from patrol.domain.account import AccountRole
+from patrol.domain.attention import AttentionKind
 from patrol.domain.camera import ConsentState, Priority, Refusal
 from patrol.domain.case import CaseEvent, CaseState
 from patrol.domain.case_timers import ApprovalKind
@@ -262,6 +263,11 @@ LINK_REFUSALS: Final[Labels] = {  # why a picture link shows no picture
 }
 
 # People, and what they may do.
+ATTENTION: Final[Labels] = {
+    AttentionKind.FINDING: ("特急、紧急线索未研判", "urgent and pressing findings, not reviewed"),
+    AttentionKind.OVERDUE: ("案件超时", "overdue cases"),
+    AttentionKind.REPLY: ("网格回复", "replies from the ground"),
+}
 DUTIES: Final[Labels] = {
     AccountRole.OPERATOR: ("值班员", "operator"),
     AccountRole.SHIFT_SUPERVISOR: ("值班长", "shift supervisor"),

@@ -12,6 +12,7 @@ from fastapi import APIRouter
 
 from patrol.web.pages import (
     accounts,
+    attention,
     audit,
     cameras,
     case_actions,
@@ -74,6 +75,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         stoppages,
         troubles,
         accounts,
+        attention,
         audit,
         holds,
         suppressions,

@@ -45,6 +45,7 @@ from patrol.web.i18n import (
     subject_name,
     village_of,
 )
+from patrol.web.pages.attention import alarm_text
 from patrol.web.pages.cases import time_left
 from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
@@ -290,10 +291,8 @@ def _alarm_banners(
     """(kind, title, text, address) of urgent findings that nobody has reviewed."""
     if not unreviewed:
         return []
-    t, first = user.t, unreviewed[0]
-    label, ago = category_label(first.category, t), t.ago(first.found_at, user.now)
-    text = t(f"{len(unreviewed)} 条，最早 {label} {ago}", f"{len(unreviewed)}, the first {label} {ago}")
-    return [("bad", t("紧急线索未研判", "Urgent findings not reviewed"), text, "/review")]
+    title = user.t("紧急线索未研判", "Urgent findings not reviewed")
+    return [("bad", title, alarm_text(unreviewed, user.t, user.now), "/review")]
 
 
 def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, str, str, str]]:
