@@ -291,8 +291,7 @@ def _alarm_banners(
     """(kind, title, text, address) of urgent findings that nobody has reviewed."""
     if not unreviewed:
         return []
-    title = user.t("紧急线索未研判", "Urgent findings not reviewed")
-    return [("bad", title, alarm_text(unreviewed, user.t, user.now), "/review")]
+    return [("bad", user.t("告警", "Alarm"), alarm_text(unreviewed, user.t, user.now), "/review")]
 
 
 def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, str, str, str]]:

@@ -1,6 +1,6 @@
 // What calls to the screen, on every console page of those who review or follow cases: the number in
-// the title, a sound, notifications of the desktop, and the strip of urgent findings that nobody has
-// reviewed, which sounds every half minute until they are or until it is muted on this page. How loud
+// the title, a sound, notifications of the desktop, and the header's mark of urgent findings that
+// nobody has reviewed, which sounds every half minute until they are or until it is muted on this page. How loud
 // is the account's choice (/account). Everything is told once, by one of the browser's pages.
 import { onMoved, listen, send } from "./console.js"
 
@@ -74,33 +74,18 @@ function showTitle({ totals }, wanted) {
 
 const isLoud = () => alarming.some((ident) => !muted.has(ident))
 
-// Over the page, and not in it: nothing moves. Not under the pointer: a click would go astray.
-let wanted = false
+// In a place of the header that is kept for it: nothing moves.
 function showStrip(now) {
   alarming = now.items.filter((item) => item.kind === "finding").map((item) => item.id)
-  wanted = alarming.length > 0
-  text.textContent = now.alarm
+  strip.hidden = !alarming.length
+  text.textContent = now.alarm && (isWide() ? now.alarm : `⚠ ${now.totals.finding}`)
+  text.title = now.alarm
+  text.setAttribute("aria-label", now.alarm)
   if (alarming.length) text.href = `/review?finding=${alarming[0]}`
   mute.hidden = !isLoud()
   strip.dataset.loud = String(isLoud() && now.alarm_sound)
-  place()
 }
-let pointer = null
-function place() {
-  if (!wanted || !strip.hidden) {
-    strip.hidden = !wanted
-    return
-  }
-  strip.hidden = false
-  const { left, right, top, bottom } = strip.getBoundingClientRect()
-  if (pointer && pointer.x >= left && pointer.x <= right && pointer.y >= top && pointer.y <= bottom)
-    strip.hidden = true // shown as soon as the pointer is elsewhere
-}
-addEventListener("pointermove", ({ clientX, clientY, pointerType }) => {
-  if (pointerType === "touch") return
-  pointer = { x: clientX, y: clientY }
-  if (wanted && strip.hidden) place()
-}, { passive: true })
+const isWide = () => strip.clientWidth > 400
 
 // Three at most by themselves; more as their number.
 function notify(fresh) {

@@ -67,7 +67,7 @@ function listen() {
   source = new EventSource(`/api/live?since=${encodeURIComponent(since)}`)
   source.addEventListener("hello", () => {
     if (line) {
-      line.textContent = ""
+      line.textContent = line.title = ""
       line.className = "line on"
     }
     deliver()
@@ -78,7 +78,7 @@ function listen() {
   })
   source.addEventListener("error", () => {
     if (line) {
-      line.textContent = line.dataset.lost
+      line.textContent = line.title = line.dataset.lost
       line.className = "line off"
     }
   })
