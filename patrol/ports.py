@@ -74,6 +74,9 @@ class FineDetector(Detector, Protocol):
     def fine_input_px(self, size_px: tuple[int, int]) -> tuple[int, int]:
         """Width and height of the larger input for a picture of this (width, height)."""
 
+    def glance(self, bgr: BgrImage) -> Sequence[Detection]:
+        """As `detect`, with what it is so unsure of that only a closer look can tell."""
+
     def detect_finely(self, bgr: BgrImage) -> Sequence[Detection]:
         """As `detect`, with smaller objects found, in at most twice its time at a square input."""
 

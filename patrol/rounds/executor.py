@@ -206,7 +206,8 @@ class RoundExecutor:
             self._limiter.release(pending, mbit_s=mbit_s)
 
     def _end_stream(self, pending: PendingVisit, got: Sample | StreamError | Refusal) -> None:
-        self._limiter.end_stream(pending, served=isinstance(got, Sample))
+        now_s = self._deps.clock.monotonic_s()
+        self._limiter.end_stream(pending, now_s, served=isinstance(got, Sample))
         self._changed.set()
 
     async def _fetch_evidence(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from patrol.domain.ids import CameraId, LinkId, ServerId
-from patrol.rounds.stream_limits import NO_SERVER, StreamLimits, wait_after_refusal_s
+from patrol.rounds.stream_limits import NO_SERVER, StreamLimits, TurnedAway
 from streams.errors import StreamBusy
 
 SLOT_POLL_S = 0.1
@@ -157,9 +157,9 @@ class ConnectionLimiter:
         if self.in_use >= self.capacity:
             return None
         visit = (
-            self._from_freed_link()
+            self._from_freed_link(now_s)
             or self._for_free_stream(now_s)
-            or self._from_pending()
+            or self._from_pending(now_s)
             or self._from_retries(now_s)
         )
         if visit is not None:
@@ -175,12 +175,12 @@ class ConnectionLimiter:
         if mbit_s is not None and mbit_s > 0.0:
             self._mbit_s_each += LEARNING_RATE * (mbit_s - self._mbit_s_each)
 
-    def end_stream(self, visit: PendingVisit, *, served: bool) -> None:
+    def end_stream(self, visit: PendingVisit, now_s: float, *, served: bool) -> None:
         """Give the recorder's stream back: the visit hung up, `served` with a picture.
 
         Before its slot, which is held until the picture is judged and written.
         """
-        self._streams.end(visit.server, visit.begun, served=served)
+        self._streams.end(visit.server, visit.begun, now_s, served=served)
 
     def retry_later(self, visit: PendingVisit, now_s: float) -> bool:
         """Queue a retry behind all other visits; False when its attempts are used up."""
@@ -201,8 +201,10 @@ class ConnectionLimiter:
         certain = busy.status in NO_STREAM_LEFT
         if not certain and (others < 1 or turns > DOUBTFUL_TURNS):
             return False
-        self._streams.turn_away(visit.server, turns, certain=certain)
-        wait_s = wait_after_refusal_s(turns, others, busy.retry_after_s)
+        refused = TurnedAway(
+            turns=turns, certain=certain, at_s=now_s, asked_s=busy.retry_after_s
+        )  # fmt: skip
+        wait_s = self._streams.turn_away(visit.server, refused)
         self._for_stream[visit.server].append(
             replace(visit, turned_away=turns, not_before_s=now_s + wait_s)
         )
@@ -218,11 +220,11 @@ class ConnectionLimiter:
         """Seconds until a visit that waits for its time may start; None when none does."""
         times = [self._retries[0].not_before_s] if self._retries else []
         times += [
-            visit.not_before_s
-            for server, queue in self._for_stream.items()
-            if self._streams.has_capacity(server)
+            max(visit.not_before_s, ready_s)
+            for queue in self._for_stream.values()
             for visit in queue
             if self._has_capacity(visit.link)
+            and (ready_s := self._ready_at_s(visit, now_s)) is not None
         ]
         return max(0.0, min(times) - now_s) if times else None
 
@@ -230,41 +232,53 @@ class ConnectionLimiter:
         self._in_use[link] += visits
         self._link_slots.set_round_usage(link, self._in_use[link])
 
+    def _ready_at_s(self, visit: PendingVisit, now_s: float) -> float | None:
+        return self._streams.ready_at_s(visit.server, now_s, asked=visit.turned_away > 0)
+
+    def _has_stream(self, visit: PendingVisit, now_s: float) -> bool:
+        ready_s = self._ready_at_s(visit, now_s)
+        return ready_s is not None and ready_s <= now_s
+
     def _has_capacity(self, link: LinkId) -> bool:
         return self._in_use[link] + self._link_slots.reserved(link) < self._limits.per_link
 
-    def _may_start(self, visit: PendingVisit) -> bool:
+    def _may_start(self, visit: PendingVisit, now_s: float) -> bool:
         """Whether link and recorder have capacity; a visit that may not is queued for it."""
         if not self._has_capacity(visit.link):
             self._blocked[visit.link].append(visit)
             return False
-        if not self._streams.has_capacity(visit.server):
+        if not self._has_stream(visit, now_s):
             self._for_stream[visit.server].append(visit)
             return False
         return True
 
-    def _from_freed_link(self) -> PendingVisit | None:
+    def _from_freed_link(self, now_s: float) -> PendingVisit | None:
         while self._freed_links:
             link = self._freed_links.popleft()
             while self._blocked[link] and self._has_capacity(link):
                 visit = self._blocked[link].popleft()
-                if self._may_start(visit):
+                if self._may_start(visit, now_s):
                     return visit
         return None
 
     def _for_free_stream(self, now_s: float) -> PendingVisit | None:
         for server, queue in self._for_stream.items():
-            if queue and self._streams.has_capacity(server):
-                for visit in queue:
-                    if visit.not_before_s <= now_s and self._has_capacity(visit.link):
-                        queue.remove(visit)
-                        return visit
+            if not self._streams.has_capacity(server, now_s):
+                continue
+            for visit in queue:
+                if (
+                    visit.not_before_s <= now_s
+                    and self._has_capacity(visit.link)
+                    and self._has_stream(visit, now_s)
+                ):
+                    queue.remove(visit)
+                    return visit
         return None
 
-    def _from_pending(self) -> PendingVisit | None:
+    def _from_pending(self, now_s: float) -> PendingVisit | None:
         while self._pending:
             visit = self._pending.popleft()
-            if self._may_start(visit):
+            if self._may_start(visit, now_s):
                 return visit
         return None
 
@@ -272,6 +286,6 @@ class ConnectionLimiter:
         """The oldest retry whose time has come: they are in the order of their times."""
         while self._retries and self._retries[0].not_before_s <= now_s:
             visit = self._retries.popleft()
-            if self._may_start(visit):
+            if self._may_start(visit, now_s):
                 return visit
         return None

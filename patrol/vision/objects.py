@@ -140,6 +140,9 @@ def detect_with_tiles(
     far = [zone for zone in wanted if _needs_tiles(zone, size_px, look_px)]
     tiles = tiles_for(far, size_px, detector.input_px)
     if not tiles and finely is not None:
+        glanced = finely.glance(_large_enough(pyramid, detector.input_px))
+        if not _may_hold_wanted(glanced, wanted):
+            return each_vehicle_once([one for one in glanced if one.score >= detector.min_score])
         return each_vehicle_once(finely.detect_finely(_large_enough(pyramid, look_px)))
     found = list(detector.detect(_large_enough(pyramid, detector.input_px)))
     if not tiles:
@@ -151,6 +154,18 @@ def detect_with_tiles(
             if not _is_cut_by_border(seen.box, tile, size_px)
         ]
     return each_vehicle_once(merge_detections(found))
+
+
+def _may_hold_wanted(glanced: Iterable[Detection], zones: Iterable[Zone]) -> bool:
+    """Whether a closer look may find what the zones wait for: most visits are to empty yards."""
+    labels: set[str] = set()
+    for zone in zones:
+        if not zone.trust_class:
+            return any(True for _ in glanced)
+        labels |= zone.classes
+    if labels & ONE_VEHICLE:
+        labels |= ONE_VEHICLE
+    return any(one.label in labels for one in glanced)
 
 
 def each_vehicle_once(detections: Sequence[Detection]) -> tuple[Detection, ...]:

@@ -26,3 +26,4 @@ def test_a_round_is_seen_whole_and_leaves_nothing_open(
     assert stats["gb_invites"] == stats["gb_acks"] == stats["gb_byes"] == channels
     assert (stats["gb_sessions"], stats["gb_playing"], stats["gb_busy"]) == (0, 0, 0)
     assert stats["gb_most_sessions"] <= 4
+    assert row["descriptors_left"] == 0

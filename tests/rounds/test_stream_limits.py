@@ -14,7 +14,13 @@ from patrol.domain.ids import CameraId, LinkId, ServerId
 from patrol.domain.round import VisitOutcome
 from patrol.rounds.executor import RoundExecutor, StopReason
 from patrol.rounds.limiter import ConnectionLimiter, ConnectionLimits, PendingVisit
-from patrol.rounds.stream_limits import LONGEST_WAIT_S, StreamLimits, most_at_once, server_of
+from patrol.rounds.stream_limits import (
+    LONGEST_WAIT_S,
+    StreamLimits,
+    TurnedAway,
+    most_at_once,
+    server_of,
+)
 from streams.address import StreamAddress
 from streams.errors import StreamBusy
 from streams.model import VisitOptions
@@ -78,7 +84,7 @@ def visit_all(
             ended_s = now_s
         elif not limiter.wait_for_stream(done, busy, now_s):
             limiter.retry_later(done, now_s)
-        limiter.end_stream(done, served=busy is None)
+        limiter.end_stream(done, now_s, served=busy is None)
         limiter.release(done)
     return seen, ended_s
 
@@ -103,6 +109,36 @@ def test_every_channel_of_a_full_recorder_is_seen(
     until_s = channel_count * (LONGEST_WAIT_S + LONGEST_VISIT_S + frees_after_s)
     seen, _ = visit_all(ConnectionLimiter(visits, LIMITS), {NVR: recorder}, picked, until_s)
     assert seen == {visit.camera for visit in visits}
+
+
+@pytest.mark.parametrize("frees_after_s", [0.5, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("streams", [1, 2, 6])
+def test_streams_that_are_freed_late_hold_the_recorder_back_as_a_whole(
+    streams: int, frees_after_s: float
+) -> None:
+    """The time to free one is learned once, not by each channel for itself."""
+    longest_s, refused = 0.0, 0
+    for seed in range(5):
+        recorder = Recorder(streams, 453, frees_after_s)
+        limiter = ConnectionLimiter(channels(40), LIMITS)
+        seen, ended_s = visit_all(limiter, {NVR: recorder}, random.Random(seed))
+        assert len(seen) == 40
+        longest_s, refused = max(longest_s, ended_s), max(refused, recorder.refused)
+    mean_visit_s = (1.0 + LONGEST_VISIT_S) / 2
+    least_s = 40 / streams * (mean_visit_s + frees_after_s)
+    assert longest_s < 2 * least_s + LONGEST_VISIT_S
+    assert refused < 40 + 30  # each of the first wave but the served ones, and some to learn by
+
+
+def test_a_viewer_who_takes_the_only_stream_is_waited_for_by_all_together() -> None:
+    """Each channel asks once; then one asks each time that the rest ends."""
+    limiter = ConnectionLimiter(channels(40), LIMITS, stream_limits=StreamLimits.of({NVR: 1}))
+    recorder = Recorder(1, 453)
+    recorder.free_at.append(60.0)
+    seen, ended_s = visit_all(limiter, {NVR: recorder}, random.Random(1))
+    assert len(seen) == 40
+    assert recorder.refused < 40 + 10
+    assert ended_s < 60.0 + LONGEST_WAIT_S + 40 * LONGEST_VISIT_S
 
 
 def test_the_next_round_begins_with_the_limit_and_is_hardly_refused() -> None:
@@ -138,14 +174,14 @@ def test_a_broken_channel_does_not_hold_its_neighbours_back() -> None:
         under_way.append(visit)
     broken, *sound = under_way
     for visit in sound[:12]:
-        limiter.end_stream(visit, served=True)
+        limiter.end_stream(visit, 1.0, served=True)
         limiter.release(visit)
     assert limiter.wait_for_stream(broken, StreamBusy("hung up"), 1.0)
-    limiter.end_stream(broken, served=False)
+    limiter.end_stream(broken, 1.0, served=False)
     limiter.release(broken)
     assert limits.learned()[NVR] >= 11
     for visit in sound[12:]:
-        limiter.end_stream(visit, served=True)
+        limiter.end_stream(visit, 1.0, served=True)
         limiter.release(visit)
     again = limiter.acquire(9.0)
     assert again is not None
@@ -224,18 +260,18 @@ def test_what_a_platform_agreed_to_is_never_exceeded_whatever_it_served() -> Non
     peer = server_of(StreamAddress.parse("gb28181://town/62090204001320000001"))
     limits = StreamLimits.of({}, {peer: 2})
     begun = [limits.start(peer) for _ in range(2)]
-    assert not limits.has_capacity(peer)
+    assert not limits.has_capacity(peer, 0.0)
     for _ in range(200):
-        limits.end(peer, begun.pop(0), served=True)
-        assert limits.has_capacity(peer)
+        limits.end(peer, begun.pop(0), 0.0, served=True)
+        assert limits.has_capacity(peer, 0.0)
         begun.append(limits.start(peer))
-    assert not limits.has_capacity(peer)
+    assert not limits.has_capacity(peer, 0.0)
 
 
 def test_a_platform_that_gives_less_than_agreed_is_asked_for_less() -> None:
     peer = server_of(StreamAddress.parse("gb28181://town/62090204001320000001"))
     limits = StreamLimits.of({}, {peer: 4})
     begun = [limits.start(peer) for _ in range(3)]
-    limits.turn_away(peer, 1, certain=True)
-    limits.end(peer, begun[0], served=False)
-    assert not limits.has_capacity(peer)
+    limits.turn_away(peer, TurnedAway(turns=1, certain=True, at_s=0.0))
+    limits.end(peer, begun[0], 0.0, served=False)
+    assert not limits.has_capacity(peer, 0.0)

@@ -1,6 +1,7 @@
 """Tiles: where, how many, and that what they see comes back as one thing at its place."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import time
 
 import numpy as np
@@ -146,23 +147,56 @@ def test_a_picture_no_larger_than_the_input_needs_no_tiles() -> None:
 class LongSighted(ShortSighted):
     """The same with a larger input, which it says when it is asked for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *glanced: Detection) -> None:
         super().__init__()
-        self.fine_runs = 0
+        self.fine_runs, self.glances, self.glanced = 0, 0, glanced
 
     def fine_input_px(self, size_px: tuple[int, int]) -> tuple[int, int]:
         return (736, 416) if size_px[0] > size_px[1] else (416, 736)
+
+    def glance(self, bgr: NDArray[np.uint8]) -> Sequence[Detection]:
+        self.glances += 1
+        return self.glanced
 
     def detect_finely(self, bgr: NDArray[np.uint8]) -> Sequence[Detection]:
         self.fine_runs += 1
         return (seen((0.5, 0.5, 0.1, 0.1)),)
 
 
-def test_where_a_zone_waits_for_objects_the_larger_input_looks_once() -> None:
-    detector = LongSighted()
+HALF_SEEN = Detection(label="person", score=0.1, box=(0.5, 0.5, 0.1, 0.1))
+
+
+def test_where_a_zone_waits_for_what_a_glance_suspects_the_larger_input_looks_once() -> None:
+    detector = LongSighted(HALF_SEEN)
     found = detect_with_tiles(detector, yard(900, 500), [zone(ask=None)], NOON)
     assert [one.box for one in found] == [(0.5, 0.5, 0.1, 0.1)]
-    assert (detector.fine_runs, detector.runs) == (1, 0)
+    assert (detector.glances, detector.fine_runs, detector.runs) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(("label", "score", "found"), [
+    pytest.param("dog", 0.9, 1, id="clear, but not waited for"),
+    pytest.param("dog", 0.1, 0, id="neither clear nor waited for"),
+])  # fmt: skip
+def test_where_a_glance_suspects_nothing_that_is_waited_for_no_closer_look_is_taken(
+    label: str, score: float, found: int
+) -> None:
+    detector = LongSighted(replace(HALF_SEEN, label=label, score=score))
+    assert len(detect_with_tiles(detector, yard(900, 500), [zone(ask=None)], NOON)) == found
+    assert (detector.glances, detector.fine_runs) == (1, 0)
+
+
+def test_a_zone_that_trusts_no_class_has_the_closer_look_for_anything() -> None:
+    from_above = replace(zone(ask=None), trust_class=False)
+    detector = LongSighted(replace(HALF_SEEN, label="cell phone"))
+    detect_with_tiles(detector, yard(900, 500), [from_above], NOON)
+    assert detector.fine_runs == 1
+
+
+def test_a_zone_for_trucks_has_the_closer_look_for_any_vehicle() -> None:
+    trucks = replace(zone(ask=None), classes=frozenset({"truck"}))
+    detector = LongSighted(replace(HALF_SEEN, label="car"))
+    detect_with_tiles(detector, yard(900, 500), [trucks], NOON)
+    assert detector.fine_runs == 1
 
 
 def test_without_such_a_zone_or_at_another_hour_it_does_not() -> None:
