@@ -81,11 +81,10 @@ def set_password(
     site = site_for_lists(context)
     with store_of(site) as store:
         try:
-            account = _account_of(store, name)
             change_password(
                 store,
                 name=name,
-                password=_password_of(account.duty, from_stdin=from_stdin),
+                password=_password_of(_duty_of(store, name), from_stdin=from_stdin),
                 now=trusted_now_of(store),
                 by=operator(by),
                 known_names=guessable_names(site.settings.site, site.registry),
@@ -150,7 +149,12 @@ def _account_of(store: Store, name: str) -> Account:
         return uow.accounts.get(name)
 
 
-def _password_of(duty: AccountRole, *, from_stdin: bool) -> str:
+def _duty_of(store: Store, name: str) -> AccountRole | None:
+    with store.begin_read() as uow:
+        return next((one.duty for one in uow.accounts.all() if one.name == name), None)
+
+
+def _password_of(duty: AccountRole | None, *, from_stdin: bool) -> str:
     """The password of a person's account; a wall screen has a link, and a password nobody knows."""
     if duty is AccountRole.DISPLAY:
         return secrets.token_urlsafe(24)

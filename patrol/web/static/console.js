@@ -60,6 +60,8 @@ export function onMoved(topics, act) {
   listeners.push({ topics: new Set(topics), act })
 }
 
+const AGAIN_MS = 2000,
+  isDisplay = document.body.classList.contains("display")
 let source
 function listen() {
   if (source || document.hidden) return
@@ -81,7 +83,17 @@ function listen() {
       line.textContent = line.title = line.dataset.lost
       line.className = "line off"
     }
+    // A browser tries a cut line again by itself, an answer that is none (a proxy's 502, 401) never.
+    if (source?.readyState !== EventSource.CLOSED) return
+    source = undefined
+    setTimeout(again, AGAIN_MS)
   })
+}
+async function again() {
+  const answer = await fetch("/api/session", { headers: { accept: "application/json" } }).catch(() => null)
+  if (answer?.status === 401 && isDisplay) location.reload() // its link makes it a new session
+  else if (answer?.status === 401) return
+  else listen()
 }
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
@@ -132,7 +144,7 @@ if (listeners.length || document.body.dataset.listen !== undefined) listen()
 export { listen }
 
 // ---- a wall screen takes over what an upgrade changed, while the service answers
-if (document.body.classList.contains("display"))
+if (isDisplay)
   setInterval(async () => {
     const answer = await fetch("/api/session", { headers: { accept: "application/json" } }).catch(() => null)
     if (answer?.ok || answer?.status === 401) location.reload()
