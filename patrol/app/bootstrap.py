@@ -311,6 +311,12 @@ def _send_gate(site: Site, watcher: RegistryWatcher) -> SendGate:
     )
 
 
+def vision_thresholds(own: Mapping[str, float]) -> VisionThresholds:
+    """The gauges' thresholds; those that the site names replace the defaults."""
+    own_limits: dict[str, Any] = dict(own)
+    return VisionThresholds(quality=QualityThresholds(**own_limits))
+
+
 def _visit_judge(
     settings: Settings,
     store: Store,
@@ -323,11 +329,10 @@ def _visit_judge(
             blobs = {light: uow.memories.get(camera, light) for light in Light}
         return {light: blob for light, blob in blobs.items() if blob is not None}
 
-    own_limits: dict[str, Any] = dict(settings.quality)  # they replace the defaults
     return VisitJudge(
         detector=detectors.objects,
         fire_model=detectors.fire,
-        policy=VisionThresholds(quality=QualityThresholds(**own_limits)),
+        policy=vision_thresholds(settings.quality),
         evidence=evidence,
         encode=JpegEncoder(),
         load_memories=load_memories,

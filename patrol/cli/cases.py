@@ -97,15 +97,17 @@ def show_case(
         except KeyError:
             bad_input(no_case_text(case))
         messages = uow.outbox.of_case(found.id)
+        gauge = uow.findings.gauge_of(found.finding)
     preview = None
     if extended_by is not None:
         preview = preview_extension(found, timedelta(hours=extended_by), SystemClock().now())
     if as_json:
         receipts = [documents.message_document(message) for message in messages]
         extension = {"extension": _preview_document(preview)} if preview else {}
-        print_json({**case_document(found), "messages": receipts, **extension})
+        seen_by = {"gauge": gauge or None}
+        print_json({**case_document(found), **seen_by, "messages": receipts, **extension})
     else:
-        print_case(found, site)
+        print_case(found, site, gauge=gauge)
         if preview is not None:
             console().print(_preview_text(preview, site.settings.site.tz), markup=False)
         _print_receipts([documents.message_document(message) for message in messages], site)
@@ -117,8 +119,8 @@ def case_document(case: Case) -> dict[str, Any]:
     return {**documents.case_document(case), **pictures, "verdict": _verification_document(case)}
 
 
-def print_case(case: Case, site: Site) -> None:
-    """Print one case for a person: its head, then its history."""
+def print_case(case: Case, site: Site, *, gauge: str = "") -> None:
+    """Print one case for a person: its head, then its history; `gauge`: what saw its finding."""
     zone = site.settings.site.tz
     category = CATEGORY_BY_ID.get(case.category)
     text = f"{category.zh} {category.en}" if category else case.category
@@ -129,6 +131,8 @@ def print_case(case: Case, site: Site) -> None:
     head.add_row("类别 category", text)
     head.add_row("网格 grid", Text(f"{_grid_name(site, case.grid)} {case.grid}"))
     head.add_row("地点 place", Text(case.place))
+    if gauge:
+        head.add_row("判读模块 seen by", Text(gauge))
     if case.hold is not None and case.is_unannounced:
         held = f"{case.hold.why}, 至 until {_local_time(case.hold.until, zone)}"
         head.add_row("暂缓推送 held", Text(held, style="yellow"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from patrol.cli.cases import case_document
-from patrol.cli.options import AsJson, By, FindingArgument, operator
+from patrol.cli.options import AsJson, By, FindingArgument, RoundArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.queue import finding_document, parse_level
 from patrol.cli.site import app_of, camera_named, site_for_lists, store_of
@@ -28,7 +28,6 @@ from patrol.rounds import duty
 if TYPE_CHECKING:
     from patrol.app.finding_service import FiledFinding
 
-RoundArgument = Annotated[str, typer.Argument(metavar="ROUND", help="轮次编号。 A round's id.")]
 Note = Annotated[str, typer.Option("--note", help="说明。 A note for the history.")]
 
 
@@ -143,10 +142,9 @@ def list_decided(
         at = f"{one.decided_at.astimezone(zone):%m-%d %H:%M}" if one.decided_at else "—"
         what = category_named(one.category)
         state = bilingual(label_of(FINDING_STATES, one.state))
-        console().print(
-            f"{one.id}  {at}  {state}  {what.zh} {what.en}  {one.decided_by}  {one.reason}",
-            markup=False,
-        )
+        head = f"{one.id}  {at}  {state}  {what.zh} {what.en}"
+        tail = "  ".join(filter(None, (one.gauge, one.decided_by, one.reason)))
+        console().print(f"{head}  {tail}", markup=False)
     if not found:
         console().print("无 none", markup=False)
 
@@ -166,6 +164,8 @@ def show_history(
         lines = [{"at": rfc3339(e.at), "by": e.by, "what": e.what, "note": e.note} for e in entries]
         print_json({**_decided_document(one), "events": lines})
         return
+    if one.gauge:
+        console().print(f"判读模块 seen by {one.gauge}  {one.why}", markup=False)
     for entry in entries:
         at = f"{entry.at.astimezone(site.settings.site.tz):%m-%d %H:%M}"
         what = bilingual(label_of(FINDING_ENTRIES, entry.what))

@@ -25,6 +25,7 @@ CameraArgument = Annotated[
     typer.Argument(metavar="CAMERA", help="国标编码 20 位,或其末 6 位。 The id, or its last 6."),
 ]
 CaseArgument = Annotated[str, typer.Argument(metavar="ID", help="案件编号。 A case's id.")]
+RoundArgument = Annotated[str, typer.Argument(metavar="ROUND", help="轮次编号。 A round's id.")]
 FindingArgument = Annotated[str, typer.Argument(metavar="ID", help="线索编号。 A finding's id.")]
 Limit = Annotated[
     int | None,

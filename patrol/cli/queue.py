@@ -105,7 +105,9 @@ def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str], *, count: in
         name, level = names.get(finding.camera, ""), level_label(finding.level)
         score, waiting = f"{finding.score:.2f}", _rough_age(line.waiting)
         seen = f"\n{finding.recheck.why}" if finding.recheck else ""
-        why = Text.assemble(finding.why, seen, "\n", (line.why, "dim"))  # … why it has this place
+        why = Text.assemble(  # … which gauge saw it, and why it has this place
+            finding.why, seen, "\n", (" · ".join(filter(None, (finding.gauge, line.why))), "dim")
+        )
         camera = Text(f"{name}\n{finding.camera}")
         table.add_row(finding.id, level, camera, why, score, waiting)
         paragraphs += [

@@ -33,6 +33,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "run:run_round",
         "立即巡查一轮;给出网格、链路或点位即为专项巡查。 One round now; ad hoc over what is named.",
     ),
+    "replay": Verb(
+        "replay:replay",
+        "用别的模型或阈值重判一轮,看会变什么。 Judge a stored round again; what would change.",
+    ),
     "check": Verb(
         "check:check",
         "检查全部配置、责任链、数据库与消息代理。 Every file, every chain, database and broker.",

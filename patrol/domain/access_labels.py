@@ -40,6 +40,7 @@ ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "end_hold": ("解除保全", "ended a legal hold"),
     "view_picture": ("查看画面", "viewed a picture"),
     "view_thumbnail": ("查看缩略图", "viewed a thumbnail"),
+    "replay": ("重判存档画面", "judged stored pictures again"),
     "view_reference": ("查看参考画面", "viewed the reference"),
     "send_picture": ("画面发至网格", "picture sent to the ground"),
     "open_link": ("打开一次性链接", "opened a one-time link"),

@@ -13,6 +13,7 @@ from typing import Final
 
 from patrol.domain.ids import CameraId
 
+REPLAY: Final = "replay"  # stored pictures judged again by the machine, for a person
 EMPTY_CHAIN_HASH: Final = "0" * 64  # what stands before line 1
 
 

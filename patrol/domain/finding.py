@@ -260,6 +260,7 @@ class Finding:
     filed_from: str = ""  # … where it was seen (FilingSource) …
     place: str = ""  # … and where that is, if no camera tells
     undone_count: int = 0  # how often a decision was taken back
+    gauge: str = ""  # what saw it, with its version: "blur/2", "yolox_nano/615e2661"
 
     def decide(self, decision: Decision, *, by: str, now: datetime, reason: str = "") -> "Finding":
         """The finding after `decision`, moved by the table. Raises AlreadyDecided."""

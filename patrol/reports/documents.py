@@ -195,6 +195,7 @@ def finding_document(finding: Finding) -> JsonObject:
         "score": round(finding.score, 4),
         "found_at": rfc3339_or_none(finding.found_at),
         "why": finding.why,
+        "gauge": finding.gauge or None,
         "grid": finding.grid,
         "category": finding.category,
         "level": str(finding.level),

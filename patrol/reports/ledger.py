@@ -28,7 +28,7 @@ from patrol.reports.queries import ReportHeading, ReportMaterial, RoundRecords, 
 COLUMNS: Final = (
     "日期", "时段", "轮次", "巡查员", "起止", "网格", "村/组", "点位编码", "点位名称", "在线",
     "图像质量", "采样帧数", "采样时间", "查看方式", "结果", "类别", "描述", "级别", "截图号",
-    "推送时间", "签收", "到场", "反馈", "处置", "核查", "办结", "超时", "备注",
+    "推送时间", "签收", "到场", "反馈", "处置", "核查", "办结", "超时", "备注", "判读模块",
 )  # fmt: skip
 OFFLINE: Final = ("unreachable", "bad_address")  # the camera did not answer at all
 MACHINE: Final = "系统"
@@ -310,6 +310,7 @@ def _finding_columns(finding: Finding) -> LedgerRow:
         "描述": finding.why,
         "级别": f"{finding.level} {labels.LEVELS[finding.level][0]}",
         "备注": _decision_text(finding),
+        "判读模块": finding.gauge,
     }
 
 

@@ -42,6 +42,7 @@ from patrol.ports import PictureStore
 from patrol.review.queue import NO_LIMIT, CamerasById, end_claim
 from patrol.store import Store, UnitOfWork
 from patrol.vision.camera_memory import reference_in
+from patrol.vision.change import CHANGE_GAUGE
 from patrol.vision.change.compare import most_changed_box
 
 KNOWN_POSITIVE_WINDOW: Final = timedelta(days=90)  # an older picture shows another season
@@ -241,6 +242,7 @@ class BlindSample:
             picture=_judged_picture(visit).id,
             box=box,
             origin=Origin.SAMPLE,
+            gauge=CHANGE_GAUGE,  # as of a change without a name
         )
 
 

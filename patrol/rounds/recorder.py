@@ -248,4 +248,5 @@ def _new_finding(uow: UnitOfWork, best: Observation, rule: FindingRule, camera: 
         box=best.box,
         zone=best.zone,
         unreviewed_ok=rule.unreviewed,
+        gauge=best.gauge,
     )

@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 UNUSABLE_PICTURE = "unusable_picture"  # the failure kind of a visit whose every picture was useless
 MAX_JUDGINGS = 2  # of one camera in one round, that the service did not survive
 EVIDENCE_FACT = "evidence"  # of a visit's facts: the size of the picture fetched, or why none
+EVIDENCE_MISSING = "missing"  # begins that fact where none could be fetched
 MemoryBlobs = Mapping[Light, bytes]
 
 
@@ -145,7 +146,7 @@ class VisitJudge:
         """
         visit = visited.visit
         if isinstance(fetched, EvidenceMissing):
-            facts = {**(visit.facts or {}), EVIDENCE_FACT: f"missing: {fetched.kind}"}
+            facts = {**(visit.facts or {}), EVIDENCE_FACT: f"{EVIDENCE_MISSING}: {fetched.kind}"}
             return replace(visited, visit=replace(visit, facts=facts))
         try:
             frame = _decode_key_frames(fetched)[-1]

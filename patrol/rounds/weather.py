@@ -129,6 +129,7 @@ def _propose_shared(context: _SharedFindingContext, shared: CauseGroup[CameraId]
         category=rule.category,
         picture=clearest.picture,
         unreviewed_ok=rule.unreviewed,
+        gauge=clearest.gauge,
     )
     save_finding(context.uow, finding, policy, context.now)
     return True

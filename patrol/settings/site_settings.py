@@ -7,7 +7,7 @@ the short forms, and looks for the files that site.yaml names.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -30,9 +30,9 @@ from patrol.settings.config_file import (
     BadEnvReference,
     ConfigProblem,
     FileProblemLog,
-    did_you_mean,
     expand_env,
 )
+from patrol.settings.quality_thresholds import check_threshold_names
 from patrol.settings.site_calendar import (
     CalendarSection,
     HealthSection,
@@ -349,7 +349,7 @@ def load_site_file(
         hint = f"; {old} is there, but relative paths count from site.yaml's directory"
         text = wrong + hint if old.is_file() else wrong
         notes.add_problem(document.line(where), ".".join(where), text)
-    _check_quality(settings, document, notes)
+    check_threshold_names(settings.quality, document, notes)
     _check_links(settings, document, notes)
     _check_production(settings, document, notes)
     _check_broker(settings, document, notes)
@@ -435,16 +435,3 @@ def _check_broker(settings: Settings, document: YamlDocument, notes: FileProblem
             "the password and every case cross the network in clear text, write mqtts://HOST:8883"
         )
         notes.add_notice(document.line(("mqtt", "url")), "mqtt.url", text)
-
-
-def _check_quality(settings: Settings, document: YamlDocument, notes: FileProblemLog) -> None:
-    """Note thresholds whose name no gauge has."""
-    if not settings.quality:
-        return
-    from patrol.vision.quality.report import QualityThresholds  # noqa: PLC0415  numpy, OpenCV
-
-    known = [field.name for field in fields(QualityThresholds)]
-    for name in settings.quality:
-        if name not in known:
-            text = f"unknown threshold{did_you_mean(name, known)}"
-            notes.add_problem(document.line(("quality", name)), f"quality.{name}", text)

@@ -17,7 +17,13 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select, text
 
-from patrol.domain.access_log import EMPTY_CHAIN_HASH, AccessEntry, chain_hash, chain_text
+from patrol.domain.access_log import (
+    EMPTY_CHAIN_HASH,
+    REPLAY,
+    AccessEntry,
+    chain_hash,
+    chain_text,
+)
 from patrol.domain.ids import CameraId
 from patrol.encryption import KeyProblem, SiteKey
 from patrol.store.column_types import clean_text
@@ -149,10 +155,14 @@ class AccessLogRepository:
         self._db.add(access_log, [{**_ENTRIES.to_row(entry), "hash": link}])
 
     def last_viewed(self, before: datetime) -> Mapping[CameraId, datetime]:
-        """When a person (not the patrol itself) last looked at each camera, before then."""
+        """When a person (not the patrol itself) last looked at each camera, before then.
+
+        Who has a round judged again by the machine has looked at none of its pictures.
+        """
         line = access_log.c
+        looked = VIEWED_BY_PERSON, line.camera.is_not(None), line.what != REPLAY
         newest = select(line.camera, func.max(line.at).label("last_at")).where(
-            VIEWED_BY_PERSON, line.camera.is_not(None), line.at < before
+            *looked, line.at < before
         )
         return {row.camera: row.last_at for row in self._db.all(newest.group_by(line.camera))}
 

@@ -135,10 +135,12 @@ class FindingRepository:
                 kinds[index].add((one.kind, one.zone))
         return [frozenset(kind) for kind in kinds]
 
-    def observed(self, round_id: RoundId, *, gauge: str) -> Sequence[Observation]:
-        """One gauge's observations of a round, in the order in which they were written."""
+    def observed(self, round_id: RoundId, *, gauge: str = "") -> Sequence[Observation]:
+        """A round's observations, of one gauge where it is named, in the order of writing."""
         o = observations.c
-        mine = select(observations).where(o.round == round_id, o.gauge == gauge)
+        mine = select(observations).where(
+            o.round == round_id, *([o.gauge == gauge] if gauge else [])
+        )
         return [_OBSERVATIONS.from_row(row) for row in self._db.all(mine.order_by(o.number))]
 
     def observed_since(self, camera: CameraId, kind: str, since: datetime) -> Sequence[Observation]:
@@ -202,6 +204,11 @@ class FindingRepository:
         if row is None:
             raise KeyError(finding_id)
         return _finding_from_row(row)
+
+    def gauge_of(self, finding_id: FindingId | None) -> str:
+        """What saw it, with its version; "" where a person did, or there is no such finding."""
+        found = self.with_ids(() if finding_id is None else (finding_id,))
+        return next((one.gauge for one in found.values()), "")
 
     def put(self, finding: Finding) -> None:
         """Write its changed fields. Raises KeyError."""

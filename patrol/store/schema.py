@@ -205,6 +205,7 @@ findings = Table(
     Column("filed_from", Text, nullable=False, server_default=""),
     Column("place", CleanText, nullable=False, server_default=""),
     Column("undone_count", Integer, nullable=False, server_default="0"),
+    Column("gauge", Text, nullable=False, server_default=""),
     Index("ix_findings_waiting", "camera", "category", **where(WAITING_FINDING)),
     Index(None, "round"),
     Index(None, "found_at"),

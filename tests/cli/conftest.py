@@ -134,6 +134,7 @@ def _finding(round_id: RoundId) -> Finding:
         id=FindingId("F000001"), camera=CAMERA, grid=GROUP, round=round_id, subject=Subject.SCENE,
         kind="blocking_vehicle", score=0.82, found_at=NOON, why="区域「路口」内发现货车",
         level=Level.ORDINARY, category="blocking_vehicle", zone="路口",
+        gauge="yolox_nano/615e2661",
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from patrol.review import (
 from patrol.review.blind_sample import SEEN_BY_PERSON, draw, share_of
 from patrol.review.decisions import dismiss_and_suppress
 from patrol.store import Store
+from patrol.vision.change import CHANGE_GAUGE
 from simulators import small_site
 from tests.support.health import put_health
 from tests.support.store import new_store
@@ -117,6 +118,7 @@ def machines(uow: Any, ident: CameraId) -> Finding:
         why=COMPARE_PROMPT,
         picture=picture(ident).id,
         box=BOX,
+        gauge=CHANGE_GAUGE,
     )
 
 

@@ -121,6 +121,7 @@ class ConfirmedCase(Case):
 class CaseAndMessages(Case):
     """A case with its messages and their receipts."""
 
+    gauge: str | None = Field(description="as of its finding; null: no gauge saw it")
     messages: list[Message]
 
 
@@ -140,6 +141,10 @@ class Finding(Document):
     score: float
     found_at: str
     why: str
+    gauge: str | None = Field(
+        description="the model or gauge that saw it, with its version; null: a person or an outage",
+        examples=["blur/2", "yolox_nano/615e2661"],
+    )
     grid: str
     category: str
     level: str

@@ -208,7 +208,8 @@ def one_case(app: App, case_id: str) -> JsonObject:
     with app.store.begin_read() as uow, translate_errors(f"case {case_id}"):
         found = uow.cases.get(CaseId(case_id))
         messages = [message_document(message) for message in uow.outbox.of_case(found.id)]
-    return {**masked(app, case_document(found)), "messages": messages}
+        seen_by = {"gauge": uow.findings.gauge_of(found.finding) or None}
+    return {**masked(app, case_document(found)), **seen_by, "messages": messages}
 
 
 @router.get("/cameras", response_model=list[documents.Camera],

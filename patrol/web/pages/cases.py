@@ -87,6 +87,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         names = {account.name: account.shown_as for account in uow.accounts.all()}
         holds = uow.holds.of(HoldScope.CASE, case.id)
         holds = [*holds, *(uow.holds.of(HoldScope.CAMERA, case.camera) if case.camera else ())]
+        gauge = uow.findings.gauge_of(case.finding)
     viewed_for = f"case:{case.id}"
     shown = context.app.payloads.scrub if user.is_outside_centre else str
     known_as = TimelineNames(registry=registry, accounts=names, t=t)
@@ -99,6 +100,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         "limits": _limits(case, user),
         "ladder": _ladder(case, registry),
         "note": shown(case.note),
+        "gauge": gauge,
         "timeline": case_timeline(case, messages, known_as),
         "shown": shown,
         "before": _picture_of(user, case.before, stored, viewed_for),

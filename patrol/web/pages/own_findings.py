@@ -271,6 +271,7 @@ def _decided_row(
         "at": t.short_datetime(one.decided_at),
         "what": category_label(one.category, t),
         "level": level_label(one.level, t),
+        "gauge": one.gauge,
         "camera": camera_name(registry, one.camera) if one.camera else one.place or "—",
         "grid": grid_name(registry, one.grid),
         "state": one.state.value,

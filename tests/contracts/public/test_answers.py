@@ -48,6 +48,7 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
         ["restore", "all.tar", "--check"], ["retention"], ["audit", "head"], ["audit", "verify"],
         ["hold", "add", "--camera", CAMERA, "--reference", "12", "--why", "x", *BY],
         ["hold", "list", "--all"], ["hold", "end", "1", "--why", "y", *BY],
+        ["replay", ROUND], ["replay", ROUND, "--set", "blur_ratio=0.7"],
         ["keys", "show"], ["keys", "renew"], ["credentials", "seal", *BY], ["credentials", "list"],
     ),
     (
