@@ -190,3 +190,34 @@ def test_opened_details_and_the_pressed_button(enter: Enter, town: Any, cases: l
     page.click("#moving button[value=yes]")
     page.wait_for_selector("#moving", state="hidden")
     page.wait_for_selector("text=已通知", timeout=WAIT_MS)
+
+
+def test_the_map_keeps_what_was_opened(enter: Enter, town: Any, cases: list[Case]) -> None:
+    page = enter("operator")
+    page.goto("/grid")
+    page.wait_for_selector("#map[data-ready]", timeout=WAIT_MS)
+    page.wait_for_selector("#line.on", state="attached")
+    page.wait_for_timeout(600)
+    page.locator(".leaflet-marker-icon.mapmark[class*=case-]").first.dispatch_event("click")
+    popup = page.locator(".leaflet-popup .mapcases")
+    popup.wait_for(timeout=WAIT_MS)
+    first = popup.locator("a").first.get_attribute("href")
+    view = page.get_attribute(".leaflet-map-pane", "style")
+    count = int(page.inner_text("[data-count=cases]"))
+
+    def one_more() -> None:
+        number = next(NUMBERS)
+        more = replace(cases[0], id=f"C20990101-{number:04}", category=f"test_map_{number}")
+        with town.store.begin() as uow:
+            uow.cases.add(more)
+            uow.commit()
+        cases.append(more)
+
+    with page.expect_response(lambda r: "/api/grid/map" in r.url, timeout=WAIT_MS):
+        one_more()
+    page.wait_for_timeout(300)
+    assert int(page.inner_text("[data-count=cases]")) == count + 1
+    assert popup.locator("a").first.get_attribute("href") == first
+    assert page.get_attribute(".leaflet-map-pane", "style") == view, "the view is the reader's"
+    page.uncheck("[data-layer=cases]")
+    assert page.locator(".leaflet-marker-icon[class*=case-]").count() == 0

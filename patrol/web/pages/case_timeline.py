@@ -7,7 +7,7 @@ the entry that they followed. Pure: case, messages and names in, lines for the t
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -37,10 +37,11 @@ class TimelineNames:
     registry: Registry
     accounts: Mapping[str, str]
     t: Translator
+    read: Callable[[str], str] = str  # a stored text in the reader's language
 
     def in_text(self, text: str) -> str:
-        """The text with names for the codes of people, grids and cameras that it mentions."""
-        return _WORD.sub(lambda word: self._name_of(word[0]), text)
+        """The text as it is read, with names for the codes of people, grids and cameras in it."""
+        return _WORD.sub(lambda word: self._name_of(word[0]), self.read(text))
 
     def _name_of(self, code: str) -> str:
         if (person := self.registry.people.get(PersonId(code))) is not None:
