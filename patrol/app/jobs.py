@@ -23,6 +23,9 @@ def daily_upkeep(app: Application) -> None:
     now = app.clock.now()
     app.households.sweep()
     renew_keys(app.store, app.evidence, now)
+    with app.store.begin() as uow:
+        uow.report_changes.delete_replaced()
+        uow.commit()
     for finding in expire_undecided(app.store, now):
         log.info("nobody decided", finding=finding.id)
 

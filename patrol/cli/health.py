@@ -14,9 +14,7 @@ from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json, render_document
 from patrol.cli.site import site_for_lists, site_of, store_of, trusted_now
 from patrol.clock import SystemClock
-from patrol.domain.camera import Camera
 from patrol.domain.case import Case
-from patrol.domain.consent import visit_refusal
 from patrol.domain.health import (
     INTACT_RATE_TARGET,
     INTACT_RATE_TARGET_KEY,
@@ -28,7 +26,6 @@ from patrol.domain.health import (
 from patrol.domain.ids import CameraId, MessageKey
 from patrol.domain.outbox import Delivery, DeliveryState, OutboxMessage
 from patrol.domain.round import MEMORY_DISCARDED_FACT
-from patrol.domain.schedule import IN_MAINTENANCE, maintenance_of
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.messaging.refused_messages import (
     drop_refused,
@@ -36,6 +33,7 @@ from patrol.messaging.refused_messages import (
     retry_problem,
     retry_refused,
 )
+from patrol.reports.fleet import left_out_reasons
 from patrol.settings import Site
 from patrol.store import UnitOfWork
 
@@ -119,7 +117,10 @@ def _discarded_memory(uow: UnitOfWork, camera: CameraId) -> str | None:
 
 def _fleet_document(uow: UnitOfWork, site: Site, now: datetime) -> dict[str, Any]:
     cameras, health_by_id = site.registry.cameras, uow.health.current_by_camera()
-    left_out = _left_out_reasons(uow, site, now)
+    settings = site.settings
+    left_out = left_out_reasons(
+        uow, site.registry, settings.calendar.maintenance, settings.site.tz, now
+    )
     key, rest = split_by_priority(cameras.values())
     return {
         **_rates_document(fleet_health(cameras.values(), health_by_id, left_out)),
@@ -148,23 +149,6 @@ def _messages_document(uow: UnitOfWork) -> dict[str, Any]:
         "given_up": refused.quarantined,
         "first": [{"key": m.key, "topic": m.topic, "reason": m.problem} for m in refused.first],
     }
-
-
-def _left_out_reasons(uow: UnitOfWork, site: Site, now: datetime) -> dict[CameraId, str]:
-    local, terms = now.astimezone(site.settings.site.tz), uow.consents.terms(now)
-    stoppages = [*site.settings.calendar.maintenance, *uow.stoppages.active(now)]
-
-    def reason_for(camera: Camera) -> str | None:
-        refusal = visit_refusal(camera, local, terms)
-        if (
-            refusal is None
-            and maintenance_of(camera, stoppages, site.registry.tree, now) is not None
-        ):
-            return IN_MAINTENANCE
-        return None if refusal is None else str(refusal)
-
-    reasons = {camera.id: reason_for(camera) for camera in site.registry.cameras.values()}
-    return {ident: reason for ident, reason in reasons.items() if reason is not None}
 
 
 def _rates_document(fleet: FleetHealth) -> dict[str, Any]:

@@ -351,6 +351,30 @@ VERBS: Final[Mapping[str, Verb]] = {
         "models:show_assets",
         "清单里的脚本及其状态。 What the manifest names, and the state of each.",
     ),
+    "county run": Verb(
+        "county:run_service",
+        "县级汇总常驻:定时读各镇,供页面、接口、指标。 The service: reads towns, serves the page.",
+    ),
+    "county pull": Verb(
+        "county:pull",
+        "立即读一次各镇。 Read the towns once, now; ends with 1 where one could not be read.",
+    ),
+    "county status": Verb(
+        "county:status",
+        "各镇并列:联系、轮次、超时、健康、指标;不排名。 The towns side by side, in no ranking.",
+    ),
+    "county month": Verb(
+        "county:month",
+        "全县月报:各镇并列,写明缺哪几日。 The county's month, and which days are missing.",
+    ),
+    "county check": Verb(
+        "county:check",
+        "检查 county.yaml,并逐镇试读。 Check county.yaml, and ask every town without storing.",
+    ),
+    "county init": Verb(
+        "county:init",
+        "新建县级配置 county.yaml,带注释。 Write a commented county.yaml to start from.",
+    ),
     **{path: Verb(*row) for path, row in TOWN_VERBS.items()},
 }
 GROUPS: Final[Mapping[str, str]] = {
@@ -374,5 +398,6 @@ GROUPS: Final[Mapping[str, str]] = {
     "assets": "地图与图表脚本。 Scripts of map and charts.",
     "onvif": "ONVIF 设备。 ONVIF devices.",
     "ticket": "票据平台。 Ticket services.",
+    "county": "县级汇总。 A county over its towns.",
     **TOWN_GROUPS,
 }

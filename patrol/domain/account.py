@@ -241,7 +241,7 @@ API_KEY_PREFIX: Final = "patrol_"
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
     "findings:file", "rounds:work", "cases:move", "meetings:read", "holds:read", "holds:write",
-    "consents:change",
+    "consents:change", "county:read",
 )  # fmt: skip
 
 

@@ -303,6 +303,8 @@ API_SCOPES: Final[Labels] = {
     "holds:write": ("设定与解除保全", "Set and end legal holds."),
     "consents:change": ("变更农户同意：撤回、暂停、时段",
                         "Change a consent: withdraw, restore, pause, resume, hours."),
+    "county:read": ("供县级汇总：轮次、覆盖、超时、健康、指标，不含画面、农户、备注、姓名",
+                    "Rounds, coverage, overdue cases, health, figures; no picture, no name."),
 }  # fmt: skip
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),

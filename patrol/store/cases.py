@@ -13,6 +13,7 @@ from sqlalchemy import Column, Row, Select, bindparam, func, select, text
 from patrol.domain.case import Case, CaseEntry, CaseEvent
 from patrol.domain.ids import CameraId, CaseId, GridCode
 from patrol.store.column_types import clean_text
+from patrol.store.report_changes import MOMENT_CHANGE, moment_subject
 from patrol.store.rows import RowMapper
 from patrol.store.schema import OPEN_CASE, case_entries, cases
 from patrol.store.transaction import CaseChanged, Transaction, in_batches
@@ -42,6 +43,7 @@ _LAST_ENTRY: Final = (
     .limit(1)
 )
 _ONE: Final = select(cases).where(cases.c.id == bindparam("this"))
+_DISPATCHED_AT: Final = select(cases.c.dispatched_at).where(cases.c.id == bindparam("this"))
 _THESE: Final = select(cases).where(cases.c.id.in_(bindparam("these", expanding=True)))
 _OPEN_LIKE: Final = (
     select(cases)
@@ -90,6 +92,7 @@ class CaseRepository:
         if not self._db.add_if_new(cases, _case_row(case), "id"):
             raise ValueError(f"case {case.id} exists")
         self._append(case, 0)
+        self._db.touch_report(MOMENT_CHANGE, moment_subject(case.dispatched_at))
         self._db.notify(CaseChanged(None, case))
 
     def get(self, case_id: CaseId) -> Case:
@@ -136,10 +139,18 @@ class CaseRepository:
         Raises ValueError when the stored history is not the beginning of this one.
         """
         before = self.get(case.id) if self._db.on_event else None
+        self._touch_report(case)
         if self._db.changed(_WRITE, {**_case_row(case), "this": case.id}) == 0:
             raise KeyError(case.id)
         self._append(case, self._stored_count(case))
         self._db.notify(CaseChanged(before, case))
+
+    def _touch_report(self, case: Case) -> None:
+        """Note the day that the case counts in, and the one that it counted in until now."""
+        stored = self._db.scalar(_DISPATCHED_AT, {"this": case.id})
+        for at in (stored, case.dispatched_at):
+            if at is not None:
+                self._db.touch_report(MOMENT_CHANGE, moment_subject(at))
 
     def _stored_count(self, case: Case) -> int:
         """How many entries of its history are stored; they must be its first ones."""

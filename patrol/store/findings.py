@@ -25,6 +25,7 @@ from patrol.domain.priority import Level
 from patrol.domain.ranking import MACHINE_ACTORS, CameraTrackRecord
 from patrol.domain.round import Round, VisitOutcome
 from patrol.domain.suppression import Suppression
+from patrol.store.report_changes import MOMENT_CHANGE, ROUND_CHANGE, moment_subject
 from patrol.store.rows import RowMapper
 from patrol.store.schema import WAITING_FINDING, findings, observations, visits
 from patrol.store.schema_people import suppressions
@@ -196,6 +197,7 @@ class FindingRepository:
         """Append. Raises ValueError when the id exists."""
         if not self._db.add_if_new(findings, _finding_row(finding), "id"):
             raise ValueError(f"finding {finding.id} exists")
+        self._touch_report(finding)
         self._db.notify(FindingChanged(None, finding))
 
     def get(self, finding_id: FindingId) -> Finding:
@@ -215,7 +217,14 @@ class FindingRepository:
         before = self.get(finding.id) if self._db.on_event else None
         if self._db.changed(_WRITE, {**_finding_row(finding), "this": finding.id}) == 0:
             raise KeyError(finding.id)
+        self._touch_report(finding)
         self._db.notify(FindingChanged(before, finding))
+
+    def _touch_report(self, finding: Finding) -> None:
+        if finding.round is not None:
+            self._db.touch_report(ROUND_CHANGE, finding.round)
+        else:
+            self._db.touch_report(MOMENT_CHANGE, moment_subject(finding.found_at))
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
         """A finding of the machine's, of this camera and category, that still waits."""

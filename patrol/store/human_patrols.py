@@ -16,6 +16,7 @@ from patrol.domain.human_patrol import (
     PlannedStop,
 )
 from patrol.domain.ids import CameraId
+from patrol.store.report_changes import DAY_CHANGE
 from patrol.store.rows import RowMapper
 from patrol.store.schema_town import human_checks, human_patrols
 from patrol.store.transaction import Transaction, in_batches
@@ -35,6 +36,7 @@ class HumanPatrolRepository:
         if not self._db.add_if_new(human_patrols, _patrol_row(patrol), "id"):
             return False
         self._db.add(human_checks, [_CHECKS.to_row(check) for check in checks])
+        self._db.touch_report(DAY_CHANGE, patrol.day.isoformat())
         return True
 
     def get(self, patrol_id: str) -> HumanPatrol:
@@ -48,6 +50,7 @@ class HumanPatrolRepository:
     def put(self, patrol: HumanPatrol) -> None:
         """Write its changed fields."""
         self._db.put(human_patrols, _patrol_row(patrol), "id")
+        self._db.touch_report(DAY_CHANGE, patrol.day.isoformat())
 
     def open(self) -> Sequence[HumanPatrol]:
         """Tasks that have not ended, the earliest first."""

@@ -48,6 +48,7 @@ from patrol.domain.outbox import (
 from patrol.domain.priority import OFFICE_HOURS_LEVELS
 from patrol.store.column_types import UtcTime
 from patrol.store.legal_holds import message_is_held
+from patrol.store.report_changes import MOMENT_CHANGE, moment_subject
 from patrol.store.rows import RowMapper
 from patrol.store.schema import OPEN_CASE, cases
 from patrol.store.schema_people import QUARANTINED, UNSENT, dead_letters, inbox, outbox
@@ -171,6 +172,12 @@ def _event_update(event: DeliveryEvent) -> Update:
 
 _FREE_ROWS: Final = _free_rows()
 _EXPIRE_OUTDATED_REFUSALS: Final = _outdated_refusals()
+_DISPATCHED_AT: Final = (
+    select(cases.c.dispatched_at)
+    .join(outbox, outbox.c.case == cases.c.id)
+    .where(outbox.c.key.in_(_THESE))
+    .distinct()
+)
 _APPLY_EVENT: Final = {event: _event_update(event) for event in DeliveryEvent}
 
 
@@ -252,6 +259,9 @@ class OutboxRepository:
         """
         for batch in in_batches(keys):
             self._db.run(_APPLY_EVENT[event], {"these": batch, "now": now})
+            if event is DeliveryEvent.BROKER_TOOK_IT:  # cases that were sent count as such
+                for row in self._db.all(_DISPATCHED_AT, {"these": batch}):
+                    self._db.touch_report(MOMENT_CHANGE, moment_subject(row.dispatched_at))
 
     def withdraw_unsent(self, case_id: CaseId, since: datetime, now: datetime) -> bool:
         """Drop the case's messages queued from `since` on; False: one was handed to the broker.

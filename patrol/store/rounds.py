@@ -27,6 +27,7 @@ from patrol.domain.round import (
 )
 from patrol.store.column_types import UtcTime
 from patrol.store.pictures import STORED_PICTURES, index_pictures
+from patrol.store.report_changes import DAY_CHANGE, ROUND_CHANGE
 from patrol.store.rows import RowMapper
 from patrol.store.schema import findings, observations, rounds, visit_pictures, visits
 from patrol.store.schema import stream_limits as stream_limits_table
@@ -157,6 +158,7 @@ class RoundRepository:
             for visit in planned
         ]
         self._db.add(visits, rows)
+        self._db.touch_report(ROUND_CHANGE, a_round.id)
         self._db.notify(RoundChanged(None, a_round))
 
     def get(self, round_id: RoundId) -> Round:
@@ -172,6 +174,7 @@ class RoundRepository:
         statement = rounds.update().where(rounds.c.id == a_round.id).values(_ROUNDS.to_row(a_round))
         if self._db.changed(statement) == 0:
             raise KeyError(a_round.id)
+        self._db.touch_report(ROUND_CHANGE, a_round.id)
         self._db.notify(RoundChanged(before, a_round))
 
     def of_plan(
@@ -219,9 +222,12 @@ class RoundRepository:
 
     def retract_missed(self, round_id: RoundId) -> bool:
         """Delete a round that is recorded as missed and never began; False when it is no such."""
-        mine = select(rounds.c.id).where(rounds.c.id == round_id, *_NEVER_BEGUN)
-        if self._db.first(mine) is None:
+        mine = select(rounds.c.day).where(rounds.c.id == round_id, *_NEVER_BEGUN)
+        row = self._db.first(mine)
+        if row is None:
             return False
+        self._db.touch_report(ROUND_CHANGE, round_id)
+        self._db.touch_report(DAY_CHANGE, row.day.isoformat())
         self._db.run(visits.delete().where(visits.c.round == round_id))
         self._db.run(rounds.delete().where(rounds.c.id == round_id))
         return True

@@ -1,5 +1,7 @@
 """Tables of the town's own work: histories of findings, their alarms, who owns a round.
 
+`report_changes` is the log that the county reads on from: which rounds and days changed.
+
 One metadata with schema.py; what a row means is defined in patrol.domain. All of them are appended
 to; a row's key says what it belongs to.
 """
@@ -124,4 +126,14 @@ broadcasts = Table(
     Column("played_at", UtcTime),
     Column("problem", CleanText, nullable=False),
     Index(None, "case"),
+)
+report_changes = Table(  # appended to by each transaction; transaction.py
+    "report_changes",
+    metadata,
+    numbered(),
+    Column("token", Text, nullable=False),  # random: the same number after a restore is another
+    Column("kind", Text, nullable=False),  # round, day, moment
+    Column("subject", Text, nullable=False),
+    Index(None, "kind", "subject", "number"),
+    sqlite_autoincrement=True,
 )

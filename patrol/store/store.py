@@ -49,6 +49,7 @@ from patrol.store.messages import InboxRepository, OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
 from patrol.store.pixels import PixelRepository
 from patrol.store.received_replies import ReceivedReplyRepository
+from patrol.store.report_changes import ReportChangeRepository
 from patrol.store.rounds import RoundRepository
 from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
 from patrol.store.site_keys import SiteKeyRepository
@@ -123,6 +124,7 @@ class UnitOfWork:
     broadcasts = _LazyRepository(BroadcastRepository)
     grid_tags = _LazyRepository(GridTagRepository)
     change_tokens = _LazyRepository(ChangeTokens)
+    report_changes = _LazyRepository(ReportChangeRepository)
     gb28181 = _LazyRepository(Gb28181Repository)
 
     def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:

@@ -6,16 +6,22 @@ adds FOR UPDATE where the database has it. Errors come out as ours (engine.py tr
 Building a statement costs three times what running it does. So repositories build theirs once, with
 `bindparam`s, and pass the values; what is built here is cached as well.
 
+What the town's figures depend on is noted as touched (`touch_report`), whatever process writes it,
+and the notes are appended to the log of report changes as the last thing before the commit: on
+PostgreSQL under a lock, so that numbers become visible in their order and a reader who goes on from
+a number misses none. Nothing is waited for under that lock.
+
 An event tells a row as it was and as it is now. Observers are called with them inside the
 transaction (store.py), so that a webhook is queued together with the change that it reports.
 """
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Executable, Row, Select, Table
+from sqlalchemy import Connection, Executable, Row, Select, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 
@@ -24,6 +30,7 @@ from patrol.domain.finding import Finding
 from patrol.domain.round import Round, Visit
 from patrol.encryption import SiteKey
 from patrol.store.schema_people import sequences
+from patrol.store.schema_town import report_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,10 @@ StoreEvent = CaseChanged | FindingChanged | RoundChanged | VisitRecorded
 
 Insert = Callable[[Table], "sqlite.Insert | postgresql.Insert"]  # these know ON CONFLICT
 IN_LIMIT = 1000  # values in one IN (…): far below both databases' limits on parameters
+_APPEND_LOCK: Final = 0x7061_7472_636F  # of PostgreSQL's advisory locks
+_CHECK_NOW: Final = text("SET CONSTRAINTS ALL IMMEDIATE")  # may wait for rows: before the lock
+_LOCK_LOG: Final = text(f"SELECT pg_advisory_xact_lock({_APPEND_LOCK})")
+_APPEND: Final = report_changes.insert()
 
 
 class Transaction:
@@ -73,6 +84,7 @@ class Transaction:
         self._connection = connection
         self._writes = writes
         self._over = False
+        self._touched: dict[tuple[str, str], None] = {}  # in the order of the notes
         self.site_key = site_key  # signs the chained logs, seals what is secret in a row
         self.heads: dict[str, tuple[int, str]] = {}  # of the chained logs that this unit holds
         self.keyed: dict[str, bool] = {}  # whether their new lines are under the key
@@ -132,6 +144,22 @@ class Transaction:
         if self.on_event is not None:
             self.on_event(event)
 
+    def touch_report(self, kind: str, subject: str) -> None:
+        """Note that what the reports say of a round, a day or a moment changes with this commit."""
+        self._touched[kind, subject] = None
+
+    def _append_touched(self) -> None:
+        if not self._touched:
+            return
+        if self.is_postgres:
+            self._connection.execute(_CHECK_NOW)
+            self._connection.execute(_LOCK_LOG)
+        rows = [
+            {"token": secrets.token_hex(4), "kind": kind, "subject": subject}
+            for kind, subject in self._touched
+        ]
+        self._connection.execute(_APPEND, rows)
+
     def locked(
         self, statement: Select[Any], *, skip_locked: bool = False, of: Table | None = None
     ) -> Select[Any]:
@@ -146,6 +174,7 @@ class Transaction:
             raise RuntimeError("this unit of work is committed; begin another")
         self._over = True
         try:
+            self._append_touched()
             self._connection.commit()
         except BaseException:
             self._connection.invalidate()  # SQLite keeps the transaction open; closing ends it

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -50,17 +50,38 @@ def serve(app: Application, console: ConsoleSettings | None = None) -> Iterator[
     Raises ConsoleFailed: the port is taken, the certificate cannot be read.
     """
     console = console or app.site.settings.console
+    context = WebContext.build(app, console)
+
+    def start() -> None:
+        context.start()
+        if context.has_no_account():
+            log.warning("nobody can log in: there is no account", make_one=FIRST_ACCOUNT_COMMAND)
+
+    # `stop` ends the open event streams first: they would keep the server waiting.
+    with serve_app(create_app(context), console, start=start, stop=context.stop) as address:
+        yield address
+
+
+@contextmanager
+def serve_app(
+    web_app: FastAPI,
+    console: ConsoleSettings,
+    *,
+    start: Callable[[], None] = lambda: None,
+    stop: Callable[[], None] = lambda: None,
+) -> Iterator[ConsoleAddress]:
+    """Serve an application until the block is left, between `start` and `stop` of its own threads.
+
+    Raises ConsoleFailed: the port is taken, the certificate cannot be read.
+    """
     listening = _listen(console)
     port = int(listening.getsockname()[1])
-    context = WebContext.build(app, console)
     try:
-        server = uvicorn.Server(_server_config(create_app(context), console))
+        server = uvicorn.Server(_server_config(web_app, console))
     except ConsoleFailed:
         listening.close()
         raise
-    context.start()
-    if context.has_no_account():
-        log.warning("nobody can log in: there is no account", make_one=FIRST_ACCOUNT_COMMAND)
+    start()
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[listening])), name="console", daemon=True
     )
@@ -71,7 +92,7 @@ def serve(app: Application, console: ConsoleSettings | None = None) -> Iterator[
         scheme = "https" if console.tls_certificate else "http"
         yield ConsoleAddress(url=f"{scheme}://{shown}:{port}", port=port)
     finally:
-        context.stop()  # ends the open event streams first: they would keep the server waiting
+        stop()
         server.should_exit = True
         thread.join(GRACEFUL_STOP_S + 5)
         listening.close()

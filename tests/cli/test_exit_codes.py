@@ -24,7 +24,8 @@ BAD_INPUT_CLASSES = {
     "NotOwnDecision", "SiteNotWritten", "TargetRefused",
 }  # fmt: skip
 FAILED_CLASSES = {
-    "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "DataElsewhere", "DatabaseKindMismatch",
+    "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "CountyNotWritten", "DataElsewhere",
+    "DatabaseKindMismatch",
     "DatabaseNotEmpty", "DetectorUnavailable", "EncryptionFailed", "Failed", "FindingNotAsShown",
     "IllegalCaseTransition",
     "IllegalRoundTransition",
@@ -56,6 +57,8 @@ CAUGHT_INSIDE = {
     "LoginDisconnected", "NotAPicture",
     "UseOtherTransport",
     "NoPortLeft", "SoapFault", "TokenRefused", "WvpTokenRefused",
+    # of a county: a town that cannot be read is noted, a reader without a key is answered 401
+    "BadCursor", "NoReaderKey", "PulledElsewhere", "TownFailed",
     # a peer's message that is counted and refused; a call that nobody waits for any more
     "BadMessage", "BadXml", "_Abandoned",
     # named again as SipPortTaken, with the setting

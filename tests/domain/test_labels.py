@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from patrol.domain import labels, stream_labels, town_labels
+from patrol.county.overview import Contact
+from patrol.county.town_client import TownProblem
+from patrol.domain import county_labels, labels, stream_labels, town_labels
 from patrol.domain.account import API_SCOPES, AccountRole
 from patrol.domain.broadcast import BroadcastState
 from patrol.domain.camera import ConsentState, Priority, Refusal
@@ -39,6 +41,7 @@ from streams.model import Freshness, MediaClock, WallClock
 PATROL = Path(__file__).parents[2] / "patrol"
 LABEL_MODULES = {
     "access_labels.py",
+    "county_labels.py",
     "labels.py",
     "object_labels.py",
     "stream_labels.py",
@@ -48,12 +51,16 @@ CHINESE = re.compile(r"[\u4e00-\u9fff]")
 TEMPLATE_PAIR = re.compile(r"[\"'](\w+)[\"']\s*:\s*[\"'][^\"']*[\u4e00-\u9fff]")
 TABLES: dict[str, Labels] = {
     name: table
-    for module in (labels, stream_labels, town_labels)
+    for module in (county_labels, labels, stream_labels, town_labels)
     for name, table in vars(module).items()
     if isinstance(table, dict) and name.isupper() and name != "CATEGORY_BY_ID"
 }
 MEMBERS: dict[str, Iterable[str]] = {
     "ACCESS_ACTIONS": (),
+    "COUNTY_FIGURES": (),
+    "ROUND_REASONS": (),
+    "TOWN_CONTACT": Contact,
+    "TOWN_PROBLEMS": TownProblem,
     "ALARM_STEPS": AlarmStep,
     "CHECK_OUTCOMES": CheckOutcome,
     "HUMAN_PATROL_STATES": HumanPatrolState,

@@ -27,7 +27,7 @@ from patrol.domain.labels import API_SCOPES
 from patrol.domain.round_duty import NotRoundOwner
 from patrol.review.queue import FindingClaimed
 from patrol.review.undo import NotOwnDecision
-from patrol.web.api import finding_routes, patrol_routes, town_routes
+from patrol.web.api import county_routes, finding_routes, patrol_routes, town_routes
 from patrol.web.api.documents import Problem
 from patrol.web.api.routes import NoKey, NoScope, router
 from patrol.web.errors import (
@@ -74,7 +74,8 @@ _ERROR_RESPONSES: Final = {
     )
 }
 TOWN_ROUTERS: Final = (
-    finding_routes.router, patrol_routes.router, town_routes.router, town_routes.inbound,
+    county_routes.router, finding_routes.router, patrol_routes.router, town_routes.router,
+    town_routes.inbound,
 )  # fmt: skip
 _WITHOUT_DETAIL: Final = (401, 503)  # the reason is not for programs without a key
 _NAME_SCHEME: Final = {"WWW-Authenticate": "Bearer"}  # RFC 9110 wants it beside a 401
