@@ -41,7 +41,6 @@ from patrol.web.api.app import create_api
 from patrol.web.assets import ASSETS_PATH
 from patrol.web.auth import Forbidden, NotLoggedIn, StaleCsrfToken
 from patrol.web.context import WebContext
-from patrol.web.displays import display_cookie
 from patrol.web.errors import (
     INVALID_REQUEST,
     OWN_FAILURE,
@@ -55,6 +54,7 @@ from patrol.web.pages.case_actions import CaseNotAsShown
 from patrol.web.printable_requests import NOT_PRINTABLE, PrintableRequests
 from patrol.web.rendering import STATIC, SecurityHeaders, wants_html
 from patrol.web.request_limits import RequestLimits
+from patrol.web.signed_links import display_cookie
 
 log = structlog.get_logger(__name__)
 

@@ -20,11 +20,11 @@ from patrol.domain.display_link import (
 )
 from patrol.web.auth import NotLoggedIn
 from patrol.web.context import ContextDep, WebContext, public
-from patrol.web.displays import display_cookie, keep_display_cookie
 from patrol.web.errors import InvalidRequest
 from patrol.web.login_limits import TooManyAttempts
 from patrol.web.pages.login import refuse_cross_site, with_session_cookie
 from patrol.web.rendering import home_url
+from patrol.web.signed_links import display_cookie, keep_display_cookie
 
 ASK_AGAIN_S: Final = 30  # a display that is not let in tries again
 router = APIRouter()

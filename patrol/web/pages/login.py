@@ -23,12 +23,11 @@ from patrol.domain.display_link import DISPLAY_PATH
 from patrol.web.auth import LANGUAGE_COOKIE, BadLogin, Forbidden, NotLoggedIn
 from patrol.web.change_feed import TooManySubscribers
 from patrol.web.context import AnyUser, ContextDep, WebContext, public
-from patrol.web.displays import display_cookie
 from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors
 from patrol.web.i18n import LANGUAGES
 from patrol.web.login_limits import TooManyAttempts
 from patrol.web.rendering import home_url
-from patrol.web.signed_links import InvitationInvalid
+from patrol.web.signed_links import InvitationInvalid, display_cookie
 
 YEAR_S: Final = 365 * 86400
 _LOCAL_PATH: Final = re.compile(r"/[A-Za-z0-9][A-Za-z0-9/_.-]*|/", re.ASCII)  # never //elsewhere
