@@ -15,10 +15,11 @@ from functools import partial
 
 import structlog
 
-from patrol.app.anchors import publish_anchor
+from patrol.app.anchors import publish_anchor, stamp_anchors
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.finding_service import new_review_alarms
+from patrol.app.ground_service import new_ground_worker
 from patrol.app.human_patrol_service import new_human_patrol_worker
 from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
 from patrol.app.reply_session import SERVICE_LOCK
@@ -53,6 +54,8 @@ ALARM_WITHIN_S = 120.0
 RECHECK_WITHIN_S = 300.0
 ANCHOR_EVERY_S = 60.0
 ANCHOR_WITHIN_S = 600.0
+STAMP_EVERY_S = 600.0
+STAMP_WITHIN_S = 3600.0
 ROUND_WITHIN_S = 600.0
 # One turn of a job is stuck after so long: the service ends itself, and systemd starts it again.
 LADDER_STUCK_AFTER_S = 300.0  # a turn writes for seconds, and the shortest silence is five minutes
@@ -188,6 +191,7 @@ def _jobs(
 ) -> list[ScheduledJob]:
     escalate = side_services.escalation_job(app.new_escalator())
     alarms, patrols = new_review_alarms(app), new_human_patrol_worker(app)
+    ground = new_ground_worker(app)
 
     def every(
         every_s: float,
@@ -203,6 +207,7 @@ def _jobs(
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
         every(ALARM_EVERY_S, "alarms", lambda: alarms.run_due(app.clock.now()), ALARM_WITHIN_S),
         every(PATROL_EVERY_S, "patrols", lambda: patrols.run_due(app.clock.now()), ALARM_WITHIN_S),
+        every(PATROL_EVERY_S, "ground", lambda: ground.run_due(app.clock.now()), ALARM_WITHIN_S),
         every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
         every(ANCHOR_EVERY_S, "anchors", lambda: publish_anchor(app), ANCHOR_WITHIN_S),
         every(
@@ -213,6 +218,9 @@ def _jobs(
         *side_services.jobs(_retry_while_store_away),
         *_daily_jobs(app, side_services),
     ]
+    if app.site.settings.timestamp is not None:
+        stamps = every(STAMP_EVERY_S, "stamps", lambda: stamp_anchors(app), STAMP_WITHIN_S)
+        jobs.append(stamps)
     if with_rounds:
         beat = side_services.heartbeats.expect("rounds", ROUND_WITHIN_S)
         show = side_services.progress_with_heartbeat(beat, on_progress)

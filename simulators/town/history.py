@@ -360,7 +360,7 @@ class _HistoryWriter:
     def _add_waiting(
         self, uow: UnitOfWork, a_round: Round, visit: Visit, kind: tuple[str, Level]
     ) -> Finding:
-        at = visit.started_at or self._now
+        at = visit.started_at
         return self._add_finding(
             uow, a_round, visit.camera, at, visit.pictures[0], self._box(), pictures=True, kind=kind
         )

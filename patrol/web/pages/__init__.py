@@ -3,7 +3,8 @@
 A page's module bears the first word of its URL: /system is in system.py, /cameras/… in cameras.py.
 Elsewhere are `/` (today), the buttons of cases (case_actions, extension), /cameras/…/live
 (live_view), the links /p/… to pictures (pictures), slips /households/… (consents), the household's
-own page /h/… (household), /keys and /sessions (accounts), and what /login leads to.
+own page /h/… (household), /keys and /sessions (accounts), and what /login leads to. The phone pages
+/leader and /ground share phone.py.
 """
 
 from typing import Final
@@ -22,6 +23,7 @@ from patrol.web.pages import (
     extension,
     grid,
     grid_map,
+    ground,
     hand_offs,
     holds,
     household,
@@ -31,9 +33,11 @@ from patrol.web.pages import (
     login,
     meetings,
     own_findings,
+    people,
     pictures,
     reports,
     review,
+    rosters,
     round_duty,
     rounds,
     shift,
@@ -63,12 +67,15 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         supervision,
         hand_offs,
         leader,
+        ground,
+        rosters,
         cameras,
         live_view,
         consents,
         household,
         grid,
         grid_map,
+        people,
         reports,
         meetings,
         shift,

@@ -13,14 +13,10 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.domain import labels
-from patrol.domain.account import GRID_ACCOUNT_ROLES, Permission, may_see_case
-from patrol.domain.attention import (
-    AttentionChoice,
-    AttentionKind,
-    CaseReply,
-    new_replies,
-    overdue_cases,
-)
+from patrol.domain.account import GRID_ACCOUNT_ROLES, Permission
+from patrol.domain.answering import may_see_case
+from patrol.domain.attention import AttentionChoice, AttentionKind
+from patrol.domain.attention_cases import CaseReply, new_replies, overdue_cases
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.review.alarms import alarming
@@ -124,9 +120,9 @@ def _waiting(uow: UnitOfWork, context: WebContext, user: CurrentUser) -> list[Fi
 def _visible_cases(uow: UnitOfWork, context: WebContext, user: CurrentUser) -> list[Case]:
     if not user.has_permission(Permission.CASES):
         return []
-    tree = context.app.registry.tree
+    registry = context.app.registry
     known = uow.cases.list(open_only=True, limit=MAX_OPEN_CASES)
-    return [case for case in known if may_see_case(user.account, case, tree)]
+    return [case for case in known if may_see_case(user.account, case, registry)]
 
 
 def _finding_item(one: Finding, context: WebContext, user: CurrentUser) -> Item:

@@ -11,7 +11,8 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from patrol.domain.account import Permission, may_see_case
+from patrol.domain.account import Permission
+from patrol.domain.answering import may_see_case
 from patrol.domain.case import Case
 from patrol.domain.consent import visit_refusal
 from patrol.domain.finding import Finding
@@ -118,7 +119,7 @@ def _cases(context: WebContext, user: CurrentUser) -> list[dict[str, Any]]:
     exact: dict[Position, bool] = {}
     for case in running:
         spot = spot_of(case.camera, case.grid, registry)
-        if spot is not None and may_see_case(user.account, case, registry.tree):
+        if spot is not None and may_see_case(user.account, case, registry):
             places.setdefault(spot[0], []).append(case)
             exact[spot[0]] = spot[1]
     return [_case_place(at, exact[at], cases, user, registry) for at, cases in places.items()]
