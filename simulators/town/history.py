@@ -327,7 +327,9 @@ class _HistoryWriter:
             open_cases = uow.cases.count(open_only=True)
             a_round = uow.rounds.get(newest)
             seen = [visit for visit in uow.rounds.visits(newest) if visit.pictures]
-            taken = {(f.camera, f.kind) for f in uow.findings.queue(limit=100_000)}
+            taken: set[tuple[CameraId | None, str]] = {
+                (f.camera, f.kind) for f in uow.findings.queue(limit=100_000)
+            }
             taken |= {(case.camera, case.category) for case in uow.cases.list(open_only=True)}
         free = [
             (visit, kind)

@@ -8,14 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from patrol.domain.attention import (
-    LOUD,
-    QUIET,
-    AttentionChoice,
-    AttentionKind,
-    new_replies,
-    overdue_cases,
-)
+from patrol.domain.attention import LOUD, QUIET, AttentionChoice, AttentionKind
+from patrol.domain.attention_cases import new_replies, overdue_cases
 from patrol.domain.case import Case, CaseEvent, CaseState
 
 LogIn = Callable[[str], httpx.Client]
@@ -96,6 +90,7 @@ def test_nobody_is_called_for_what_they_may_not_see(log_in: LogIn, town: Any, ca
 def test_each_account_chooses_for_itself(log_in: LogIn) -> None:
     operator, other = log_in("operator"), log_in("operator2")
     try:
+        chosen: dict[str, Any]
         for chosen in (
             {"sound": False, "desktop": False, "kinds": []},
             {"sound": False, "desktop": True, "kinds": ["overdue"]},

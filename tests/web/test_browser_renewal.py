@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.ids import CaseId
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -135,7 +136,7 @@ def test_other_parts_of_today_are_renewed_beside_the_pointer(
     ended = replace(
         cases[0],
         category="test_renewal_new",
-        id="C20990102-0001",
+        id=CaseId("C20990102-0001"),
         dispatched_at=soon - timedelta(1),
     )
 
@@ -207,7 +208,7 @@ def test_the_map_keeps_what_was_opened(enter: Enter, town: Any, cases: list[Case
 
     def one_more() -> None:
         number = next(NUMBERS)
-        more = replace(cases[0], id=f"C20990101-{number:04}", category=f"test_map_{number}")
+        more = replace(cases[0], id=CaseId(f"C20990101-{number:04}"), category=f"test_map_{number}")
         with town.store.begin() as uow:
             uow.cases.add(more)
             uow.commit()

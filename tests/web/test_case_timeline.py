@@ -66,7 +66,7 @@ def test_neighbours_that_say_the_same_are_one_line(town: Any, names: TimelineNam
 
 def test_messages_hang_under_what_they_followed(town: Any, names: TimelineNames) -> None:
     with town.store.begin_read() as uow:
-        known = uow.outbox.of_case(town.case.id)[0]
+        known: OutboxMessage = uow.outbox.of_case(town.case.id)[0]
     case = returned(town.case, 3)
 
     def message(number: int, minute: float) -> OutboxMessage:

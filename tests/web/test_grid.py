@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from patrol.domain.case import CaseEntry, CaseEvent
+from patrol.domain.ids import GridCode
 from patrol.domain.schedule import StoppageScope
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.app import tile_origin
@@ -145,7 +146,7 @@ def test_a_case_without_a_camera_stands_in_its_grid_roughly(town: Any) -> None:
         for axis in (0, 1):
             assert min(one[axis] for one in inside) - 1e-6 <= rough[0][axis]
             assert rough[0][axis] <= max(one[axis] for one in inside) + 1e-6
-    assert spot_of(None, "999999999999999", registry) is None
+    assert spot_of(None, GridCode("999999999999999"), registry) is None
 
 
 def test_the_map_shows_each_duty_what_it_may_read(log_in: LogIn) -> None:
