@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
+from patrol.domain.attention import AttentionChoice
 from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, PictureId, Sha256
 
 MAX_LOGIN_FAILURES: Final = 5  # wrong passwords in a row before a name is locked for an address
@@ -33,6 +34,7 @@ class AccountRole(StrEnum):
     MAINTAINER = auto()  # camera faults
     AUDITOR = auto()  # who looked at what
     ADMIN = auto()  # accounts, never pictures
+    DISPLAY = auto()  # a wall screen that nobody logs in at: the day's numbers, never pictures
 
 
 # How a site without accounts gets the one that makes all others; log and login page say it.
@@ -105,6 +107,7 @@ PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
         {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM, _MAY.GROUND}
     ),
     _ROLE.AUDITOR: frozenset({_MAY.TODAY, _MAY.AUDIT, _MAY.REPORTS}),
+    _ROLE.DISPLAY: frozenset({_MAY.TODAY}),
     _ROLE.ADMIN: frozenset(
         {
             _MAY.TODAY,
@@ -141,6 +144,7 @@ class Account:
     disabled_at: datetime | None = None
     failures: int = 0  # wrong passwords since the last right one
     locked_until: datetime | None = None
+    attention: AttentionChoice | None = None  # how it wants to be called; None: as the site says
 
     def __post_init__(self) -> None:
         if self.duty in GRID_ACCOUNT_ROLES and not self.grid:
@@ -149,6 +153,10 @@ class Account:
     def has_permission(self, permission: Permission) -> bool:
         """Whether it is not disabled and its role has the permission."""
         return self.disabled_at is None and permission in PERMISSIONS[self.duty]
+
+    def wanting(self, attention: AttentionChoice) -> "Account":
+        """The account when it is to be called so."""
+        return replace(self, attention=attention)
 
     def is_locked(self, now: datetime) -> bool:
         """Whether it is locked after wrong passwords."""

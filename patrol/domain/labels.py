@@ -258,6 +258,11 @@ LINK_REFUSALS: Final[Labels] = {  # why a picture link shows no picture
 }
 
 # People, and what they may do.
+ATTENTION: Final[Labels] = {
+    "finding": ("特急、紧急线索未研判", "urgent and pressing findings, not reviewed"),
+    "overdue": ("案件超时", "overdue cases"),
+    "reply": ("网格回复", "replies from the ground"),
+}
 DUTIES: Final[Labels] = {
     "operator": ("值班员", "operator"),
     "duty_lead": ("值班长", "shift supervisor"),
@@ -267,6 +272,7 @@ DUTIES: Final[Labels] = {
     "maintainer": ("运维", "maintainer"),
     "auditor": ("审计员", "auditor"),
     "admin": ("管理员", "administrator"),
+    "display": ("大屏", "wall display"),
 }
 ROLES: Final[Labels] = {
     "town_duty": ("镇值班", "town duty"),

@@ -48,7 +48,7 @@ from patrol.settings.site_integrations import (
 )
 from patrol.settings.site_paths import Defaults, HomeNotExpanded, resolve_paths
 from patrol.settings.site_sampling import SamplingSettings
-from patrol.settings.site_town import ReviewAlarmSection, TownSettings
+from patrol.settings.site_town import AttentionSection, ReviewAlarmSection, TownSettings
 from patrol.settings.sources_yaml import SourcesSettings
 from patrol.settings.yaml_file import YamlDocument, read_yaml
 from patrol.settings.yaml_types import (
@@ -201,6 +201,7 @@ class ConsoleSettings(SettingsSection):
     live_at_once: int = Field(default=3, ge=1, le=20)  # two operators and a shift supervisor
     tiles: TilesUrl = ""  # https://…/{z}/{x}/{y}.png: a background of the map, from elsewhere
     assets: Path = DEFAULT_ASSETS  # scripts of the map and charts (`patrol assets install`)
+    attention: AttentionSection = AttentionSection()  # an account's own choice comes before it
 
     @property
     def is_https(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from patrol.domain.attention import AttentionChoice, AttentionKind
 from patrol.domain.broadcast import QuietHours, Speaker, template_problem
 from patrol.domain.hand_off import HandOffChannel, HandOffRecipient
 from patrol.domain.human_patrol import HumanPatrolPlan
@@ -66,6 +67,19 @@ class ReviewAlarmSection(SettingsSection):
         return ReviewAlarmPolicy(
             waits={level: section.waits for level, section in levels.items() if section}
         )
+
+
+class AttentionSection(SettingsSection):
+    """How accounts that said nothing are called: `console.attention`."""
+
+    sound: bool = True
+    desktop: bool = True  # notifications, where the browser was allowed to
+    kinds: tuple[AttentionKind, ...] = tuple(AttentionKind)
+
+    @property
+    def policy(self) -> AttentionChoice:
+        """The section as the domain's choice."""
+        return AttentionChoice(sound=self.sound, desktop=self.desktop, kinds=self.kinds)
 
 
 class CentreSection(SettingsSection):

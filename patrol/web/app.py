@@ -26,6 +26,7 @@ from patrol.cases.request_keys import RequestKeyReused, RequestRepeated
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.broadcast import IllegalBroadcastMove
 from patrol.domain.case import IllegalCaseTransition
+from patrol.domain.display_link import DISPLAY_PATH
 from patrol.domain.finding import AlreadyDecided, FindingNotAsShown, IllegalUndo
 from patrol.domain.ground_patrol import IllegalCheckIn, NotOnRoster
 from patrol.domain.hand_off import IllegalHandOffMove
@@ -55,6 +56,7 @@ from patrol.web.pages.case_actions import CaseNotAsShown
 from patrol.web.printable_requests import NOT_PRINTABLE, PrintableRequests
 from patrol.web.rendering import STATIC, SecurityHeaders, wants_html
 from patrol.web.request_limits import RequestLimits
+from patrol.web.signed_links import display_cookie
 
 log = structlog.get_logger(__name__)
 
@@ -171,6 +173,8 @@ def _loggable_path(request: Request) -> str:
 
 def _not_logged_in_response(context: WebContext, request: Request, _: Exception) -> Response:
     if wants_html(request) and request.method == "GET":
+        if display_cookie(request, secure=context.console.is_https):
+            return RedirectResponse(DISPLAY_PATH, 303)
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
     return context.error_response(request, 401, ("请重新登录", "log in again"))
 

@@ -190,6 +190,9 @@ MayStartRounds = Annotated[CurrentUser, Depends(RequirePermission(Permission.STA
 MayReview = Annotated[CurrentUser, Depends(RequirePermission(Permission.REVIEW))]
 MayPatrol = Annotated[CurrentUser, Depends(RequirePermission(Permission.PATROL))]
 MayFileFindings = Annotated[CurrentUser, Depends(RequirePermission(Permission.FILE_FINDING))]
+MayBeCalled = Annotated[
+    CurrentUser, Depends(RequirePermission(Permission.REVIEW, Permission.CASES))
+]
 MayViewCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.CASES))]
 MayActOnCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.MOVE_CASES))]
 MayMoveCases = Annotated[

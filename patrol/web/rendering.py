@@ -110,14 +110,30 @@ class MenuItem:
         return any(at == here for at, _ in self.pages)
 
 
+def may_open(user: CurrentUser, path: str) -> bool:
+    """Whether this account may open a page of the menu, or one below it; pages say less than links.
+
+    What a page mentions is a link only for those who may follow it: a wall screen, an auditor.
+    """
+    place = f"/{path.split('/')[1]}"
+    return any(
+        any(user.has_permission(permission) for permission in permissions)
+        for _, _, pages in NAVIGATION
+        for at, *_, permissions in pages
+        if at == place
+    )
+
+
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=PackageLoader("patrol.web"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["may_open"] = may_open
+    return made
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from patrol.app import Application, build
 from patrol.clock import SystemClock
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.case import Case
+from patrol.domain.display_link import display_token
 from patrol.domain.registry import Role
 from patrol.settings import load_site
 from patrol.settings.site_settings import ConsoleSettings
@@ -67,6 +68,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeededTown]:
             AccountRole.MAINTAINER,
             AccountRole.AUDITOR,
             AccountRole.ADMIN,
+            AccountRole.DISPLAY,
         )
         named = [(str(duty), duty, None) for duty in plain]
         named += [
@@ -144,16 +146,22 @@ def visitor(console: ConsoleAddress) -> Iterator[Callable[[], httpx.Client]]:
 
 
 @pytest.fixture(scope="session")
-def log_in(visitor: Callable[[], httpx.Client]) -> Callable[[str], httpx.Client]:
+def log_in(town: SeededTown, visitor: Callable[[], httpx.Client]) -> Callable[[str], httpx.Client]:
     """A client logged in under a name, the same one each time; "" is nobody."""
     known: dict[str, httpx.Client] = {}
 
     def client(name: str) -> httpx.Client:
         if name not in known:
             known[name] = visitor()
-            if name:
+            if name == AccountRole.DISPLAY:
+                with town.store.begin_read() as uow:
+                    token = display_token(uow.accounts.get(name))
+                answer = known[name].post("/api/display", json={"token": token})
+                assert answer.status_code == 200, answer.text
+            elif name:
                 answer = known[name].post("/login", data={"name": name, "password": PASSWORD})
                 assert answer.status_code == 303, answer.text
+            if name:
                 known[name].headers["x-patrol-csrf"] = csrf_token(
                     known[name].cookies["patrol_session"]
                 )

@@ -139,7 +139,7 @@ def test_every_route_declares_exactly_one_right(table: list[Entry]) -> None:
 def test_public_routes_change_nothing_but_a_login(table: list[Entry]) -> None:
     """Except a household its own consent: by the token, which nobody else has."""
     public = {e.path for e in table if isinstance(e.declared[0], PublicRoute) and not e.is_safe}
-    assert public == {"/login", "/api/welcome", HOUSEHOLD_PAGE, *SIGNED}
+    assert public == {"/login", "/api/welcome", "/api/display", HOUSEHOLD_PAGE, *SIGNED}
 
 
 def send(
@@ -221,6 +221,7 @@ def test_a_login_of_another_site_is_refused(
     forms: dict[str, dict[str, Any]] = {
         "/login": {"data": {"name": "operator", "password": "x"}},
         "/api/welcome": {"json": {"ticket": "x", "password": "correct-horse-9"}},
+        "/api/display": {"json": {"token": "x"}},
         HOUSEHOLD_PAGE: {"data": {"action": "withdraw"}},
     }
     for entry in table:

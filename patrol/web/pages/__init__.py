@@ -13,13 +13,16 @@ from fastapi import APIRouter
 
 from patrol.web.pages import (
     accounts,
+    attention,
     audit,
     cameras,
     case_actions,
     cases,
     consents,
+    display,
     extension,
     grid,
+    grid_map,
     ground,
     hand_offs,
     holds,
@@ -50,6 +53,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         login,
+        display,
         pictures,
         today,
         round_duty,
@@ -70,6 +74,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         consents,
         household,
         grid,
+        grid_map,
         people,
         reports,
         meetings,
@@ -77,6 +82,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         stoppages,
         troubles,
         accounts,
+        attention,
         audit,
         holds,
         suppressions,
