@@ -53,7 +53,7 @@ from simulators.faults import mixture_problem
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
 from simulators.people.operator import SimulatedOperator, is_still_there
 from simulators.people.reply_profile import ReplyProfile
-from simulators.people.visitor import CASES_LEFT, LEADS_LEFT, LeftToVisitor, visitor_accounts
+from simulators.people.visitor import CASES_LEFT, FINDINGS_LEFT, LeftToVisitor, visitor_accounts
 from simulators.rtsp_farm.control import FarmControl
 from simulators.rtsp_farm.process import RunningFarm, running_farm
 from simulators.rtsp_farm.server import FarmInfo, FarmOptions
@@ -88,8 +88,8 @@ def run_demo(
 ) -> dict[str, Any]:
     """Run a round, decide its findings, close its cases; once, or again and again until `stop`.
 
-    Where it goes on, findings and cases of the first round are left to the visitor (`LEADS_LEFT`,
-    `CASES_LEFT`); the simulated staff touches them in no later round either.
+    Where it goes on, findings and cases of the first round are left to the visitor
+    (`FINDINGS_LEFT`, `CASES_LEFT`); the simulated staff touches them in no later round either.
     """
     out = Console(stderr=quiet, highlight=False)
     err = Console(stderr=True, highlight=False)
@@ -101,7 +101,11 @@ def run_demo(
         )
     )
     with _embedded_town(cameras, seed, faults, port, sources) as (app, farm, leaders, control):
-        left = LeftToVisitor() if once else LeftToVisitor(leads=LEADS_LEFT, cases=CASES_LEFT)
+        left = (
+            LeftToVisitor()
+            if once
+            else LeftToVisitor(finding_count=FINDINGS_LEFT, cases=CASES_LEFT)
+        )
         staff, zone = _SimulatedStaff(app, control, left), app.site.settings.site.tz
         with _running_service(app, stop), _running_console(app, err):
             models = app.detectors.model_names or app.detectors.without[0]

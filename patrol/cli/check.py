@@ -352,15 +352,11 @@ def _check_database(site: Site) -> CheckResult:
     try:
         check_old_places(site, Path.cwd())
         if current_revision(url) is None and _can_be_made(url):
-            return CheckResult(
-                name=name, ok=True, text=translate("空库，首次使用时建表", "new, made at first use")
-            )
+            text = translate("空库，首次使用时建表", "new, made at first use")
+            return CheckResult(name=name, ok=True, text=text)
         with open_store(url):
-            return CheckResult(
-                name=name,
-                ok=True,
-                text=translate("可用，表结构为本版本", "reachable, its tables are of this version"),
-            )
+            text = translate("可用，表结构为本版本", "reachable, its tables are of this version")
+            return CheckResult(name=name, ok=True, text=text)
     except (StoreOutdated, DataElsewhere) as exc:
         return CheckResult(name=name, ok=False, text=str(exc))
     except StoreUnavailable as exc:
@@ -405,19 +401,11 @@ def _check_broker(settings: Settings) -> CheckResult:
 
 def _check_disk(settings: Settings) -> CheckResult:
     free_mb = shutil.disk_usage(_nearest_existing(settings.evidence)).free // 1_000_000
-    name, text = (
-        ("磁盘", "disk"),
-        translate(
-            f"空闲 {free_mb / 1000:.1f} GB · {settings.evidence}",
-            f"free {free_mb / 1000:.1f} GB · {settings.evidence}",
-        ),
-    )
+    name, free = ("磁盘", "disk"), f"{free_mb / 1000:.1f} GB · {settings.evidence}"
+    text = translate(f"空闲 {free}", f"free {free}")
     if free_mb < DAY_OF_PICTURES_MB:
-        return CheckResult(
-            name=name,
-            ok=False,
-            text=translate(f"{text}：不足一天", f"{text}: less than a day of pictures"),
-        )
+        text = translate(f"{text}：不足一天", f"{text}: less than a day of pictures")
+        return CheckResult(name=name, ok=False, text=text)
     return CheckResult(name=name, ok=True, text=text)
 
 
@@ -446,11 +434,5 @@ def _check_models(site: Site) -> CheckResult:
             f"{'; '.join(lacks)}；轮巡照常", f"{'; '.join(lacks)}; rounds go on without"
         )
         return CheckResult(name=name, ok=False, needed=False, text=text)
-    return CheckResult(
-        name=name,
-        ok=True,
-        text=translate(
-            f"就绪 · {detectors.model_names} · {settings.models}",
-            f"ready · {detectors.model_names} · {settings.models}",
-        ),
-    )
+    ready = f"{detectors.model_names} · {settings.models}"
+    return CheckResult(name=name, ok=True, text=translate(f"就绪 · {ready}", f"ready · {ready}"))

@@ -4,6 +4,7 @@ Rates of the fleet, or one camera's history; the maintenance queue; and which me
 other programs are held, unsent, refused or were given up, with the reason.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -228,27 +229,35 @@ def show_deliveries(
         _print_held(case, site)
     if unsent:
         out.print(translate(f"MQTT：待发 {unsent}", f"MQTT: unsent {unsent}"))
+    _print_waiting(waiting, site)
+    for message in refused:
+        _print_refused(message, site)
+    _print_dead(dead)
+    if not (waiting or dead or held or unsent or refused):
+        out.print(translate("没有待送或放弃的通知。", "Nothing waits, nothing was given up."))
+
+
+def _print_waiting(waiting: Mapping[str, tuple[int, datetime]], site: Site) -> None:
     for target, (count, since) in waiting.items():
         local = since.astimezone(site.settings.site.tz)
-        out.print(
+        console().print(
             translate(
                 f"{target}：待送 {count}，自 {local:%Y-%m-%d %H:%M}",
                 f"{target}: waiting {count}, since {local:%Y-%m-%d %H:%M}",
             ),
             soft_wrap=True,
         )
-    for message in refused:
-        _print_refused(message, site)
+
+
+def _print_dead(dead: Sequence[Delivery]) -> None:
     for one in dead:
-        out.print(
+        console().print(
             translate(
                 f"{one.target} {one.key}：已放弃：{one.problem}",
                 f"{one.target} {one.key}: given up: {one.problem}",
             ),
             soft_wrap=True,
         )
-    if not (waiting or dead or held or unsent or refused):
-        out.print(translate("没有待送或放弃的通知。", "Nothing waits, nothing was given up."))
 
 
 def _dead_document(one: Delivery) -> dict[str, Any]:

@@ -290,10 +290,10 @@ def _missing_extra_text(exc: ModuleNotFoundError) -> str | None:
 def _unexpected_text(exc: BaseException) -> str:
     where = _write_traceback(exc)
     name, line = type(exc).__name__, _first_line(exc)
-    said = translate(
+    text = translate(
         f"内部错误：{name}：{line}（{where}）", f"internal error: {name}: {line} ({where})"
     )
-    return f"patrol: {said}"
+    return f"patrol: {text}"
 
 
 def _first_line(exc: BaseException) -> str:

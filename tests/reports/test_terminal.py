@@ -42,7 +42,7 @@ def shown(summary: dict[str, Any], width: int = 100) -> str:
 def test_a_round_tells_everything_that_matters() -> None:
     text = shown(SUMMARY)
     for words in (
-        "上午 · 20261122-morning-1", "95.2 %", "应巡 planned", "600", "571",
+        "上午 · 20261122-morning-1", "95.2 %", "应巡", "600", "571",
         "无法查看 not viewable", "9 连接不上 unreachable", "漏巡 missed", "30 室内 indoor",
         "线索 findings", "消息 messages", "2/3", "待发 waiting 1", "41.2 s", "280 MB",
         "14.2 路/s", "2026-11-22 09:00:03 – 09:00:44",

@@ -63,10 +63,8 @@ def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
         answer = action()
     except ConfigProblems as exc:
         listed = [problem.as_json() for problem in exc.problems]
-        zh, en = (
-            f"有 {exc.count} 处问题，未作任何更改",
-            f"{exc.count} problems; nothing was changed",
-        )
+        zh = f"有 {exc.count} 处问题，未作任何更改"
+        en = f"{exc.count} problems; nothing was changed"
         if len(listed) < exc.count:
             zh, en = f"{zh}；列出前 {len(listed)} 处", f"{en}; the first {len(listed)} are listed"
         message = t(zh, en)

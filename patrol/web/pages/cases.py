@@ -24,7 +24,7 @@ from patrol.domain.outbox import DeliveryState, OutboxMessage
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
-from patrol.domain.verification import MachineWord, awaits_person, machine_word
+from patrol.domain.verification import MachineOpinion, awaits_person, machine_opinion
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewCases, WebContext
 from patrol.web.i18n import (
@@ -352,7 +352,7 @@ def _case_content(context: WebContext, user: CurrentUser, case_id: str) -> dict[
     with context.app.store.begin_read() as uow:
         outside = outside_content(uow, case, contacts, user)
     buttons = allowed_buttons(case, user, tree, contacts)
-    still = machine_word(case) is MachineWord.STILL_THERE
+    still = machine_opinion(case) is MachineOpinion.STILL_THERE
     return {**content, **outside, "buttons": buttons, "machine_still_sees": still}
 
 

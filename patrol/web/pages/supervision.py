@@ -14,7 +14,7 @@ from patrol.domain.case import Case, CaseEvent
 from patrol.domain.ids import CaseId
 from patrol.domain.registry import Registry
 from patrol.domain.supervision import OverdueCase
-from patrol.domain.verification import RECHECK_EVENTS, MachineWord, machine_word
+from patrol.domain.verification import RECHECK_EVENTS, MachineOpinion, machine_opinion
 from patrol.web.auth import CurrentUser
 from patrol.web.context import (
     ContextDep,
@@ -144,7 +144,7 @@ def _about(case: Case | None, context: WebContext, user: CurrentUser) -> str:
 def _machine_text(case: Case, registry: Registry, t: Translator) -> str:
     """The machine's word, with what it saw; where it has none, that a person has to see."""
     last = next((e for e in reversed(case.entries) if e.what in RECHECK_EVENTS), None)
-    if machine_word(case) is MachineWord.NOTHING and (
+    if machine_opinion(case) is MachineOpinion.NOTHING and (
         last is None or last.what is CaseEvent.FEED_BACK
     ):
         return t("机器没有复看结果", "the machine has no word")
@@ -208,7 +208,7 @@ def verification_pictures(context: ContextDep, user: MayActOnCases, case_id: str
             "photos": [
                 user.picture_url(one.picture or one.sha256, "full", viewed_for) for one in photos
             ],
-            "word": str(machine_word(case)),
+            "opinion": str(machine_opinion(case)),
             "machine": _machine_text(case, context.app.registry, t),
             "note": stored_texts(context.app.registry, t)(last.note) if last else "",
         },
