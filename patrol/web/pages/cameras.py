@@ -70,9 +70,7 @@ def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
         message = t(zh, en)
         return error_document(422, message, problems=listed, count=exc.count)
     except ChangedMeanwhile:
-        message = t(
-            "其间有人改过，请刷新后再试", "somebody else changed it meanwhile; load it again"
-        )
+        message = t("其间有人改过，请刷新后再试", "somebody else changed it: load it again")
         return error_document(409, message)
     except RegistryEditRefused as exc:
         return error_document(409, refusal_text(str(exc), t))
