@@ -218,7 +218,7 @@ def test_a_bad_answer_is_told_and_stores_nothing(town: CountyTown, over: Over, w
     assert town.key not in result.text
     assert "张三" not in result.text
     state = county.store.state("a")
-    assert (state.cursor, state.heard_at, state.problem) == ("", None, str(problem))
+    assert (state.cursor, state.contacted_at, state.problem) == ("", None, str(problem))
     town.bridge.tamper = lambda told: told
     county.turn()
     assert known(county, town) == town.documents()

@@ -25,7 +25,7 @@ from patrol.domain.hand_off import IllegalHandOffMove
 from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.labels import API_SCOPES
 from patrol.domain.round_duty import NotRoundOwner
-from patrol.review.queue import FindingClaimed
+from patrol.review.claims import FindingClaimed
 from patrol.review.undo import NotOwnDecision
 from patrol.web.api import county_routes, finding_routes, patrol_routes, town_routes
 from patrol.web.api.documents import Problem

@@ -26,8 +26,9 @@ from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.suppression import suppression_for
+from patrol.review.claims import FindingClaimed
 from patrol.review.decisions import ShownFinding
-from patrol.review.queue import FindingClaimed, waiting_in_order
+from patrol.review.queue import waiting_in_order
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, IdempotencyKey, MayReview, WebContext, request_key
 from patrol.web.errors import NO_STORE, InvalidRequest, ResourceNotFound, translate_errors
