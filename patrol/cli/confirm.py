@@ -79,7 +79,9 @@ def dismiss(
     *,
     reason: Annotated[
         str,
-        typer.Option("--reason", help="shadow, animal, known_object, weather … 或原话 or words."),
+        typer.Option(
+            "--reason", help="shadow、animal、known_object、weather …，或原话。 A reason, or words."
+        ),
     ],
     by: By = "",
     as_json: AsJson = False,

@@ -123,14 +123,14 @@ def value_text(value: Any, zone: tzinfo | None = None) -> str:
 
 def key_text(key: str) -> str:
     """The name of a document's field for the reader at the terminal."""
-    from patrol.cli import document_labels  # noqa: PLC0415  where a document is shown as tables
+    from patrol.domain import document_labels  # noqa: PLC0415  where a document is shown as tables
 
     return document_labels.key_text(key)
 
 
 def code_text(value: str) -> str:
     """A code of a document for the reader at the terminal; any other text as it is."""
-    from patrol.cli import document_labels  # noqa: PLC0415  as above
+    from patrol.domain import document_labels  # noqa: PLC0415  as above
 
     return document_labels.code_text(value)
 
