@@ -19,6 +19,7 @@ from patrol.app.anchors import publish_anchor, stamp_anchors
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.finding_service import new_review_alarms
+from patrol.app.ground_service import new_ground_worker
 from patrol.app.human_patrol_service import new_human_patrol_worker
 from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
 from patrol.app.reply_session import SERVICE_LOCK
@@ -190,6 +191,7 @@ def _jobs(
 ) -> list[ScheduledJob]:
     escalate = side_services.escalation_job(app.new_escalator())
     alarms, patrols = new_review_alarms(app), new_human_patrol_worker(app)
+    ground = new_ground_worker(app)
 
     def every(
         every_s: float,
@@ -205,6 +207,7 @@ def _jobs(
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
         every(ALARM_EVERY_S, "alarms", lambda: alarms.run_due(app.clock.now()), ALARM_WITHIN_S),
         every(PATROL_EVERY_S, "patrols", lambda: patrols.run_due(app.clock.now()), ALARM_WITHIN_S),
+        every(PATROL_EVERY_S, "ground", lambda: ground.run_due(app.clock.now()), ALARM_WITHIN_S),
         every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
         every(ANCHOR_EVERY_S, "anchors", lambda: publish_anchor(app), ANCHOR_WITHIN_S),
         every(

@@ -13,7 +13,14 @@ import typer
 from patrol.cli.clock import clock_document
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json, render_document
-from patrol.cli.site import site_names, site_of, store_of, trusted_now
+from patrol.cli.site import (
+    RELAY_WITHIN_S,
+    app_of,
+    site_names,
+    site_of,
+    store_of,
+    trusted_now,
+)
 from patrol.clock import SystemClock
 from patrol.domain.case import Case
 from patrol.domain.health import (
@@ -73,19 +80,12 @@ def list_troubles(
     as_json: AsJson = False,
 ) -> None:
     """运维队列（IV 级时限）。 The maintenance queue, on the clock of level IV."""
+    if take:
+        _take_trouble(context, take, operator(by))
     site = site_names(context)
-    with store_of(site) as store:
-        if take:
-            with store.begin() as uow:
-                now = trusted_now(uow)
-                try:
-                    uow.troubles.put(uow.troubles.get(take).take_over(by=operator(by), now=now))
-                except KeyError:
-                    bad_input(f"{take}: there is no such trouble, `patrol troubles` lists them")
-                uow.commit()
-        with store.begin_read() as uow:
-            now = trusted_now(uow)
-            queue = [_trouble_document(one, now) for one in uow.troubles.list_open()]
+    with store_of(site) as store, store.begin_read() as uow:
+        now = trusted_now(uow)
+        queue = [_trouble_document(one, now) for one in uow.troubles.list_open()]
     if as_json:
         print_json(queue)
         return
@@ -95,6 +95,21 @@ def list_troubles(
         if queue
         else translate("无", "none")
     )
+
+
+def _take_trouble(context: typer.Context, number: int, by: str) -> None:
+    """Take it, with its case; the case's messages go out if the broker answers soon."""
+    from patrol.cases.equipment import take_trouble  # noqa: PLC0415  not for the list alone
+
+    with app_of(context) as app:
+        with app.store.begin() as uow:
+            now = app.clock.now()
+            try:
+                take_trouble(uow, number, by=by, now=now, payloads=app.payloads)
+            except KeyError:
+                bad_input(f"{number}: there is no such trouble, `patrol troubles` lists them")
+            uow.commit()
+        app.send_now(RELAY_WITHIN_S)
 
 
 def _camera_health(uow: UnitOfWork, site: "Site", camera: str) -> dict[str, Any]:
@@ -181,6 +196,7 @@ def _rates_document(fleet: FleetHealth) -> dict[str, Any]:
 def _trouble_document(one: Trouble, now: datetime) -> dict[str, Any]:
     return {
         "number": one.number,
+        "case": one.case,
         "kind": str(one.kind),
         "subject": one.subject,
         "state": one.state,

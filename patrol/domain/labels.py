@@ -140,6 +140,7 @@ PICTURE_FAULTS: Final[Labels] = {  # vision.quality's PictureFault, and a camera
     "clock_skew": ("时钟偏差", "clock off"),
     "slow_keyframe": ("码流异常（关键帧间隔过长）", "slow key frames"),
     "infrared_stuck": ("红外未切换", "infrared stuck"),
+    "shake": ("画面抖动", "shaking"),
 }
 REFERENCE_STATES: Final[Labels] = {  # vision.reference's SceneState
     "learning": ("学习中", "being learned"),
@@ -220,6 +221,12 @@ CASE_EVENTS: Final[Labels] = {
     "broadcast": ("大喇叭播报", "broadcast"),
     "broadcast_played": ("已播报", "broadcast played"),
     "tag": ("标签", "tagged"),
+    "recover": ("巡查见恢复正常", "seen well again"),
+    "stand_in": ("代班", "substitute told"),
+    "open_to_helpers": ("请群防群治协助", "opened to helpers"),
+    "close_to_helpers": ("不再请群防群治协助", "closed to helpers"),
+    "helper_going": ("群防群治前往", "a helper is going"),
+    "helper_there": ("群防群治到场", "a helper was there"),
 }
 APPROVAL_KINDS: Final[Labels] = {
     "extension": ("延期", "more time"),
@@ -257,6 +264,7 @@ DUTIES: Final[Labels] = {
     "duty_lead": ("值班长", "shift supervisor"),
     "village_cadre": ("村班子", "village cadre"),
     "grid_leader": ("网格长", "grid leader"),
+    "helper": ("群防群治队员", "helper"),
     "maintainer": ("运维", "maintainer"),
     "auditor": ("审计员", "auditor"),
     "admin": ("管理员", "administrator"),
@@ -268,7 +276,13 @@ ROLES: Final[Labels] = {
     "party_group_leader": ("党小组长", "party-group leader"),
     "grid_worker": ("网格员", "grid worker"),
     "respected_villager": ("乡贤", "respected villager"),
-    "maintainer": ("运维", "maintainer"),
+    "maintainer": ("维修员", "maintainer"),
+    "helper": ("群防群治队员", "helper"),
+    "town_official": ("镇机关干部", "town official"),
+    "village_police": ("驻村民警", "village police officer"),
+    "village_group_cadre": ("村组干部", "village or group cadre"),
+    "joint_defence_household": ("联户联防员", "joint-defence household"),
+    "unit_guard": ("单位治安员", "unit guard"),
 }
 API_SCOPES: Final[Labels] = {
     "rounds:read": ("读取巡查轮次", "Rounds and their books."),
@@ -288,6 +302,8 @@ API_SCOPES: Final[Labels] = {
                         "Change a consent: withdraw, restore, pause, resume, hours."),
     "county:read": ("供县级汇总：轮次、覆盖、超时、健康、指标，不含画面、农户、备注、姓名",
                     "Rounds, coverage, overdue cases, health, figures; no picture, no name."),
+    "people:read": ("读取人员、网格、请假", "People, grids and leave, with telephones."),
+    "people:write": ("修改人员、网格、请假", "Change people, grids and leave."),
 }  # fmt: skip
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from patrol.store.deliveries import DeliveryRepository
     from patrol.store.findings import FindingRepository
     from patrol.store.gb28181 import Gb28181Repository
+    from patrol.store.ground_patrols import GroundPatrolRepository, HelperReportRepository
     from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
     from patrol.store.human_patrols import HumanPatrolRepository
     from patrol.store.legal_holds import LegalHoldRepository
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from patrol.store.pictures import PictureLinkRepository, PictureRepository
     from patrol.store.pixels import PixelRepository
     from patrol.store.received_replies import ReceivedReplyRepository
+    from patrol.store.registry_changes import RegistryChangeRepository
     from patrol.store.report_changes import ReportChangeRepository
     from patrol.store.rounds import RoundRepository
     from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
@@ -127,10 +129,15 @@ class UnitOfWork:
     finding_history: "_Lazy[FindingHistoryRepository]" = _Lazy("town:FindingHistoryRepository")
     finding_alarms: "_Lazy[FindingAlarmRepository]" = _Lazy("town:FindingAlarmRepository")
     round_duties: "_Lazy[RoundDutyRepository]" = _Lazy("town:RoundDutyRepository")
+    ground_patrols: "_Lazy[GroundPatrolRepository]" = _Lazy("ground_patrols:GroundPatrolRepository")
+    helper_reports: "_Lazy[HelperReportRepository]" = _Lazy("ground_patrols:HelperReportRepository")
     human_patrols: "_Lazy[HumanPatrolRepository]" = _Lazy("human_patrols:HumanPatrolRepository")
     hand_offs: "_Lazy[HandOffRepository]" = _Lazy("hand_offs:HandOffRepository")
     broadcasts: "_Lazy[BroadcastRepository]" = _Lazy("hand_offs:BroadcastRepository")
     grid_tags: "_Lazy[GridTagRepository]" = _Lazy("hand_offs:GridTagRepository")
+    registry_changes: "_Lazy[RegistryChangeRepository]" = _Lazy(
+        "registry_changes:RegistryChangeRepository"
+    )
     change_tokens: "_Lazy[ChangeTokens]" = _Lazy("change_marks:ChangeTokens")
     report_changes: "_Lazy[ReportChangeRepository]" = _Lazy("report_changes:ReportChangeRepository")
     gb28181: "_Lazy[Gb28181Repository]" = _Lazy("gb28181:Gb28181Repository")

@@ -27,8 +27,10 @@ from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.broadcast import IllegalBroadcastMove
 from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.finding import AlreadyDecided, FindingNotAsShown, IllegalUndo
+from patrol.domain.ground_patrol import IllegalCheckIn, NotOnRoster
 from patrol.domain.hand_off import IllegalHandOffMove
 from patrol.domain.health import TroubleAlreadyTaken
+from patrol.domain.helping import NotOpenToHelpers
 from patrol.domain.household_link import HOUSEHOLD_PATH
 from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.picture_link import PICTURE_LINK_PATH
@@ -78,6 +80,9 @@ _FAILURES: Final = (
     (IllegalHandOffMove, 409, ("已经登记过", "entered before")),
     (IllegalBroadcastMove, 409, ("现在不能播报", "it cannot be played now")),
     (NotAssigned, 403, ("未指派给您", "assigned to somebody else")),
+    (IllegalCheckIn, 409, ("已签到或已复核", "walked or decided before")),
+    (NotOnRoster, 403, ("不是您的巡防", "somebody else's patrol")),
+    (NotOpenToHelpers, 409, ("已不需要协助", "not open to helpers any more")),
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     (NotShiftOwner, 409, ("现在不能签字", "not yours to sign")),
     (TroubleAlreadyTaken, 409, ("已有人认领", "somebody was first")),

@@ -37,6 +37,7 @@ Declaration = RequirePermission | RequireScope | PublicRoute
 WRONG_GRID: Final = {
     AccountRole.GRID_LEADER: "other_leader",
     AccountRole.VILLAGE_CADRE: "far_cadre",
+    AccountRole.HELPER: "far_helper",
 }
 ROLE_ACCOUNTS: Final = {AccountRole.GRID_LEADER: "leader", AccountRole.VILLAGE_CADRE: "cadre"}
 HOUSEHOLD_PAGE: Final = f"{HOUSEHOLD_PATH}{{token}}"  # its signed token is the right
@@ -126,7 +127,7 @@ def values(town: Any) -> Mapping[str, str]:
         "key_id": "Knone", "name": "nobody", "action": "disable", "short": "none",
         "language": "zh", "kind": "html", "period": "2020-01-01", "patrol_id": "none",
         "event": "start", "decision": "approve", "grid": str(town.case.grid), "scope": "town",
-        "source": "nobody",
+        "source": "nobody", "point_id": "W0-1", "table": "leave", "row": "nobody 2026-01-01",
     }  # fmt: skip
 
 

@@ -119,6 +119,7 @@ def diagnose(
     of_visit = [
         stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
         *_freezes_by_history(there, pair, by_light.get(light), freshness, rules),
+        stream_checks.check_shake(pair, rules),
         stream_checks.check_slow_keyframe(timings, rules),
         stream_checks.check_clock_skew(timings, rules, burnt_in_s),
         stream_checks.check_infrared_stuck(there, by_light, now_local, rules, on=local_date),

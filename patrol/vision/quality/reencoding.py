@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from patrol.vision.quality.features import PictureFeatures, largest_change
 from patrol.vision.quality.image_views import CELL_COLUMNS, CELL_ROWS, U8
+from patrol.vision.quality.shake import view_shift
 
 BLOCK: Final = 8  # of JPEG; H.264 and H.265 transform no fewer together in structured places
 STRUCTURED: Final = 3.0  # luma deviation of a block: a flat one may be equal by chance
@@ -51,16 +52,18 @@ class PairFeatures:
     stir: float  # grey levels, in the most changed place
     renewed: float | None  # share of the structured blocks that are not equal
     independent: float | None  # share of coefficients that one original cannot have had
+    shift: float = 0.0  # of the whole view, share of the width (shake.py)
 
 
 def measure_pair(first: PictureFeatures, second: PictureFeatures) -> PairFeatures:
     """Compare the tiles of two pictures, the rows of cells with burnt-in clocks left out."""
     stir = largest_change(first.luma, second.luma)
+    shift = view_shift(first.luma, second.luma) if stir >= MOVED else 0.0
     alike = first.tile_px == second.tile_px and first.tiles.shape == second.tiles.shape
     if not alike or min(first.tile_px) < 2 * BLOCK:
-        return PairFeatures(stir=stir, renewed=None, independent=None)
+        return PairFeatures(stir=stir, renewed=None, independent=None, shift=shift)
     if stir >= MOVED:
-        return PairFeatures(stir=stir, renewed=1.0, independent=1.0)
+        return PairFeatures(stir=stir, renewed=1.0, independent=1.0, shift=shift)
     one, other = (_inner_blocks(each.tiles, each.tile_px) for each in (first, second))
     structured = one.std(axis=1) >= STRUCTURED
     if int(structured.sum()) < ENOUGH:

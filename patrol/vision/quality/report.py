@@ -35,6 +35,7 @@ class PictureFault(StrEnum):
     SLOW_KEYFRAME = auto()
     INFRARED_STUCK = auto()
     CLOCK_SKEW = auto()
+    SHAKE = auto()
 
 
 class StreamTimings(Protocol):
@@ -180,6 +181,7 @@ class QualityThresholds:
     frozen_stir_ratio: float = 0.2  # of the least that ever moved at this camera
     encoded_renewed: float = 0.5  # of the least share of blocks that ever changed at this camera
     encoded_independent: float = 0.25  # of the least share of coefficients that ever disagreed
+    shake_share: float = 0.005  # of the width that the view moves within a visit; a calm pole: 0
     slow_keyframe_s: float = 8.0
     clock_skew_s: float = 60.0
     infrared_from_h: int = 10  # local hours that are daylight all year

@@ -39,6 +39,7 @@ LIVING = 0.04  # share of blocks or coefficients that changed at each visit, bef
 UNMOVED = frozenset(
     {STILL_GAUGE, REPEATED_GAUGE, RECORDED_GAUGE, ENCODED_GAUGE}
 )  # by comparison, not by the stream's own proof
+SHAKE_GAUGE = "view_shift/1"
 BURNT_IN_GAUGE = "burnt_in/1"
 FEW_ROWS = 16
 LIVELY = 0.08  # of the values in those rows: more than a line of text makes
@@ -138,6 +139,16 @@ def check_encoded_twice(
             )
         )
     return max(readings, key=lambda one: (one.over, one.score), default=None)
+
+
+def check_shake(pair: PairFeatures | None, limits: QualityThresholds) -> GaugeReading | None:
+    """The whole view moved within the visit: a loose mount, or a pole in the wind."""
+    if pair is None:
+        return None
+    limit = limits.shake_share
+    return make_reading(
+        PictureFault.SHAKE, pair.shift, limit, SHAKE_GAUGE, over=pair.shift >= limit
+    )
 
 
 def _comparable(first: PicturePyramid, second: PicturePyramid) -> tuple[U8, U8]:

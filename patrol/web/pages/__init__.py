@@ -3,7 +3,8 @@
 A page's module bears the first word of its URL: /system is in system.py, /cameras/… in cameras.py.
 Elsewhere are `/` (today), the buttons of cases (case_actions, extension), /cameras/…/live
 (live_view), the links /p/… to pictures (pictures), slips /households/… (consents), the household's
-own page /h/… (household), /keys and /sessions (accounts), and what /login leads to.
+own page /h/… (household), /keys and /sessions (accounts), and what /login leads to. The phone pages
+/leader and /ground share phone.py.
 """
 
 from typing import Final
@@ -19,6 +20,7 @@ from patrol.web.pages import (
     consents,
     extension,
     grid,
+    ground,
     hand_offs,
     holds,
     household,
@@ -28,10 +30,12 @@ from patrol.web.pages import (
     login,
     meetings,
     own_findings,
+    people,
     pictures,
     reports,
     review,
     review_strip,
+    rosters,
     round_duty,
     rounds,
     shift,
@@ -61,11 +65,14 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         supervision,
         hand_offs,
         leader,
+        ground,
+        rosters,
         cameras,
         live_view,
         consents,
         household,
         grid,
+        people,
         reports,
         meetings,
         shift,

@@ -106,7 +106,7 @@ def test_a_frozen_picture_through_a_recorders_h264(quantiser: int, yard: Picture
 
 
 @pytest.mark.parametrize(
-    "count", [12, pytest.param(SOAK_VISITS, marks=[pytest.mark.soak, pytest.mark.slow])]
+    "count", [12, pytest.param(SOAK_VISITS, marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
 )
 def test_a_quiet_yard_is_alive(count: int, yard: Picture, jpeg_history: QualityHistory) -> None:
     """Whatever the noise of the hour and the quality of the encoder."""
