@@ -26,7 +26,7 @@ from patrol.domain.ground_patrol import (
     count_stops,
 )
 from patrol.domain.ids import PersonId
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
 from patrol.domain.timestamps import parse_day
 from patrol.reports.documents import check_in_document, ground_patrol_document
 from patrol.settings import Site
@@ -105,7 +105,7 @@ def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJs
         return
     console().print(_line(found), markup=False)
     for stop in stops:
-        state = bilingual(label_of(STOP_STATES, stop.state))
+        state = label_text(label_of(STOP_STATES, stop.state))
         console().print(f"  {stop.point}  {stop.name}  {state}", markup=False)
     for check_in in check_ins:
         console().print(f"  {_check_in_line(check_in)}", markup=False)
@@ -316,14 +316,16 @@ def _of(store: Store, patrol: str) -> tuple[GroundPatrol, Sequence[GroundStop], 
 
 
 def _line(patrol: GroundPatrol) -> str:
-    state = bilingual(label_of(GROUND_STATES, patrol.state))
+    state = label_text(label_of(GROUND_STATES, patrol.state))
     who = "、".join(patrol.people) or "无人 nobody"
     return f"{patrol.id}  {patrol.title}  {who}  {state}"
 
 
 def _check_in_line(one: CheckIn) -> str:
-    state = bilingual(label_of(CHECK_IN_STATES, one.state))
-    problems = ";".join(bilingual(label_of(CHECK_IN_PROBLEMS, problem)) for problem in one.problems)
+    state = label_text(label_of(CHECK_IN_STATES, one.state))
+    problems = ";".join(
+        label_text(label_of(CHECK_IN_PROBLEMS, problem)) for problem in one.problems
+    )
     claimed = "手机自报 claimed " if one.is_claimed else ""
     return f"{one.id}  {one.point}  {claimed}{one.at:%m-%d %H:%M}Z  {state}  {problems}".rstrip()
 

@@ -11,7 +11,7 @@ from patrol.domain.case import Case
 from patrol.domain.finding import category_named
 from patrol.domain.ground_labels import REPORT_OUTCOMES
 from patrol.domain.ids import GridCode
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
 from patrol.reports.documents import case_document, finding_document
 
 Note = Annotated[str, typer.Option("--note", help="说明。 Words.")]
@@ -71,7 +71,7 @@ def list_reports(
         ])  # fmt: skip
         return
     for one in reports:
-        outcome = bilingual(label_of(REPORT_OUTCOMES, one.outcome))
+        outcome = label_text(label_of(REPORT_OUTCOMES, one.outcome))
         finding = one.finding
         console().print(
             f"{finding.id}  {finding.filed_by}  {finding.place} {finding.why}  {outcome}",

@@ -27,7 +27,7 @@ from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import site_for_lists, site_of, store_of
 from patrol.clock import SystemClock, TrustedClock
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
 from patrol.domain.registry import Registry
 from patrol.domain.registry_change import RegistryTable, RowChange
 from patrol.domain.timestamps import rfc3339_or_none
@@ -157,7 +157,7 @@ def show_history(
         return
     for one in found:
         at = rfc3339_or_none(one.at)
-        what = bilingual(label_of(ROW_CHANGES, one.what))
+        what = label_text(label_of(ROW_CHANGES, one.what))
         cells = "; ".join(f"{c.column}: {c.before or '—'} → {c.after or '—'}" for c in one.cells)
         line = f"{at}  {one.by}  {one.table}  {one.row}  {what}  {cells}  {one.why}"
         console().print(line.rstrip(), markup=False)
@@ -243,14 +243,14 @@ def _print_change(change: TableChange, registry: Registry, *, as_json: bool) -> 
     out = console()
     counts = {what: len(change.of_kind(what)) for what in RowChange}
     out.print(
-        " · ".join(f"{bilingual(ROW_CHANGES[what])} {count}" for what, count in counts.items())
+        " · ".join(f"{label_text(ROW_CHANGES[what])} {count}" for what, count in counts.items())
         + f" · 不变 unchanged {change.unchanged}",
         markup=False,
     )
     for one in change.changes:
         cells = "; ".join(f"{c.column}: {c.before or '—'} → {c.after or '—'}" for c in one.cells)
         out.print(
-            f"{bilingual(ROW_CHANGES[one.what])}  {one.row}  {cells}", markup=False, soft_wrap=True
+            f"{label_text(ROW_CHANGES[one.what])}  {one.row}  {cells}", markup=False, soft_wrap=True
         )
     for grid in document["unstaffed"]:
         since = grid["since"] or "现在 now"

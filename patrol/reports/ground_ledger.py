@@ -117,7 +117,17 @@ def _check_in_columns(
     check_in: CheckIn | None, heading: ReportHeading, names: Mapping[str, str]
 ) -> GroundRow:
     if check_in is None:
-        blank = ("签到人", "方式", "时间依据", "距离（米）", "存疑", "复核", "复核人", "情况", "线索")
+        blank = (
+            "签到人",
+            "方式",
+            "时间依据",
+            "距离（米）",
+            "存疑",
+            "复核",
+            "复核人",
+            "情况",
+            "线索",
+        )
         return dict.fromkeys(blank, "")
     who = heading.registry.people.get(check_in.by)
     distance = check_in.distance_m
