@@ -24,15 +24,16 @@ from patrol.app.service import run_service
 from patrol.app.town_service import TownService
 from patrol.cases import actions
 from patrol.clock import SystemClock
-from patrol.domain.account import AccountRole
 from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import FilingSource, Finding
 from patrol.domain.hand_off import HandOffEvent
 from patrol.domain.ids import GridCode
+from patrol.domain.labels import DUTIES, label_text
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
+from patrol.domain.reader_language import translate
 from patrol.domain.registry import GridLevel, Role
 from patrol.domain.registry_change import RegistryTable
 from patrol.domain.routing import person_with_role
@@ -41,10 +42,9 @@ from patrol.domain.verification import Verifier
 from patrol.files import process_lock
 from patrol.mqtt.embedded_broker import EmbeddedBroker
 from patrol.mqtt.mosquitto_files import MqttAccount, handed_out_accounts, write_mosquitto_files
+from patrol.reports.demo_terminal import demo_outcome, render_demo
 from patrol.reports.terminal import (
-    demo_outcome,
     progress_display,
-    render_demo,
     render_round,
     save_svg,
 )
@@ -56,7 +56,7 @@ from patrol.store import check
 from patrol.web.server import serve
 from simulators.faults import mixture_problem
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
-from simulators.people.operator import SimulatedOperator
+from simulators.people.operator import SimulatedOperator, is_still_there
 from simulators.people.patrollers import (
     ground_outcome,
     ground_settings,
@@ -65,12 +65,16 @@ from simulators.people.patrollers import (
     report_from_the_ground,
 )
 from simulators.people.reply_profile import ReplyProfile
+from simulators.people.visitor import CASES_LEFT, FINDINGS_LEFT, LeftToVisitor, visitor_accounts
 from simulators.rtsp_farm.control import FarmControl
 from simulators.rtsp_farm.process import RunningFarm, running_farm
 from simulators.rtsp_farm.server import FarmInfo, FarmOptions
 from simulators.rtsp_farm.server import serve as serve_farm
 
-SOURCES: Final = {"": "real RTSP", "gb": "GB/T 28181"}  # of the cameras, for `--sources`
+SOURCES: Final = {
+    "": ("真实 RTSP", "real RTSP"),
+    "gb": ("GB/T 28181", "GB/T 28181"),
+}  # of the cameras, for `--sources`
 DEMO_DIR: Final = Path("var/demo")
 SPEED: Final = 900.0  # the leaders' hours pass in seconds; the patrol's own clocks stay real
 ALWAYS_ANSWERS: Final = ReplyProfile(never=0.0)  # escalation takes hours: too long for a demo
@@ -95,13 +99,27 @@ def run_demo(
     picture: Path | None = None,
     sources: str = "",
 ) -> dict[str, Any]:
-    """Run a round, decide its findings, close its cases; once, or again and again until `stop`."""
+    """Run a round, decide its findings, close its cases; once, or again and again until `stop`.
+
+    Where it goes on, findings and cases of the first round are left to the visitor
+    (`FINDINGS_LEFT`, `CASES_LEFT`); the simulated staff touches them in no later round either.
+    """
     out = Console(stderr=quiet, highlight=False)
     err = Console(stderr=True, highlight=False)
-    over = SOURCES[sources]
-    err.print(f"[bold]模拟全镇 {cameras} 路摄像头[/]  a town of {cameras} cameras over {over} …")
+    over = translate(*SOURCES[sources])
+    err.print(
+        translate(
+            f"[bold]模拟全镇 {cameras} 路摄像头，{over}[/] …",
+            f"[bold]A town of {cameras} cameras[/] over {over} …",
+        )
+    )
     with _embedded_town(cameras, seed, faults, port, sources) as (app, farm, leaders, control):
-        staff, zone = _SimulatedStaff(app, control), app.site.settings.site.tz
+        left = (
+            LeftToVisitor()
+            if once
+            else LeftToVisitor(finding_count=FINDINGS_LEFT, cases=CASES_LEFT)
+        )
+        staff, zone = _SimulatedStaff(app, control, left), app.site.settings.site.tz
         with _running_service(app, stop), _running_console(app, err):
             models = app.detectors.model_names or app.detectors.without[0]
             err.print(f"[dim]RTSP {farm.port} · MQTT {app.broker} · {models}[/]")
@@ -118,10 +136,11 @@ def run_demo(
 
 @dataclass
 class _SimulatedStaff:
-    """The simulated operator: decides findings and cases until nothing of the round is open."""
+    """The simulated operator: decides findings and cases until only the visitor's are open."""
 
     app: Application
     control: FarmControl
+    left: LeftToVisitor
 
     def run_day(self, err: Console, stop: threading.Event) -> dict[str, Any]:
         """One round, the operator's decisions, and the cases to their end."""
@@ -131,7 +150,7 @@ class _SimulatedStaff:
         self._answer_a_call()
         patrol_todays_roster(self.app)
         report_from_the_ground(self.app, operator=OPERATOR)
-        with err.status("值班员审核、网格长处置中 … operator and leaders at work"):
+        with err.status(translate("值班员审核、网格长处置中 …", "operator and leaders at work …")):
             self._until_closed(stop)
         return summary
 
@@ -157,10 +176,10 @@ class _SimulatedStaff:
         town, group = TownService(self.app), self._group
         call = FilingForm(
             category="open_flame", source=FilingSource.PHONE, grid=group, level=Level.URGENT,
-            text="村民来电:打麦场边冒烟", place="打麦场",
+            text="村民来电：打麦场边冒烟", place="打麦场",
         )  # fmt: skip
         filed = FindingService(self.app).file(
-            call, by=OPERATOR, target=FilingTarget.CASE, phoned="网格长接的,马上去"
+            call, by=OPERATOR, target=FilingTarget.CASE, phoned="网格长接的，马上去"
         )
         if filed.case is None:
             return
@@ -198,12 +217,17 @@ class _SimulatedStaff:
             self._decide()
             self._verify()
             with self.app.store.begin_read() as uow:
-                open_cases = uow.cases.list(open_only=True)
-                idle = not open_cases and not uow.findings.queue() and not uow.outbox.unsent()
+                ours = [
+                    case
+                    for case in uow.cases.list(open_only=True)
+                    if case.id not in self.left.open_cases
+                ]
+                waiting = [one for one in uow.findings.queue() if one.id not in self.left.findings]
+                idle = not ours and not waiting and not uow.outbox.unsent()
             if idle:
                 return
-            for case in open_cases:
-                if case.state is CaseState.RETURNED:
+            for case in ours:
+                if case.state is CaseState.RETURNED and not self.left.keeps(case):
                     self._handle_returned(case)
             stop.wait(POLL_S)
 
@@ -213,7 +237,8 @@ class _SimulatedStaff:
         )
         with self.app.store.begin_read() as uow:
             queue: Sequence[Finding] = uow.findings.queue()
-        operator.decide_all(queue)
+        self.left.choose_findings(queue)
+        operator.decide_all(one for one in queue if one.id not in self.left.findings)
 
     def _confirm(self, finding: Finding, category: str) -> None:
         self.app.confirm(finding.id, by=OPERATOR, category=category)
@@ -226,14 +251,16 @@ class _SimulatedStaff:
         for pending in self.app.to_verify():
             with self.app.store.begin_read() as uow:
                 case = uow.cases.get(pending.case)
-            self.app.verify(case.id, gone=not self._is_real(case), by=OPERATOR)
+            if not self.left.keeps(case):
+                self.app.verify(case.id, gone=not self._is_real(case), by=OPERATOR)
 
     def _is_real(self, case: Case) -> bool:
+        """Whether the case's own subject is still there, whatever else its camera shows."""
         truth = self.control.truth(case.camera) if case.camera else {}
-        return bool(truth.get("visible_problem")) or truth.get("fault", "none") != "none"
+        return is_still_there(case.subject, case.category, truth)
 
     def _handle_returned(self, case: Case) -> None:
-        """Send a returned case to the village when its problem is real, else close it."""
+        """Send a returned case one grid up when its problem is real, else close it."""
         real = self._is_real(case)
         parent = self.app.registry.tree.grids[case.grid].parent
         with self.app.store.begin() as uow:
@@ -246,7 +273,7 @@ class _SimulatedStaff:
                     now=self.app.clock.now(),
                     registry=self.app.registry,
                     payloads=self.app.payloads,
-                    note="转村处理",
+                    note="转上级处理",
                 )
             else:
                 actions.end_case(
@@ -343,19 +370,19 @@ def _verified_by_operator(site: Site, port: int) -> Site:
 
 @contextmanager
 def _running_console(app: Application, err: Console) -> Iterator[None]:
-    """The console, with one account to try it with."""
-    password = secrets.token_urlsafe(9)
-    add_account(
-        app.store,
-        name="demo",
-        duty=AccountRole.SHIFT_SUPERVISOR,
-        password=password,
-        registry=app.registry,
-        now=app.clock.now(),
-        shown_as="演示值班长",
-    )
+    """The console, with an account of every duty to try it with, each with its own password."""
+    rows = []
+    for account in visitor_accounts(app.registry):
+        password = secrets.token_urlsafe(9)
+        add_account(
+            app.store, name=account.name, duty=account.duty, password=password,
+            registry=app.registry, now=app.clock.now(), shown_as=account.shown_as,
+            person=account.person,
+        )  # fmt: skip
+        rows.append(f"  {account.name:<11}{password}  {label_text(DUTIES[account.duty])}")
     with serve(app) as address:
-        err.print(f"控制台 console {address.url}   demo / {password}")
+        err.print(translate(f"控制台 {address.url}", f"console {address.url}"))
+        err.print("\n".join(rows), markup=False)
         yield
 
 
@@ -404,12 +431,21 @@ def simulate_cameras(
 
     def ready(info: FarmInfo) -> None:
         err.print(
-            f"{info.cameras} 路摄像头已就绪,RTSP 端口 {info.port},配置目录 {info.config}\n"
-            f"{info.cameras} cameras ready on port {info.port}; `patrol -c {info.config} check`"
+            translate(
+                f"{info.cameras} 路摄像头已就绪，RTSP 端口 {info.port}，配置目录 {info.config}；"
+                f"可执行 `patrol -c {info.config} check`",
+                f"{info.cameras} cameras ready on port {info.port}; "
+                f"`patrol -c {info.config} check`",
+            )
         )
 
     def progress(done: int, whole: int) -> None:
-        err.print(f"[dim]编码视频流(仅首次) encoding streams, once: {done}/{whole}[/]")
+        err.print(
+            translate(
+                f"[dim]编码视频流（仅首次）：{done}/{whole}[/]",
+                f"[dim]encoding streams, once: {done}/{whole}[/]",
+            )
+        )
 
     options = FarmOptions(
         count=count, port=port, out=out, seed=seed, faults=faults, progress=progress

@@ -100,7 +100,7 @@ def hash_password(password: str, *, name: str = "", known_names: Iterable[str] =
         )
     if _guesses_log10(password, [name, "patrol", *known_names]) < MIN_GUESSES_LOG10:
         raise WeakPassword(
-            "密码太容易猜,请用几个不相干的词 (too easy to guess, take some unrelated words)"
+            "密码太容易猜，请用几个不相干的词 (too easy to guess, take some unrelated words)"
         )
     with HASHING:
         return _argon2().hash(password)

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from patrol.domain.observation import Box
+from patrol.domain.reader_language import translate
 from patrol.inference.errors import DetectorUnavailable
 from patrol.inference.face_plate_detectors import open_face_plate_detector
 from patrol.inference.manifest import ModelSpec, Purpose, list_models
@@ -26,10 +27,13 @@ from patrol.vision.redaction import PERSON_SCORE, PrivacyDetectors, Redacted, Wa
 
 log = structlog.get_logger(__name__)
 
-SWITCHED_OFF: Final = "switched off in site.yaml (objects: false)"
-NO_OBJECTS: Final = "不做目标检测 no objects are looked for"
-NO_FIRE_MODEL: Final = "不用火情模型 no fire model is used"
-COARSE_NOTICE = "外发照片将整体粗化 pictures leave coarse"
+SWITCHED_OFF: Final = (
+    "site.yaml 中已关闭（objects: false）",
+    "switched off in site.yaml (objects: false)",
+)
+NO_OBJECTS: Final = ("不做目标检测", "no objects are looked for")
+NO_FIRE_MODEL: Final = ("不用火情模型", "no fire model is used")
+COARSE_NOTICE: Final = ("外发照片将整体粗化", "pictures leave coarse")
 FACES, PLATES, PERSONS = "centerface", "plates", "yolox_nano"  # a site's own may know no persons
 
 
@@ -77,16 +81,16 @@ def open_detectors(site: Site) -> Detectors:
     settings = site.settings
     own = {model.purpose: model for model in site.own_models}
     without: list[str] = []
-    objects, why = (None, SWITCHED_OFF)
+    objects, why = (None, translate(*SWITCHED_OFF))
     if settings.objects:
         objects, why = _open_model(settings, own.get(Purpose.OBJECTS))
     if why:
-        without.append(f"{NO_OBJECTS}: {why}")
+        without.append(translate(f"{NO_OBJECTS[0]}：{why}", f"{NO_OBJECTS[1]}: {why}"))
     fire = None
     if (model := own.get(Purpose.FIRE)) is not None:
         fire, why = _open_model(settings, model)
         if why:
-            without.append(f"{NO_FIRE_MODEL}: {why}")
+            without.append(translate(f"{NO_FIRE_MODEL[0]}：{why}", f"{NO_FIRE_MODEL[1]}: {why}"))
     return Detectors(objects=objects, fire=fire, without=tuple(without))
 
 
@@ -97,7 +101,11 @@ def missing_models(settings: Settings) -> str:
     """
     wanted = [m for m in list_models(settings.models) if m.name in (FACES, PLATES, PERSONS)]
     missing = ", ".join(f"{m.name} ({m.state})" for m in wanted if m.state != "ready")
-    text = f"{COARSE_NOTICE}: {missing}; run `patrol models install`"
+    zh, en = COARSE_NOTICE
+    text = translate(
+        f"{zh}：{missing}；请执行 `patrol models install`",
+        f"{en}: {missing}; run `patrol models install`",
+    )
     return text if missing else ""
 
 

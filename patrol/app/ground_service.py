@@ -289,10 +289,10 @@ def _notice(patrol: GroundPatrol, late: Sequence[GroundStop], zone: tzinfo) -> t
     if not late:
         return (
             f"【巡防提醒】{patrol.title}",
-            f"{start}–{end},请准时巡防。 Walk it from {start} to {end}.",
+            f"{start}–{end}，请准时巡防。 Walk it from {start} to {end}.",
         )
     names = "、".join(stop.name for stop in late[:10])
     return (
         f"【巡防点未到】{patrol.title}",
-        f"未签到:{names};{end} 前仍可补走。 Not walked yet, possible until {end}.",
+        f"未签到：{names};{end} 前仍可补走。 Not walked yet, possible until {end}.",
     )

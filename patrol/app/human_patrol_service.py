@@ -137,7 +137,7 @@ def new_human_patrol_worker(app: Application) -> HumanPatrolWorker:
                 key=f"{patrol.id}-remind-{name}",
                 event=REMINDER,
                 title=f"【人工巡查提醒】{patrol.title}",
-                body=f"{start:%H:%M} 开始,请准时巡查。 Starts at {start:%H:%M}.",
+                body=f"{start:%H:%M} 开始，请准时巡查。",
                 person=str(person.id) if person else "",
                 phone=person.phone if person else "",
             )

@@ -14,6 +14,7 @@ from patrol.app.application import Application
 from patrol.app.bootstrap import vision_thresholds
 from patrol.app.detectors import Detectors, open_detectors
 from patrol.domain.errors import BadInput, Failed
+from patrol.domain.reader_language import translate
 from patrol.inference.manifest import ModelSpec, Purpose, list_models
 from patrol.rounds.replay import JudgingSetup, RoundReplay
 from patrol.settings import Site
@@ -149,7 +150,10 @@ def _unknown_classes(app: Application, models: Sequence[ModelSpec]) -> list[str]
     zones = [zone for camera in app.registry.cameras.values() for zone in camera.areas.zones]
     wanted = {label for zone in zones for label in zone.classes}
     return [
-        f"{model.gauge} 不认识 does not know: {', '.join(missing)} (zones.yaml)"
+        translate(
+            f"{model.gauge} 不认识：{'、'.join(missing)}（zones.yaml）",
+            f"{model.gauge} does not know: {', '.join(missing)} (zones.yaml)",
+        )
         for model in models
         if model.purpose == Purpose.OBJECTS and (missing := sorted(wanted - {*model.labels}))
     ]

@@ -23,14 +23,15 @@ from patrol.domain.audit_anchor import (
     read_anchor_days,
     read_anchors,
 )
+from patrol.domain.reader_language import translate
 from patrol.settings.site_keys import anchor_path
 from patrol.store import Store, UnitOfWork
 from patrol.store.anchors import CHAINED_TABLES
 
 MAX_SHORT: Final = 120  # characters of a head given as text; longer is a file's name, at most
 KINDS: Final = {
-    "cut": "该行已不存在:日志尾部被截断 the line is gone: the log was cut",
-    "rewritten": "该行哈希不同:日志被整体重写 another hash: the log was rewritten",
+    "cut": ("该行已不存在，日志尾部被截断", "the line is gone: the log was cut"),
+    "rewritten": ("该行哈希不同，日志被整体重写", "another hash: the log was rewritten"),
 }
 Source = tuple[str, str, ChainHead]  # where it was read, the log, its head there
 
@@ -48,7 +49,7 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """核验登记链与锚点。 Prove the logs against the heads that were published."""
+    """核验留痕链与锚点。 Prove the logs against the heads that were published."""
     site = site_for_lists(context)
     given = [source for text in anchor or () for source in _read_given(text)]
     kept = _read_file(anchor_path(site.settings), missing_ok=True)
@@ -71,8 +72,11 @@ def verify(
         if not problems:
             lines = sum(head.number for head in heads.values())
             console().print(
-                f"登记链完整 the logs hold: {lines} 行 lines;"
-                f" 锚点相符 {compared} anchors agree ({len(given)} 由外部提供 from outside)"
+                translate(
+                    f"留痕链完整：{lines} 行；锚点相符 {compared}（由外部提供 {len(given)}）",
+                    f"the logs hold: {lines} lines; {compared} anchors agree "
+                    f"({len(given)} from outside)",
+                )
             )
             for stamp in stamps:
                 console().print(stamp.text(site.settings.site.tz), soft_wrap=True)
@@ -81,7 +85,7 @@ def verify(
 
 
 def show_head(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """各登记链此刻的链头,可抄存于外。 The head of each log now, to be kept outside."""
+    """各留痕链此刻的链头，可抄存于外。 The head of each log now, to be kept outside."""
     site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         heads = uow.anchors.heads()
@@ -111,11 +115,17 @@ def _chain_problems(uow: UnitOfWork) -> Iterator[str]:
     }
     for name, line in broken.items():
         if line is not None:
-            yield f"{name} line {line}: 链不成立 the chain does not hold"
+            yield translate(
+                f"{name} 第 {line} 行：链不成立", f"{name} line {line}: the chain does not hold"
+            )
 
 
 def _anchor_text(where: str, problem: AnchorProblem) -> str:
-    return f"{problem.log} line {problem.number}: {KINDS[problem.kind]} ({where})"
+    what = translate(*KINDS[problem.kind])
+    return translate(
+        f"{problem.log} 第 {problem.number} 行：{what}（{where}）",
+        f"{problem.log} line {problem.number}: {what} ({where})",
+    )
 
 
 def _read_given(text: str) -> list[Source]:

@@ -18,6 +18,7 @@ from patrol.domain.audit_anchor import (
     read_anchor_days,
     stamped_text,
 )
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.settings.site_keys import anchor_path, stamp_folder
 from patrol.store import Store
@@ -51,8 +52,12 @@ class CheckedStamp:
     def text(self, zone: tzinfo) -> str:
         """One line for a person."""
         when = f"{self.at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if self.at else "—"
-        late = " · 晚于当日两天以上 more than two days after its day" if self.is_late else ""
-        return f"{self.day}: 时间戳 time stamp {when}{late}"
+        late = (
+            translate(" · 晚于当日两天以上", " · more than two days after its day")
+            if self.is_late
+            else ""
+        )
+        return translate(f"{self.day}：时间戳 {when}{late}", f"{self.day}: time stamp {when}{late}")
 
 
 def verify_stamps(site: "Site", store: Store, given: DayHeads) -> Sequence[CheckedStamp]:
@@ -82,12 +87,12 @@ def _checked(
     except ValueError:
         return CheckedStamp(day=day, at=None, problem=f"{file}: is named after no day")
     if heads is None:
-        text = "其锚点已不存在 the anchor that it is of is gone"
+        text = translate("其锚点已不存在", "the anchor that it is of is gone")
         return CheckedStamp(day=day, at=None, problem=f"{file}: {text}")
     try:
         at = verify_stamp(roots, file.read_bytes(), stamped_text(day, heads))
     except (StampBroken, OSError) as exc:
-        text = "时间戳与该日锚点不符 the time stamp does not hold for the day's heads"
+        text = translate("时间戳与该日锚点不符", "the time stamp does not hold for the day's heads")
         return CheckedStamp(day=day, at=None, problem=f"{file}: {text} ({exc})")
     return CheckedStamp(day=day, at=at, is_late=at > end + STAMPED_WITHIN)
 

@@ -19,7 +19,7 @@ from patrol.domain.errors import Failed
 
 
 def bench_capture(*, as_json: AsJson = False) -> None:
-    """取一帧的代价,与其他做法同场比较。 One key frame, beside the alternatives."""
+    """取一帧的代价，与其他做法同场比较。 One key frame, beside the alternatives."""
     _run_bench("capture", as_json=as_json)
 
 
@@ -39,7 +39,7 @@ def bench_alerts(*, as_json: AsJson = False) -> None:
 
 
 def bench_console(*, as_json: AsJson = False) -> None:
-    """控制台各页,在真实浏览器中。 The console's pages, in a real browser."""
+    """控制台各页，在真实浏览器中。 The console's pages, in a real browser."""
     _run_bench("console", as_json=as_json)
 
 
@@ -49,7 +49,7 @@ def bench_vision(*, as_json: AsJson = False) -> None:
 
 
 def bench_gb28181(*, as_json: AsJson = False) -> None:
-    """国标接入的代价,与 RTSP 同场比较。 Cameras over GB/T 28181, beside RTSP."""
+    """国标接入的代价，与 RTSP 同场比较。 Cameras over GB/T 28181, beside RTSP."""
     _run_bench("gb28181", as_json=as_json)
 
 
@@ -75,7 +75,7 @@ def evaluate(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[SET|DIR]", help="自带集名,或含 visits.csv 的目录。 A set's name or a folder."
+            metavar="[SET|DIR]", help="自带集名，或含 visits.csv 的目录。 A set's name or a folder."
         ),
     ] = "all",
     *,

@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import typer
 
 from patrol.cli.output import bad_input
+from patrol.domain.reader_language import translate
 from patrol.settings.config_file import (
     CAMERA_ENV_PREFIX,
     BadEnvReference,
@@ -27,16 +28,20 @@ from streams.errors import BadAddress
 
 PasswordFile = Annotated[
     Path | None,
-    typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
+    typer.Option("--password-file", metavar="FILE", help="密码在文件首行。 Its first line."),
 ]
 PasswordStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read it from stdin.")
+    bool, typer.Option("--password-stdin", help="从标准输入读密码。 Read it from stdin.")
 ]
-PROMPT: Final = "口令 password: "
 IN_COMMAND: Final = (
-    "命令行里的口令本机所有用户可见,不接受:写成 rtsp://用户@主机/路径,程序会询问;或 --password-file"
-    " (everybody on this machine sees a password in a command, so it is refused: write"
-    " rtsp://USER@HOST/PATH and be asked, or give --password-file or --password-stdin)"
+    (
+        "命令行里的密码本机所有用户可见，不接受：写成 rtsp://用户@主机/路径，程序会询问；"
+        "或 --password-file"
+    ),
+    (
+        "everybody on this machine sees a password in a command, so it is refused: write"
+        " rtsp://USER@HOST/PATH and be asked, or give --password-file or --password-stdin"
+    ),
 )
 
 
@@ -60,10 +65,14 @@ def with_password(
     Raises BadAddress: the address itself has one, which is not that of a `${NAME}`.
     """
     if address.password and _USER_AND_NAME.match(url) is None:
-        raise BadAddress(IN_COMMAND)
+        raise BadAddress(translate(*IN_COMMAND))
     if file is None and not from_stdin:
         wanted = bool(address.user) and not address.password and sys.stdin.isatty()
-        return replace(address, password=getpass(PROMPT)) if wanted else address
+        return (
+            replace(address, password=getpass(translate("密码：", "password: ")))
+            if wanted
+            else address
+        )
     if not address.user or address.password:
         bad_input("the address names no user, or a password already: give rtsp://USER@HOST/PATH")
     if file is None:

@@ -17,7 +17,7 @@ from patrol.cli.output import (
     print_json,
     print_page_number,
 )
-from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now
+from patrol.cli.site import site_for_lists, site_names, store_of, stored_texts_of, trusted_now
 from patrol.domain.approval import (
     ApprovalImpossible,
     ExtensionPreview,
@@ -33,9 +33,10 @@ from patrol.domain.labels import (
     CASE_STATES,
     DUE_LIGHTS,
     RECEIPTS,
-    bilingual,
+    label_text,
     level_label,
 )
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.domain.verification import PendingVerification, pending_verifications
 
@@ -55,7 +56,7 @@ def list_cases(
     page: Page = 1,
     as_json: AsJson = False,
 ) -> None:
-    """案件列表,新的在前。 Cases, the newest first."""
+    """案件列表，新的在前。 Cases, the newest first."""
     site = site_names(context)
     size = limit or (NO_LIMIT if as_json else LINES_A_PAGE)
     start = (page - 1) * size
@@ -75,7 +76,7 @@ def list_cases(
         _print_cases(found, site, now, count=count)
         print_page_number(page, count, size)
     else:
-        console().print("没有案件。 There are no cases.")
+        console().print(translate("没有案件。", "There are no cases."))
 
 
 def show_case(
@@ -131,28 +132,34 @@ def print_case(case: Case, site: "Site", now: datetime, *, gauge: str = "") -> N
     """Print one case for a person: its head, then its history; `gauge`: what saw its finding."""
     zone = site.settings.site.tz
     category = CATEGORY_BY_ID.get(case.category)
-    text = f"{category.zh} {category.en}" if category else case.category
+    text = translate(category.zh, category.en) if category else case.category
     head = Table.grid(padding=(0, 2))
-    head.add_row("案件 case", Text(case.id, style="bold"))
-    head.add_row("状态 state", bilingual(CASE_STATES[case.state]))
-    head.add_row("级别 level", level_label(case.level))
-    head.add_row("类别 category", text)
-    head.add_row("网格 grid", Text(f"{_grid_name(site, case.grid)} {case.grid}"))
-    head.add_row("地点 place", Text(case.place))
+    head.add_row(translate("案件", "case"), Text(case.id, style="bold"))
+    head.add_row(translate("状态", "state"), label_text(CASE_STATES[case.state]))
+    head.add_row(translate("级别", "level"), level_label(case.level))
+    head.add_row(translate("类别", "category"), text)
+    head.add_row(translate("网格", "grid"), Text(f"{_grid_name(site, case.grid)} {case.grid}"))
+    head.add_row(translate("地点", "place"), Text(case.place))
     if gauge:
-        head.add_row("判读模块 seen by", Text(gauge))
+        head.add_row(translate("判读模块", "seen by"), Text(gauge))
     if case.hold is not None and case.is_unannounced:
-        held = f"{case.hold.why}, 至 until {_local_time(case.hold.until, zone)}"
-        head.add_row("暂缓推送 held", Text(held, style="yellow"))
+        held = translate(
+            f"{case.hold.why}，至 {_local_time(case.hold.until, zone)}",
+            f"{case.hold.why}, until {_local_time(case.hold.until, zone)}",
+        )
+        head.add_row(translate("暂缓推送", "held"), Text(held, style="yellow"))
     elif case.suspension is not None:
-        head.add_row("挂起 suspended", _local_time(case.suspension.since, zone))
+        head.add_row(translate("挂起", "suspended"), _local_time(case.suspension.since, zone))
     elif case.is_open:
-        head.add_row("时限 due", _local_time(case.due_at, zone))
+        head.add_row(translate("时限", "due"), _local_time(case.due_at, zone))
     if waits := _verification_document(case, now):
-        text = f"{waits['machine']} · 前 before {waits['before']} · 后 after {waits['after']}"
-        head.add_row("待核查 verify", Text(text))
+        text = translate(
+            f"{waits['machine']} · 前 {waits['before']} · 后 {waits['after']}",
+            f"{waits['machine']} · before {waits['before']} · after {waits['after']}",
+        )
+        head.add_row(translate("待核查", "verify"), Text(text))
     if case.request is not None:
-        head.add_row("申请 request", Text(request_text(case, zone, now)))
+        head.add_row(translate("申请", "request"), Text(request_text(case, zone, now)))
     console().print(head)
     for entry in case.entries:
         console().print(_entry_line(entry, site, zone), markup=False)
@@ -169,12 +176,19 @@ def _preview_document(preview: ExtensionPreview) -> dict[str, Any]:
 
 def _preview_text(preview: ExtensionPreview, zone: tzinfo) -> str:
     hours = f"{preview.span / timedelta(hours=1):g}"
-    counted = f"{hours} 小时办公时间 office hours" if preview.in_office_hours else f"{hours} 小时 h"
+    counted = (
+        translate(f"{hours} 小时办公时间", f"{hours} office hours")
+        if preview.in_office_hours
+        else translate(f"{hours} 小时", f"{hours} h")
+    )
     before, after = (
         f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
         for at in (preview.close_before, preview.close_after)
     )
-    return f"若延期 extended by {counted}: 办结时限 to close by {before} → {after}"
+    return translate(
+        f"若延期 {counted}：办结时限 {before} → {after}",
+        f"extended by {counted}: to close by {before} → {after}",
+    )
 
 
 def request_text(case: Case, zone: tzinfo, now: datetime) -> str:
@@ -184,7 +198,14 @@ def request_text(case: Case, zone: tzinfo, now: datetime) -> str:
     claimed = claimed_text(request.claimed) if request.claimed else ""
     text = f"{describe_request(case, request, granted_at=None)} · {request.by}{claimed}"
     limit = close_after_grant(case, now)
-    return f"{text} · 如批准办结时限 closes by {_local_time(limit, zone)}" if limit else text
+    return (
+        translate(
+            f"{text} · 如批准办结时限 {_local_time(limit, zone)}",
+            f"{text} · closes by {_local_time(limit, zone)}",
+        )
+        if limit
+        else text
+    )
 
 
 def close_after_grant(case: Case, now: datetime) -> datetime | None:
@@ -231,21 +252,23 @@ def _verification_document(case: Case, now: datetime) -> dict[str, Any] | None:
 def _print_cases(found: Sequence[Case], site: "SiteNames", now: datetime, *, count: int) -> None:
     """A table of one page; `count`: of all pages."""
     zone = site.settings.site.tz
-    table = Table(title=f"案件 cases · {count}", title_justify="left")
+    table = Table(title=translate(f"案件 · {count}", f"cases · {count}"), title_justify="left")
     for heading in (
-        "编号 id",
-        "状态 state",
-        "级别 level",
-        "类别 category",
-        "网格 grid",
-        "时限 due",
+        translate("编号", "id"),
+        translate("状态", "state"),
+        translate("级别", "level"),
+        translate("类别", "category"),
+        translate("网格", "grid"),
+        translate("时限", "due"),
     ):
-        table.add_column(heading, no_wrap=heading == "编号 id")  # to be typed: never cut
+        table.add_column(
+            heading, no_wrap=heading == translate("编号", "id")
+        )  # to be typed: never cut
     for case in found:
         category = CATEGORY_BY_ID.get(case.category)
         table.add_row(
             case.id,
-            bilingual(CASE_STATES[case.state]),
+            label_text(CASE_STATES[case.state]),
             level_label(case.level),
             category.zh if category else case.category,
             Text(site.grids.get(case.grid, "?")),
@@ -257,8 +280,11 @@ def _print_cases(found: Sequence[Case], site: "SiteNames", now: datetime, *, cou
 def _due_text(case: Case, zone: tzinfo, now: datetime) -> str:
     waits = _pending_verification(case, now)
     if waits is not None:
-        light = bilingual(DUE_LIGHTS[waits.due_light])
-        return f"核查 verify {_local_time(waits.due, zone)} {light}"
+        light = label_text(DUE_LIGHTS[waits.due_light])
+        return translate(
+            f"核查 {_local_time(waits.due, zone)} {light}",
+            f"verify {_local_time(waits.due, zone)} {light}",
+        )
     return _local_time(case.due_at, zone) if case.is_open else "—"
 
 
@@ -266,14 +292,14 @@ def _print_receipts(receipts: list[dict[str, Any]], site: "Site") -> None:
     """How far each message got, stage by stage; stages not reached are left out."""
     zone = site.settings.site.tz
     if receipts:
-        console().print("推送回执 messages", style="italic")
+        console().print(translate("推送回执", "messages"), style="italic")
     for one in receipts:
         stages = " → ".join(
-            f"{bilingual(label)} {datetime.fromisoformat(one[stage]).astimezone(zone):%H:%M:%S}"
+            f"{label_text(label)} {datetime.fromisoformat(one[stage]).astimezone(zone):%H:%M:%S}"
             for stage, label in RECEIPTS.items()
             if one[stage]
         )
-        clears = " (清除 clears)" if one["clears"] else ""
+        clears = translate("（清除）", " (clears)") if one["clears"] else ""
         line = f"  {_grid_name(site, one['grid'])}{clears}: {stages}"
         console().print(line, markup=False, soft_wrap=True)
 
@@ -283,13 +309,13 @@ def _entry_line(entry: CaseEntry, site: "Site", zone: tzinfo) -> str:
     who = f"{people[entry.by]} ({entry.by})" if entry.by in people else entry.by
     if entry.claimed:
         who += claimed_text(entry.claimed)
-    note = f" — {entry.note}" if entry.note else ""
-    return f"  {_local_time(entry.at, zone)}  {bilingual(CASE_EVENTS[entry.what])}  {who}{note}"
+    note = f" — {stored_texts_of(site)(entry.note)}" if entry.note else ""
+    return f"  {_local_time(entry.at, zone)}  {label_text(CASE_EVENTS[entry.what])}  {who}{note}"
 
 
 def claimed_text(name: str) -> str:
     """How a name is shown that nothing proves."""
-    return f" (自称 claimed: {name})"
+    return translate(f"（自称：{name}）", f" (claimed: {name})")
 
 
 def _local_time(at: datetime, zone: tzinfo) -> str:

@@ -32,6 +32,8 @@ from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
 from patrol.cli.site import site_of
 from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
+from patrol.domain.labels import Label, bilingual, label_text
+from patrol.domain.reader_language import translate
 from patrol.domain.registry import Role
 from patrol.domain.routing import (
     LEAVE_AHEAD,
@@ -75,14 +77,19 @@ class FileProblems(NamedTuple):
 class CheckResult:
     """One dependency: whether it is usable, and one line about it."""
 
-    name: str
+    name: Label  # in a document both languages, for the screen the reader's
     ok: bool
     text: str
     needed: bool = True  # False: rounds go on without it
 
     def as_json(self) -> dict[str, object]:
         """For `--json`."""
-        return {"name": self.name, "ok": self.ok, "needed": self.needed, "text": self.text}
+        return {
+            "name": bilingual(self.name),
+            "ok": self.ok,
+            "needed": self.needed,
+            "text": self.text,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,27 +176,31 @@ def _print_problems(report: CheckReport) -> None:
     for problem in report.problems:
         print_err(str(problem))
     for notice in report.notices:
-        print_err(f"{notice} (提示 notice)")
+        print_err(translate(f"{notice}（提示）", f"{notice} (notice)"))
     for result in report.results:
         if not result.ok:
-            print_err(f"{result.name}: {result.text}")
+            print_err(f"{label_text(result.name)}: {result.text}")
 
 
 def _print_results(report: CheckReport) -> None:
     out = console()
     for result in report.results:
         if result.ok:
-            out.print(f"[green]✓[/] {result.name}: {result.text}", soft_wrap=True)
+            out.print(f"[green]✓[/] {label_text(result.name)}: {result.text}", soft_wrap=True)
     if counts := report.counts:
         out.print(
-            f"摄像头 cameras {counts['cameras']}(可巡 may be patrolled {counts['patrolled']})"
-            f" · 网格 grids {counts['grids']} · 人员 people {counts['people']}"
+            translate(
+                f"摄像头 {counts['cameras']}（可巡 {counts['patrolled']}） "
+                f"· 网格 {counts['grids']} · 人员 {counts['people']}",
+                f"cameras {counts['cameras']} (may be patrolled {counts['patrolled']}) "
+                f"· grids {counts['grids']} · people {counts['people']}",
+            )
         )
     if report.problems:
         count = max(report.problem_count, len(report.problems))
-        print_err(f"{count} 个问题待改 problems to put right")
+        print_err(translate(f"{count} 个问题待改", f"{count} problems to put right"))
     elif report.code == 0:
-        out.print("[green]配置可用 ready[/]")
+        out.print(translate("[green]配置可用[/]", "[green]ready[/]"))
 
 
 def check_broker_files(site: Site, config: Path) -> FileProblems:
@@ -341,26 +352,26 @@ def _check_cluster(site: Site) -> tuple[bool, list[CheckResult]]:
     from patrol.cli.check_cluster import check_cluster, is_worker  # noqa: PLC0415  of a cluster
 
     found = check_cluster(site, site.config_dir)
-    results = [CheckResult(name="集群 cluster", ok=one.ok, text=one.text) for one in found]
+    results = [CheckResult(name=("集群", "cluster"), ok=one.ok, text=one.text) for one in found]
     return is_worker(site.settings), results
 
 
 def _check_database(site: Site) -> CheckResult:
-    name, url = "数据库 database", site.settings.database
+    name, url = ("数据库", "database"), site.settings.database
     try:
         check_old_places(site, Path.cwd())
         if current_revision(url) is None and _can_be_made(url):
-            return CheckResult(
-                name=name, ok=True, text="空库,首次使用时建表 new, made at first use"
-            )
+            text = translate("空库，首次使用时建表", "new, made at first use")
+            return CheckResult(name=name, ok=True, text=text)
         with open_store(url):
-            return CheckResult(
-                name=name, ok=True, text="可用 reachable, its tables are of this version"
-            )
+            text = translate("可用，表结构为本版本", "reachable, its tables are of this version")
+            return CheckResult(name=name, ok=True, text=text)
     except (StoreOutdated, DataElsewhere) as exc:
         return CheckResult(name=name, ok=False, text=str(exc))
     except StoreUnavailable as exc:
-        return CheckResult(name=name, ok=False, text=f"连不上 cannot be reached: {exc}")
+        return CheckResult(
+            name=name, ok=False, text=translate(f"连不上：{exc}", f"cannot be reached: {exc}")
+        )
 
 
 def _can_be_made(url: str) -> bool:
@@ -370,9 +381,9 @@ def _can_be_made(url: str) -> bool:
 
 
 def _check_broker(settings: Settings) -> CheckResult:
-    name, mqtt = "消息代理 broker", settings.mqtt
+    name, mqtt = ("消息代理", "broker"), settings.mqtt
     if mqtt.embedded:
-        return CheckResult(name=name, ok=True, text="内置 embedded")
+        return CheckResult(name=name, ok=True, text=translate("内置", "embedded"))
     try:
         address = BrokerAddress.parse(
             mqtt.url,
@@ -384,20 +395,26 @@ def _check_broker(settings: Settings) -> CheckResult:
         )
         with MqttPublisher(address, name=f"patrol-{settings.site.id}-check") as publisher:
             if publisher.wait_up(BROKER_WITHIN_S):
-                return CheckResult(name=name, ok=True, text=f"{mqtt.url} 可用 reachable")
+                return CheckResult(
+                    name=name, ok=True, text=translate(f"{mqtt.url} 可用", f"{mqtt.url} reachable")
+                )
             why = publisher.problem
     except (ValueError, OSError) as exc:
         why = str(exc)
-    return CheckResult(name=name, ok=False, text=f"连不上 cannot be reached: {mqtt.url}: {why}")
+    return CheckResult(
+        name=name,
+        ok=False,
+        text=translate(f"连不上：{mqtt.url}：{why}", f"cannot be reached: {mqtt.url}: {why}"),
+    )
 
 
 def _check_disk(settings: Settings) -> CheckResult:
     free_mb = shutil.disk_usage(_nearest_existing(settings.evidence)).free // 1_000_000
-    name, text = "磁盘 disk", f"空闲 free {free_mb / 1000:.1f} GB · {settings.evidence}"
+    name, free = ("磁盘", "disk"), f"{free_mb / 1000:.1f} GB · {settings.evidence}"
+    text = translate(f"空闲 {free}", f"free {free}")
     if free_mb < DAY_OF_PICTURES_MB:
-        return CheckResult(
-            name=name, ok=False, text=f"{text}: 不足一天 less than a day of pictures"
-        )
+        text = translate(f"{text}：不足一天", f"{text}: less than a day of pictures")
+        return CheckResult(name=name, ok=False, text=text)
     return CheckResult(name=name, ok=True, text=text)
 
 
@@ -409,9 +426,11 @@ def _nearest_existing(path: Path) -> Path:
 
 
 def _check_models(site: Site) -> CheckResult:
-    name, settings = "模型 models", site.settings
+    name, settings = ("模型", "models"), site.settings
     if not settings.objects:
-        return CheckResult(name=name, ok=True, text="目标检测已关闭 objects are switched off")
+        return CheckResult(
+            name=name, ok=True, text=translate("目标检测已关闭", "objects are switched off")
+        )
 
     detectors = open_detectors(site)
     wrong = [f"{m.name} {m.state}" for m in list_models(settings.models) if m.state != "ready"]
@@ -420,8 +439,9 @@ def _check_models(site: Site) -> CheckResult:
         *([f"{', '.join(wrong)}: `patrol models install`"] if wrong else []),
     ]
     if lacks:
-        text = f"{'; '.join(lacks)}; 轮巡照常 rounds go on without"
+        text = translate(
+            f"{'; '.join(lacks)}；轮巡照常", f"{'; '.join(lacks)}; rounds go on without"
+        )
         return CheckResult(name=name, ok=False, needed=False, text=text)
-    return CheckResult(
-        name=name, ok=True, text=f"就绪 ready · {detectors.model_names} · {settings.models}"
-    )
+    ready = f"{detectors.model_names} · {settings.models}"
+    return CheckResult(name=name, ok=True, text=translate(f"就绪 · {ready}", f"ready · {ready}"))

@@ -17,6 +17,7 @@ from patrol.cli.output import (
 )
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock, TrustedClock, kernel_is_synchronised
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.domain.wall_clock import SETTLE_S, ClockRecord, ClockTrust
 from patrol.store import UnitOfWork
@@ -34,7 +35,7 @@ def show_clock(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """本机时钟是否可信;accept 由人确认。 What is believed of the clock; accept confirms it."""
+    """本机时钟是否可信；accept 由人确认。 What is believed of the clock; accept confirms it."""
     if action not in ("", ACCEPT):
         bad_input(f"clock {action!r}: give `accept`, or nothing to see what is believed")
     wall, site = SystemClock().now(), site_of(context)
@@ -54,9 +55,19 @@ def show_clock(
     else:
         console().print(render_document(_local_times(document, site.settings.site.tz)))
     if document["history"] == "held" and document["trust"] == ClockTrust.SETTLING:
-        print_err(f"刚启动,先看 {SETTLE_S:.0f} 秒时钟是否平稳 a start: the clock is watched first")
+        print_err(
+            translate(
+                f"刚启动，先看 {SETTLE_S:.0f} 秒时钟是否平稳",
+                f"a start: the clock is watched first for {SETTLE_S:.0f} s",
+            )
+        )
     elif document["history"] == "held" and action != ACCEPT:
-        print_err("时间对则 patrol clock accept;错则先校时 if the wall time is right, accept it")
+        print_err(
+            translate(
+                "时间对则执行 patrol clock accept；错则先校时",
+                "if the wall time is right, patrol clock accept; else set it first",
+            )
+        )
         raise typer.Exit(FAILED)
 
 

@@ -20,8 +20,10 @@ from patrol.domain.case import Case, CaseEvent
 from patrol.domain.escalation import current_rung
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import FindingId
+from patrol.domain.labels import LIGHTS, label_of, label_text
 from patrol.domain.outbox import DeliveryState
 from patrol.domain.priority import Level
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -36,12 +38,12 @@ def confirm(
     level: Annotated[str, typer.Option("--level", help="改级别 I–IV。 Another level.")] = "",
     note: Annotated[str, typer.Option("--note", help="给网格长的话。 Words for the leader.")] = "",
     phoned: Annotated[
-        str, typer.Option("--phoned", help="特急先电话:谁接的。 Level I: who was phoned first.")
+        str, typer.Option("--phoned", help="特急先电话：谁接的。 Level I: who was phoned first.")
     ] = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """确认线索,立案并推送网格长。 Confirm a finding: opens a case and notifies its grid leader."""
+    """确认线索，立案并推送网格长。 Confirm a finding: opens a case, tells its leader."""
     _check_category(category)
     chosen = parse_level(level)
     with app_of(context) as app:
@@ -77,12 +79,14 @@ def dismiss(
     *,
     reason: Annotated[
         str,
-        typer.Option("--reason", help="shadow, animal, known_object, weather … 或原话 or words."),
+        typer.Option(
+            "--reason", help="shadow、animal、known_object、weather …，或原话。 A reason, or words."
+        ),
     ],
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """排除线索,写明原因。 Dismiss a finding, with the reason."""
+    """排除线索，写明原因。 Dismiss a finding, with the reason."""
     if not reason.strip():
         bad_input("--reason: is empty, give shadow, animal, known_object, weather … or your words")
     with app_of(context) as app:
@@ -95,7 +99,12 @@ def dismiss(
             {**finding_document(decided), "by": decided.decided_by, "reason": decided.reason}
         )
         return
-    console().print(f"{decided.id} 已排除 dismissed: {decided.reason}", markup=False)
+    console().print(
+        translate(
+            f"{decided.id} 已排除：{decided.reason}", f"{decided.id} dismissed: {decided.reason}"
+        ),
+        markup=False,
+    )
 
 
 def unsure(
@@ -106,7 +115,7 @@ def unsure(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """线索存疑:一分钟内复看,留待他人判断。 Not sure: looked at again, others decide."""
+    """线索存疑：一分钟内复看，留待他人判断。 Not sure: looked at again, others decide."""
     with app_of(context) as app:
         try:
             decided = app.unsure(finding, by=operator(by), reason=reason)
@@ -115,14 +124,16 @@ def unsure(
     if as_json:
         print_json({**finding_document(decided), "by": decided.decided_by})
     else:
-        text = "存疑,服务在一分钟内复看 unsure; the service looks again within a minute"
+        text = translate(
+            "存疑，服务在一分钟内复看", "unsure; the service looks again within a minute"
+        )
         console().print(f"{decided.id} {text}", markup=False)
 
 
 def accept(
     context: typer.Context, camera: CameraArgument, *, by: By = "", as_json: AsJson = False
 ) -> None:
-    """认可为新常态:以最近可用画面为参考。 Make its newest usable picture the reference."""
+    """确认为新常态：以最近可用画面为参考。 Make its newest usable picture the reference."""
     with app_of(context) as app:
         chosen = camera_named(app.site, camera)
         accepted = app.accept_reference(chosen.id, by=operator(by))
@@ -136,9 +147,12 @@ def accept(
         })  # fmt: skip
         return
     at = accepted.taken_at.astimezone(app.site.settings.site.tz)
+    light = label_text(label_of(LIGHTS, accepted.light))
     console().print(
-        f"{chosen.id} {chosen.name}: {at:%m-%d %H:%M} 的画面为新常态"
-        f" the picture of then is its {accepted.light} reference",
+        translate(
+            f"{chosen.id} {chosen.name}：{at:%m-%d %H:%M} 的画面为新常态（{light}参考画面）",
+            f"{chosen.id} {chosen.name}: the picture of {at:%m-%d %H:%M} is its {light} reference",
+        ),
         markup=False,
     )
 
@@ -172,14 +186,21 @@ def _has_unsent_messages(app: "Application", case: Case) -> bool:
 
 def _print_sent(case: Case, zone: tzinfo, *, published: bool) -> None:
     if published:
-        console().print("[green]已推送 published[/]")
+        console().print(translate("[green]已推送[/]", "[green]published[/]"))
     elif case.hold is not None and case.is_unannounced:
         until = f"{case.hold.until.astimezone(zone):%m-%d %H:%M}"
-        console().print(f"[yellow]暂缓推送 held: {case.hold.why}, 至 until {until}[/]")
+        console().print(
+            translate(
+                f"[yellow]暂缓推送：{case.hold.why}，至 {until}[/]",
+                f"[yellow]held: {case.hold.why}, until {until}[/]",
+            )
+        )
     else:
         console().print(
-            "[yellow]消息代理未及时应答,消息在发件箱等待[/]"
-            " the broker did not answer in time; the message waits in the outbox"
+            translate(
+                "[yellow]消息代理未及时应答，消息在发件箱等待[/]",
+                "[yellow]the broker did not answer in time; the message waits in the outbox[/]",
+            )
         )
 
 
@@ -191,7 +212,10 @@ def _ask_who_was_phoned(app: "Application", finding: str, chosen: Level | None, 
         level = chosen or uow.findings.get(FindingId(finding)).level
     if level is not Level.URGENT:
         return answer
-    prompt = "特急:先电话,后推送。谁接的、怎么说(留空:未打通) Who was phoned (empty: nobody)"
+    prompt = translate(
+        "特急：先电话，后推送。谁接的、怎么说（留空：未打通）",
+        "Very urgent: phone first. Who was phoned, what was said (empty: nobody)",
+    )
     return str(typer.prompt(prompt, default="", show_default=False, err=True))
 
 
@@ -210,8 +234,14 @@ def _remind_to_phone(case: Case, whom: dict[str, Any] | None) -> None:
     """One line on stderr, where a phone call is still due."""
     if whom is None:
         return
-    name, number = whom["name"] or "责任人", whom["phone"] or "(无号码 no number)"
+    name, number = (
+        whom["name"] or translate("责任人", "whoever is responsible"),
+        whom["phone"] or translate("（无号码）", "(no number)"),
+    )
     print_err(
-        f"特急未电话通知:请致电 {name} {number},再执行 patrol phoned {case.id} --note …"
-        " (urgent: phone now)"
+        translate(
+            f"特急未电话通知：请致电 {name} {number}，再执行 patrol phoned {case.id} --note …",
+            f"very urgent and nobody was phoned: call {name} {number},"
+            f" then patrol phoned {case.id} --note …",
+        )
     )

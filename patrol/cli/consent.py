@@ -25,7 +25,8 @@ from patrol.domain.consent import (
     visit_refusal,
 )
 from patrol.domain.ids import CameraId, camera_id_problem
-from patrol.domain.labels import bilingual, refusal_label
+from patrol.domain.labels import label_text, refusal_label
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.households.documents import terms_document
 from patrol.households.terms import change_terms
@@ -38,7 +39,7 @@ WITHDRAWN_HERE: Final = "withdrawn_here"
 ANY_HOUR: Final = "any"
 DONE: Final = {
     TermsAction.WITHDRAW: (
-        "已撤回,不再连接,所存画面已删除",
+        "已撤回，不再连接，所存画面已删除",
         "consent withdrawn, its pictures deleted",
     ),
     TermsAction.RESTORE: ("已恢复以登记册为准", "consent restored"),
@@ -49,7 +50,9 @@ DONE: Final = {
 Until = Annotated[
     str,
     typer.Option(
-        "--until", metavar="TIME", help="到,如 2026-11-22T18:00 或 2026-11-22(含当日)。 Until when."
+        "--until",
+        metavar="TIME",
+        help="到，如 2026-11-22T18:00 或 2026-11-22（含当日）。 Until when.",
     ),
 ]
 Hours = Annotated[
@@ -65,7 +68,7 @@ def withdraw_consent(
     context: typer.Context, camera: CameraArgument, *, why: Why = "", by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """农户撤回同意:一秒内不再连接。 Withdraw: not connected to from now on."""
+    """农户撤回同意：一秒内不再连接。 Withdraw: not connected to from now on."""
     change = TermsChange(action=TermsAction.WITHDRAW, why=why)
     _change_terms(context, camera, change, by, as_json=as_json)
 
@@ -74,7 +77,7 @@ def restore_consent(
     context: typer.Context, camera: CameraArgument, *, why: Why = "", by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """取消撤回,以登记册为准。 Take a withdrawal back; the registry's own consent counts again."""
+    """取消撤回，以登记册为准。 Take a withdrawal back; the registry's own consent counts again."""
     change = TermsChange(action=TermsAction.RESTORE, why=why)
     _change_terms(context, camera, change, by, as_json=as_json)
 
@@ -83,7 +86,7 @@ def pause_consent(
     context: typer.Context, camera: CameraArgument, *, until: Until, why: Why = "", by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """农户暂停:到时自动恢复。 Not connected to until then; goes on by itself."""
+    """农户暂停：到时自动恢复。 Not connected to until then; goes on by itself."""
     zone = site_of(context).settings.site.tz
     change = TermsChange(action=TermsAction.PAUSE, until=parse_until(until, zone), why=why)
     _change_terms(context, camera, change, by, as_json=as_json)
@@ -109,7 +112,7 @@ def set_consent_hours(
 
 
 def show_consents(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """哪些摄像头不能看,为什么。 Which cameras may not be looked through, and why."""
+    """哪些摄像头不能看，为什么。 Which cameras may not be looked through, and why."""
     site = site_of(context)
     zone = site.settings.site.tz
     with store_of(site) as store, store.begin_read() as uow:
@@ -127,11 +130,17 @@ def show_consents(context: typer.Context, *, as_json: AsJson = False) -> None:
         return
     for camera, why in closed:
         reason = (
-            "农户已撤回 withdrawn by the household" if why == WITHDRAWN_HERE else refusal_label(why)
+            translate("农户已撤回", "withdrawn by the household")
+            if why == WITHDRAWN_HERE
+            else refusal_label(why)
         )
         console().print(f"{camera.id}  {reason}  {camera.name}", markup=False)
     open_count = len(cameras) - len(closed)
-    console().print(f"可巡 {open_count} / {len(cameras)} may be patrolled")
+    console().print(
+        translate(
+            f"可巡 {open_count} / {len(cameras)}", f"{open_count} / {len(cameras)} may be patrolled"
+        )
+    )
 
 
 def _closed_reason(camera: Camera, local: datetime, terms: ConsentTerms) -> str | None:
@@ -166,19 +175,20 @@ def _change_terms(
     if as_json:
         print_json({"camera": camera.id, **terms_document(stands), "by": who})
         return
-    zh, en = DONE[change.action]
-    console().print(f"{camera.id} {camera.name}: {zh} {en}", markup=False)
+    done = translate(*DONE[change.action])
+    console().print(f"{camera.id} {camera.name}: {done}", markup=False)
 
 
 CameraOrHousehold = Annotated[
     str,
     typer.Argument(
-        metavar="CAMERA|HOUSEHOLD", help="点位编码(或后 6 位)或农户编号。 A camera, or a household."
+        metavar="CAMERA|HOUSEHOLD",
+        help="点位编码（或后 6 位）或农户编号。 A camera, or a household.",
     ),
 ]
 PeopleOnly = Annotated[
     bool,
-    typer.Option("--people", help="只列人,不列机器巡查。 People only, not the patrol's visits."),
+    typer.Option("--people", help="只列人，不列机器巡查。 People only, not the patrol's visits."),
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="最多行数。 At most.")]
 
@@ -191,7 +201,7 @@ def who_looked(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """谁看过:某点位(或某农户全部点位)的调用登记,新的在前。 Who looked at a household's cameras."""
+    """谁看过：某点位（或某农户全部点位）的调阅登记，新的在前。 Who looked at its cameras."""
     site = site_of(context)
     cameras = _cameras_meant(site, whose)
     with store_of(site) as store, store.begin_read() as uow:
@@ -205,7 +215,7 @@ def who_looked(
     zone = site.settings.site.tz
     for entry in lines:
         action = (
-            bilingual(ACCESS_ACTIONS[entry.what]) if entry.what in ACCESS_ACTIONS else entry.what
+            label_text(ACCESS_ACTIONS[entry.what]) if entry.what in ACCESS_ACTIONS else entry.what
         )
         console().print(
             f"{entry.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {entry.camera}"
@@ -213,7 +223,10 @@ def who_looked(
             markup=False, soft_wrap=True,
         )  # fmt: skip
     names = "、".join(cameras)
-    summary = f"{len(lines)} 条 lines · {names} · 链由 `patrol db check` 核验 proves the chain"
+    summary = translate(
+        f"{len(lines)} 条 · {names} · 链由 `patrol db check` 核验",
+        f"{len(lines)} lines · {names} · `patrol db check` proves the chain",
+    )
     console().print(summary, markup=False, soft_wrap=True)
 
 

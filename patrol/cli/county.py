@@ -35,7 +35,8 @@ from patrol.county.settings import COUNTY_FILE, County, load_county
 from patrol.county.store import open_county_store
 from patrol.domain.county_labels import TOWN_CONTACT, TOWN_PROBLEMS
 from patrol.domain.errors import Failed
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import parse_month
 from patrol.files import PRIVATE_MODE, write_atomically
 
@@ -73,7 +74,7 @@ def _service(county: County, *, create: bool = False) -> Iterator[CountyService]
 
 
 def run_service(context: typer.Context) -> None:
-    """县级汇总常驻:定时读各镇,供页面、接口、指标。 The service: reads towns, serves the page."""
+    """县级汇总常驻：定时读各镇，供页面、接口、指标。 The service: reads towns, serves the page."""
     logs_to_stderr(logging.INFO, as_lines_of_json=True)
     county = load_county(county_directory(context))
     for notice in county.notices:
@@ -85,8 +86,12 @@ def run_service(context: typer.Context) -> None:
     ):
         if county.settings.serve.enabled:
             stack.enter_context(_page(service))
-        run_county(service, stop, lambda: print_err("已就绪,Ctrl-C 停止 ready, Ctrl-C stops"))
-    print_err("已停止 stopped")
+        run_county(
+            service,
+            stop,
+            lambda: print_err(translate("已就绪，Ctrl-C 停止", "ready, Ctrl-C stops")),
+        )
+    print_err(translate("已停止", "stopped"))
 
 
 @contextmanager
@@ -96,11 +101,11 @@ def _page(service: CountyService) -> Iterator[None]:
         from patrol.county.web import serve_county  # noqa: PLC0415  an optional extra
     except ModuleNotFoundError as exc:
         missing = f"{exc.name} is not installed, pip install 'patrol[console]'"
-        print_err(f"不开页面 no page: {missing}")
+        print_err(translate(f"不开页面：{missing}", f"no page: {missing}"))
         yield
         return
     with serve_county(service.settings, service.reader) as address:
-        print_err(f"页面 page: {address.url}")
+        print_err(translate(f"页面：{address.url}", f"page: {address.url}"))
         yield
 
 
@@ -141,20 +146,25 @@ def _pull_document(one: PullResult) -> dict[str, Any]:
 
 
 def _print_results(results: Sequence[PullResult], names: Mapping[str, str]) -> None:
-    table = folding_table("乡镇 town", "结果 result", "轮次 rounds", "日 days")
+    table = folding_table(
+        translate("乡镇", "town"),
+        translate("结果", "result"),
+        translate("轮次", "rounds"),
+        translate("日", "days"),
+    )
     for one in results:
-        current = bilingual(TOWN_CONTACT["current"])
+        current = label_text(TOWN_CONTACT["current"])
         outcome = current if one.problem is None else _problem_text(one.problem, one.text)
         table.add_row(f"{names[one.town]} {one.town}", outcome, str(one.rounds), str(one.days))
     console().print(table)
 
 
 def _problem_text(problem: str, text: str) -> str:
-    return f"{bilingual(label_of(TOWN_PROBLEMS, problem))}: {text}"
+    return f"{label_text(label_of(TOWN_PROBLEMS, problem))}: {text}"
 
 
 def status(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """各镇并列:联系、轮次、超时、健康、指标;不排名。 The towns side by side, in no ranking."""
+    """各镇并列：联系、轮次、超时、健康、指标；不排名。 The towns side by side, in no ranking."""
     county = load_county(county_directory(context))
     with _service(county) as service:
         document = overview_document(service.reader())
@@ -162,9 +172,15 @@ def status(context: typer.Context, *, as_json: AsJson = False) -> None:
         print_json(document)
         return
     table = folding_table(
-        "乡镇 town", "联系 contact", "轮次 rounds", "超时 overdue", "点位 cameras",
-        "覆盖 coverage", "在线 online", "按时办结 closed in time",
-    )  # fmt: skip
+        translate("乡镇", "town"),
+        translate("联系", "contact"),
+        translate("轮次", "rounds"),
+        translate("超时", "overdue"),
+        translate("点位", "cameras"),
+        translate("覆盖", "coverage"),
+        translate("在线", "online"),
+        translate("按时办结", "closed in time"),
+    )
     for town in document["towns"]:
         table.add_row(*_status_line(town))
     console().print(table)
@@ -172,7 +188,7 @@ def status(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 def _status_line(town: Mapping[str, Any]) -> list[str]:
     now = town["now"]
-    contact = bilingual(TOWN_CONTACT[town["contact"]])
+    contact = label_text(TOWN_CONTACT[town["contact"]])
     if town["contacted_at"]:
         contact += f" · {town['contacted_at']}"
     if town["problem"]:
@@ -207,14 +223,14 @@ def month(
         MonthFormat, typer.Option("--format", help="格式。 Format.")
     ] = MonthFormat.HTML,
     language: Annotated[
-        Language | None, typer.Option("--language", help="语言,默认按配置。 Of html and xlsx.")
+        Language | None, typer.Option("--language", help="语言，默认按配置。 Of html and xlsx.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="写到。 Where to write.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """全县月报:各镇并列,写明缺哪几日。 The county's month, and which days are missing."""
+    """全县月报：各镇并列，写明缺哪几日。 The county's month, and which days are missing."""
     day = _month(wanted)
     if out is None and not as_json:
         bad_input("county month: give --out FILE, or --json for the document on stdout")
@@ -256,7 +272,7 @@ def _month(text: str) -> date:
 
 
 def check(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """检查 county.yaml,并逐镇试读。 Check county.yaml, and ask every town without storing."""
+    """检查 county.yaml，并逐镇试读。 Check county.yaml, and ask every town without storing."""
     county = load_county(county_directory(context))
     notices = [notice.as_json() for notice in county.notices]
     answers = _ask_towns(county)
@@ -267,7 +283,7 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
             print_err(str(notice))
         for one in answers:
             problem = one["problem"]
-            current = bilingual(TOWN_CONTACT["current"])
+            current = label_text(TOWN_CONTACT["current"])
             text = _problem_text(problem, one["problem_text"]) if problem else current
             console().print(f"{one['town']}: {text}", markup=False)
     if any(one["problem"] for one in answers):
@@ -304,7 +320,7 @@ class CountyNotWritten(Failed):
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="新目录。 A new directory.")],
 ) -> None:
-    """新建县级配置 county.yaml,带注释。 Write a commented county.yaml to start from."""
+    """新建县级配置 county.yaml，带注释。 Write a commented county.yaml to start from."""
     path = directory / COUNTY_FILE
     if path.exists() or (directory.exists() and not directory.is_dir()):
         bad_input(f"{path}: is there already and is not overwritten, name another directory")
@@ -316,5 +332,8 @@ def init(
     except OSError as exc:
         raise CountyNotWritten(f"{exc.filename or path}: {exc.strerror}") from exc
     print_err(
-        f"{path}: 请填各镇地址与密钥 fill in the towns, then `patrol -c {directory} county check`"
+        translate(
+            f"{path}：请填各镇地址与密钥，再执行 `patrol -c {directory} county check`",
+            f"{path}: fill in the towns, then `patrol -c {directory} county check`",
+        )
     )

@@ -23,6 +23,7 @@ from patrol.cli.site import (
     trusted_now,
     trusted_now_of,
 )
+from patrol.domain.reader_language import translate
 from patrol.encryption import SiteKey
 from patrol.encryption.recipients import check_recipients
 from patrol.households.withdrawal_journal import replay_withdrawals
@@ -51,9 +52,11 @@ def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None
     if as_json:
         print_json({"before": before, "after": after, "changed": before != after})
     elif before == after:
-        console().print(f"已是最新 up to date: {after}")
+        console().print(translate(f"已是最新：{after}", f"up to date: {after}"))
     else:
-        console().print(f"已升级 upgraded: {before or '—'} → {after}")
+        console().print(
+            translate(f"已升级：{before or '—'} → {after}", f"upgraded: {before or '—'} → {after}")
+        )
 
 
 def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -68,15 +71,17 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
         kept = [{"camera": camera, "kept": count} for camera, count in held.items()]
         print_json({"ok": not wrong, "problems": wrong, **({"held": kept} if kept else {})})
     elif not wrong:
-        console().print("数据库一致 the database is consistent")
+        console().print(translate("数据库一致", "the database is consistent"))
     else:
         for line in wrong:
             print_err(line)
     if not as_json:
         for camera, count in held.items():
             console().print(
-                f"{camera}: 农户已撤回同意,依保全令暂留 {count} 项,保全解除后删除"
-                f" its household withdrew; a legal hold keeps {count} until it ends",
+                translate(
+                    f"{camera}：农户已撤回同意，依保全令暂留 {count} 项，保全解除后删除",
+                    f"{camera}: its household withdrew; a legal hold keeps {count} until it ends",
+                ),
                 soft_wrap=True,
             )
     if wrong:
@@ -96,7 +101,7 @@ def _loose_file_problems(opened: store.Store, site: Site) -> list[str]:
 
 
 def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """立即清扫:删除每一处到期的画面。 Delete what is due now, in every place with pictures."""
+    """立即清扫：删除每一处到期的画面。 Delete what is due now, in every place with pictures."""
     site = site_of(context)
     retention = site.settings.retention
     with store_of(site) as opened:
@@ -114,8 +119,12 @@ def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
         print_json(asdict(swept))
     else:
         console().print(
-            f"已删除 deleted: 照片 pictures {swept.deleted} · 参考 references {swept.references}"
-            f" · 无登记 loose files {swept.loose} · 未能删除 failed {swept.failed}"
+            translate(
+                f"已删除：照片 {swept.deleted} · 参考 {swept.references} · "
+                f"无登记 {swept.loose} · 未能删除 {swept.failed}",
+                f"deleted: pictures {swept.deleted} · references {swept.references} "
+                f"· loose files {swept.loose} · failed {swept.failed}",
+            )
         )
     if swept.failed:
         raise typer.Exit(FAILED)
@@ -128,12 +137,12 @@ def backup(
     recipients: Annotated[
         list[str] | None,
         typer.Option(
-            "--recipient", metavar="age1…", help="加密给该接收方,可多个。 Encrypt to it (age)."
+            "--recipient", metavar="age1…", help="加密给该接收方，可多个。 Encrypt to it (age)."
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """备份数据库与照片,服务运行中亦可。 Store and pictures, also while the service runs."""
+    """备份数据库与照片，服务运行中亦可。 Store and pictures, also while the service runs."""
     if not out.parent.is_dir():
         bad_input(f"--out: {out.parent}: no such directory, make it first")
     site = site_of(context)
@@ -153,7 +162,12 @@ def backup(
     _log_backup(site, out, len(manifest.pictures))
     _print_manifest(out, manifest, as_json=as_json, problems=())
     if manifest.damaged:
-        print_err(f"{len(manifest.damaged)} 张照片已损坏,未备份 pictures are damaged and left out")
+        print_err(
+            translate(
+                f"{len(manifest.damaged)} 张照片已损坏，未备份",
+                f"{len(manifest.damaged)} pictures are damaged and left out",
+            )
+        )
         raise typer.Exit(FAILED)
 
 
@@ -178,7 +192,12 @@ def _log_backup(site: Site, out: Path, pictures: int) -> None:
             uow.access.append(at=now, who=operator(""), what="back_up", camera=None, why=why)
             uow.commit()
     except StoreUnavailable as exc:  # an older database can be saved, and not written to
-        print_err(f"备份已完成,未登记 the backup stands, the access log has no line of it: {exc}")
+        print_err(
+            translate(
+                f"备份已完成，未登记：{exc}",
+                f"the backup stands, the access log has no line of it: {exc}",
+            )
+        )
 
 
 def restore(
@@ -186,7 +205,7 @@ def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="备份文件。 The backup.")],
     *,
     only_check: Annotated[
-        bool, typer.Option("--check", help="只校验,不恢复。 Check it, restore nothing.")
+        bool, typer.Option("--check", help="只校验，不恢复。 Check it, restore nothing.")
     ] = False,
     identity: Annotated[
         Path | None,
@@ -196,7 +215,7 @@ def restore(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """恢复到空库;先逐字节校验。 Into an empty database, after every byte was checked."""
+    """恢复到空库；先逐字节校验。 Into an empty database, after every byte was checked."""
     if not file.is_file():
         bad_input(f"{file}: no such file")
     site = site_of(context)
@@ -274,9 +293,14 @@ def _print_manifest(
         print_json(document)
         return
     console().print(
-        f"{file}: {document['bytes'] / 1e6:.1f} MB · {manifest.site} · {manifest.made_at}"
-        f" · {document['engine']} {document['revision']}"
-        f" · 照片 pictures {document['pictures']}",
+        translate(
+            f"{file}: {document['bytes'] / 1000000.0:.1f} MB · {manifest.site} "
+            f"· {manifest.made_at} · {document['engine']} {document['revision']} "
+            f"· 照片 {document['pictures']}",
+            f"{file}: {document['bytes'] / 1000000.0:.1f} MB · {manifest.site} "
+            f"· {manifest.made_at} · {document['engine']} {document['revision']} "
+            f"· pictures {document['pictures']}",
+        ),
         soft_wrap=True,
     )
     for line in document["contains"]:
@@ -285,16 +309,38 @@ def _print_manifest(
 
 def contents_of(manifest: Manifest) -> list[str]:
     """What the file holds and who can read it, a line each."""
-    readable = "加密 encrypted" if manifest.encrypted else "明文 readable by whoever has the file"
-    lines = [f"数据库 the database, {manifest.store['engine']}: {readable}"]
+    readable = (
+        translate("加密", "encrypted")
+        if manifest.encrypted
+        else translate("明文，拿到文件即可读", "readable by whoever has the file")
+    )
+    lines = [
+        translate(
+            f"数据库，{manifest.store['engine']}：{readable}",
+            f"the database, {manifest.store['engine']}: {readable}",
+        )
+    ]
     if manifest.pictures:
         plain = len(manifest.pictures) - len(manifest.sealed)
-        sealed = f"{len(manifest.sealed)} 张以站点密钥封存 sealed with the site's key"
-        lines.append(f"照片 pictures: {sealed}, {plain} 张明文 plain")
+        sealed = translate(
+            f"{len(manifest.sealed)} 张以站点密钥封存",
+            f"{len(manifest.sealed)} sealed with the site's key",
+        )
+        lines.append(
+            translate(f"照片：{sealed}，{plain} 张明文", f"pictures: {sealed}, {plain} plain")
+        )
     if manifest.key_included:
-        lines.append("站点密钥在内,凭身份文件即可恢复 the site's key: the identity restores all")
+        lines.append(
+            translate(
+                "站点密钥在内，凭身份文件即可全部恢复",
+                "the site's key is in it: the identity restores all",
+            )
+        )
     elif manifest.key_fingerprint:
         lines.append(
-            f"站点密钥不在内 without the site's key {manifest.key_fingerprint}: keep it elsewhere"
+            translate(
+                f"站点密钥 {manifest.key_fingerprint} 不在内，请另行保管",
+                f"without the site's key {manifest.key_fingerprint}: keep it elsewhere",
+            )
         )
     return lines

@@ -14,10 +14,19 @@ from patrol.cli.confirm import parse_level
 from patrol.cli.options import AsJson, By, FindingArgument, RoundArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.queue import finding_document
-from patrol.cli.site import app_of, camera_named, site_for_lists, site_names, store_of, trusted_now
+from patrol.cli.site import (
+    app_of,
+    camera_named,
+    site_for_lists,
+    site_names,
+    store_of,
+    stored_texts_of,
+    trusted_now,
+)
 from patrol.domain.finding import FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
+from patrol.domain.reader_language import translate
 from patrol.domain.round_duty import RoundDutyEntry
 from patrol.domain.timestamps import rfc3339
 from patrol.domain.town_labels import FINDING_ENTRIES, FINDING_STATES, ROUND_DUTY_ACTIONS
@@ -35,10 +44,10 @@ Note = Annotated[str, typer.Option("--note", help="说明。 A note for the hist
 def file_finding(
     context: typer.Context,
     *,
-    category: Annotated[str, typer.Option("--category", help="类别,如 dumping。 Its category.")],
+    category: Annotated[str, typer.Option("--category", help="类别，如 dumping。 Its category.")],
     camera: Annotated[str, typer.Option("--camera", help="点位。 The camera, if any.")] = "",
-    grid: Annotated[str, typer.Option("--grid", help="网格(没有点位时)。 Without camera.")] = "",
-    level: Annotated[str, typer.Option("--level", help="级别 I–IV,默认按规则。 Level.")] = "",
+    grid: Annotated[str, typer.Option("--grid", help="网格（没有点位时）。 Without camera.")] = "",
+    level: Annotated[str, typer.Option("--level", help="级别 I–IV，默认按规则。 Level.")] = "",
     text: Annotated[str, typer.Option("--text", help="说了或看到什么。 What was seen.")] = "",
     place: Annotated[str, typer.Option("--place", help="具体位置。 Where exactly.")] = "",
     source: Annotated[
@@ -51,12 +60,12 @@ def file_finding(
         FilingTarget, typer.Option("--to", help="进队列或直接立案。 To the queue or a case.")
     ] = FilingTarget.QUEUE,
     phoned: Annotated[
-        str, typer.Option("--phoned", help="特急先电话:谁接的。 Who was phoned.")
+        str, typer.Option("--phoned", help="特急先电话：谁接的。 Who was phoned.")
     ] = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """登记人工发现:看到的或电话报告的。 File what a person saw, or what a caller reported."""
+    """登记人工发现：看到的或电话报告的。 File what a person saw, or what a caller reported."""
     from patrol.app.finding_service import FindingService  # noqa: PLC0415  as app_of does
 
     with app_of(context) as app:
@@ -83,7 +92,11 @@ def _print_filed(filed: "FiledFinding", now: datetime, *, as_json: bool) -> None
         case = filed.case and case_document(filed.case, now)
         print_json({"finding": finding_document(filed.finding), "case": case})
         return
-    went = f"立案 case {filed.case.id}" if filed.case else "待研判 waits in the queue"
+    went = (
+        translate(f"立案 {filed.case.id}", f"case {filed.case.id}")
+        if filed.case
+        else translate("待研判", "waits in the queue")
+    )
     console().print(f"{filed.finding.id} {went}", markup=False)
 
 
@@ -92,13 +105,13 @@ def undo_decision(
     finding: FindingArgument,
     *,
     others: Annotated[
-        bool, typer.Option("--others", help="撤销他人的(值班长)。 Somebody else's decision.")
+        bool, typer.Option("--others", help="撤销他人的（值班长）。 Somebody else's decision.")
     ] = False,
     note: Note = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """撤销研判:下发前、一小时内。 Undo a decision before it was sent, within an hour."""
+    """撤销研判：下发前、一小时内。 Undo a decision before it was sent, within an hour."""
     from patrol.app.finding_service import FindingService  # noqa: PLC0415
 
     with app_of(context) as app:
@@ -111,7 +124,10 @@ def undo_decision(
     if as_json:
         print_json(finding_document(undone))
     else:
-        console().print(f"{undone.id} 已撤销,重新待研判 undone, it waits again", markup=False)
+        console().print(
+            translate(f"{undone.id} 已撤销，重新待研判", f"{undone.id} undone, it waits again"),
+            markup=False,
+        )
 
 
 def list_decided(
@@ -120,11 +136,13 @@ def list_decided(
     mine: Annotated[bool, typer.Option("--mine", help="只看本人的。 My own.")] = False,
     today: Annotated[bool, typer.Option("--today", help="只看今天的。 Of today.")] = False,
     text: Annotated[str, typer.Option("--text", help="查找。 Text to look for.")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=10_000, help="最多几条。 At most.")
+    ] = 50,
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """已判线索,最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
+    """已判线索，最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
     site = site_for_lists(context)
     zone = site.settings.site.tz
     with store_of(site) as store, store.begin_read() as uow:
@@ -142,18 +160,18 @@ def list_decided(
     for one in found:
         at = f"{one.decided_at.astimezone(zone):%m-%d %H:%M}" if one.decided_at else "—"
         what = category_named(one.category)
-        state = bilingual(label_of(FINDING_STATES, one.state))
-        head = f"{one.id}  {at}  {state}  {what.zh} {what.en}"
+        named = translate(what.zh, what.en)
+        state = label_text(label_of(FINDING_STATES, one.state))
         tail = "  ".join(filter(None, (one.gauge, one.decided_by, one.reason)))
-        console().print(f"{head}  {tail}", markup=False)
+        console().print(f"{one.id}  {at}  {state}  {named}  {tail}", markup=False)
     if not found:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def show_history(
     context: typer.Context, finding: FindingArgument, *, as_json: AsJson = False
 ) -> None:
-    """线索的经过:登记、告警、撤销。 What happened to a finding beside its decision."""
+    """线索的经过：登记、告警、撤销。 What happened to a finding beside its decision."""
     site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         try:
@@ -165,12 +183,14 @@ def show_history(
         lines = [{"at": rfc3339(e.at), "by": e.by, "what": e.what, "note": e.note} for e in entries]
         print_json({**_decided_document(one), "events": lines})
         return
+    read = stored_texts_of(site)
     if one.gauge:
-        console().print(f"判读模块 seen by {one.gauge}  {one.why}", markup=False)
+        seen_by = translate("判读模块", "seen by")
+        console().print(f"{seen_by} {one.gauge}  {read(one.why)}", markup=False)
     for entry in entries:
         at = f"{entry.at.astimezone(site.settings.site.tz):%m-%d %H:%M}"
-        what = bilingual(label_of(FINDING_ENTRIES, entry.what))
-        console().print(f"{at}  {what}  {entry.by}  {entry.note}", markup=False)
+        what = label_text(label_of(FINDING_ENTRIES, entry.what))
+        console().print(f"{at}  {what}  {entry.by}  {read(entry.note)}", markup=False)
 
 
 def sign_on(
@@ -178,13 +198,13 @@ def sign_on(
     a_round: RoundArgument,
     *,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="接管他人的(值班长)。 From somebody else.")
+        bool, typer.Option("--take-over", help="接管他人的（值班长）。 From somebody else.")
     ] = False,
     note: Note = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """签到:本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so."""
+    """签到：本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so."""
     site = site_names(context)
     with store_of(site) as store, store.begin() as uow:
         try:
@@ -207,7 +227,7 @@ def hand_over(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """移交:本轮交给另一人。 Hand my round over to another account."""
+    """移交：本轮交给另一人。 Hand my round over to another account."""
     site = site_names(context)
     with store_of(site) as store, store.begin() as uow:
         try:
@@ -231,14 +251,14 @@ def list_duties(context: typer.Context, a_round: RoundArgument, *, as_json: AsJs
     for entry in entries:
         _print_duty(entry, as_json=False)
     if not entries:
-        console().print("无人签到 nobody signed on", markup=False)
+        console().print(translate("无人签到", "nobody signed on"), markup=False)
 
 
 def _print_duty(entry: RoundDutyEntry, *, as_json: bool) -> None:
     if as_json:
         print_json(round_duty_document(entry))
         return
-    what = bilingual(label_of(ROUND_DUTY_ACTIONS, entry.what))
+    what = label_text(label_of(ROUND_DUTY_ACTIONS, entry.what))
     to = f" → {entry.to}" if entry.to else ""
     console().print(f"{entry.round}  {what}  {entry.who}{to}  {entry.note}".rstrip(), markup=False)
 

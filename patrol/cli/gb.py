@@ -21,6 +21,7 @@ from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, console, print_err, print_json
 from patrol.cli.site import database_of, site_for_lists, trusted_clock, trusted_now
 from patrol.domain.errors import BadInput, Failed
+from patrol.domain.reader_language import translate
 from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.settings import Site
 from patrol.settings.cameras_csv import CAMERA_OPTIONAL, CAMERA_REQUIRED
@@ -34,7 +35,13 @@ from streams.gb28181.manscdp import CatalogItem
 if TYPE_CHECKING:
     from patrol.app.gb28181 import Gb28181Service
 
-PEER_COLUMNS: Final = ("名称 peer", "可达 reachable", "地址 address", "最近 seen", "会话 sessions")
+PEER_COLUMNS: Final = (
+    ("名称", "peer"),
+    ("可达", "reachable"),
+    ("地址", "address"),
+    ("最近", "seen"),
+    ("会话", "sessions"),
+)
 PeerArgument = Annotated[
     str, typer.Argument(metavar="PEER", help="sources.yaml 里的名称。 A name.")
 ]
@@ -45,7 +52,7 @@ class NoGb28181(BadInput):
 
 
 def show_peers(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """对端:是否注册、地址、会话、拒绝计数。 Peers: registered or not, sessions, refusals."""
+    """对端：是否注册、地址、会话、拒绝计数。 Peers: registered or not, sessions, refusals."""
     site = _site(context)
     settings = _settings(site)
     with open_store(database_of(site)) as store, store.begin_read() as uow:
@@ -90,7 +97,7 @@ def show_catalog(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """目录:上次同步所得;可生成待核登记行。 The catalogue as last known; rows for cameras.csv."""
+    """目录：上次同步所得；可生成待核登记行。 The catalogue as last known; rows for cameras.csv."""
     site = _site(context)
     _check_peer(site, peer)
     with open_store(database_of(site)) as store, store.begin_read() as uow:
@@ -122,9 +129,19 @@ def sync_catalog(context: typer.Context, peer: PeerArgument, *, as_json: AsJson 
     if as_json:
         print_json(answer)
         return
-    whole = "完整 complete" if answer["complete"] else "不完整 partial: nothing is removed"
+    whole = (
+        translate("完整", "complete")
+        if answer["complete"]
+        else translate("不完整，不删除任何登记", "partial: nothing is removed")
+    )
     expected = "" if answer["expected"] is None else f" / {answer['expected']}"
-    console().print(f"{peer}: {answer['channels']}{expected} 项 items, {whole}", markup=False)
+    console().print(
+        translate(
+            f"{peer}：{answer['channels']}{expected} 项，{whole}",
+            f"{peer}: {answer['channels']}{expected} items, {whole}",
+        ),
+        markup=False,
+    )
 
 
 def record_messages(
@@ -135,14 +152,16 @@ def record_messages(
         float, typer.Option("--seconds", metavar="S", min=1, max=600, help="记录几秒。 How long.")
     ] = 60.0,
 ) -> None:
-    """记录往来信令(已脱敏),供排查与测试。 A log of messages, redacted: it becomes a fixture."""
+    """记录往来信令（已脱敏），供排查与测试。 A log of messages, redacted: it becomes a fixture."""
     site = _site(context)
     if not out.parent.is_dir():
         bad_input(f"--out: {out.parent}: no such directory")
     found = ask(site, {"do": "record", "seconds": seconds})
     lines = [json.dumps(one["log"], ensure_ascii=False) for one in found if "log" in one]
     write_atomically(out, "".join(f"{line}\n" for line in lines).encode(), mode=PRIVATE_MODE)
-    console().print(f"{out}: {len(lines)} 条 messages", markup=False)
+    console().print(
+        translate(f"{out}：{len(lines)} 条", f"{out}: {len(lines)} messages"), markup=False
+    )
 
 
 def show_alarms(
@@ -151,7 +170,7 @@ def show_alarms(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="几条。 How many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """对端上报的告警(仅作参考,不是火警)。 Alarms of peers; for information, no fire alarm."""
+    """对端上报的告警（仅作参考，不是火警）。 Alarms of peers; for information, no fire alarm."""
     site = _site(context)
     with open_store(database_of(site)) as store, store.begin_read() as uow:
         alarms = uow.gb28181.alarms(limit=limit)
@@ -215,7 +234,11 @@ def _own_service(site: Site) -> Iterator["Gb28181Service"]:
 
     settings = _settings(site)
     with open_store(database_of(site)) as store:
-        print_err("服务未运行,由本命令自己监听 no service runs, this command listens itself")
+        print_err(
+            translate(
+                "服务未运行，由本命令自己监听", "no service runs, this command listens itself"
+            )
+        )
         service = Gb28181Service(settings, store, trusted_clock(store), site.settings.site.tz)
         service.start()
         try:
@@ -289,9 +312,13 @@ def _as_csv(rows: list[dict[str, str]]) -> str:
 def _print_peers(document: Mapping[str, Any]) -> None:
     table = Table()
     for column in PEER_COLUMNS:
-        table.add_column(column, overflow="fold")
+        table.add_column(translate(*column), overflow="fold")
     for name, peer in document["peers"].items():
-        reachable = "是 yes" if peer["reachable"] else f"否 no {peer['problem']}".strip()
+        reachable = (
+            translate("是", "yes")
+            if peer["reachable"]
+            else translate(f"否 {peer['problem']}", f"no {peer['problem']}").strip()
+        )
         seen = (peer["seen_at"] or "—")[:19]
         table.add_row(name, reachable, peer["address"] or "—", seen, str(peer["sessions"]))
     out = console()
@@ -303,17 +330,30 @@ def _print_peers(document: Mapping[str, Any]) -> None:
 def _print_catalog(document: Mapping[str, Any]) -> None:
     out = console()
     for channel in document["channels"]:
-        state = {True: "在线 ON ", False: "离线 OFF", None: "未知 ?  "}[channel["online"]]
-        gone = f" 缺 {channel['missing']} 次 missing" if channel["missing"] else ""
+        state = {
+            True: translate("在线", "ON "),
+            False: translate("离线", "OFF"),
+            None: translate("未知", "?  "),
+        }[channel["online"]]
+        gone = (
+            translate(f" 缺 {channel['missing']} 次", f" missing {channel['missing']}")
+            if channel["missing"]
+            else ""
+        )
         where = " / ".join(channel["path"])
         out.print(f"{channel['code']} {state} {where} {channel['name']}{gone}", markup=False)
     out.print(
-        f"{len(document['channels'])} 项 items, {document['proposed']} 路未登记 not in cameras.csv",
+        translate(
+            f"{len(document['channels'])} 项，{document['proposed']} 路未登记在 cameras.csv",
+            f"{len(document['channels'])} items, {document['proposed']} not in cameras.csv",
+        ),
         markup=False,
     )
     if document["rows"]:
         out.print(
-            f"{document['rows']}: 补全网格、室外与同意后并入 cameras.csv"
-            " add grid, placement and consent, then append to cameras.csv",
+            translate(
+                f"{document['rows']}：补全网格、室外与同意后并入 cameras.csv",
+                f"{document['rows']}: add grid, placement and consent, then append to cameras.csv",
+            ),
             markup=False,
         )

@@ -26,7 +26,7 @@ from patrol.domain.ground_patrol import (
     count_stops,
 )
 from patrol.domain.ids import PersonId
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
 from patrol.domain.timestamps import parse_day
 from patrol.reports.documents import check_in_document, ground_patrol_document
 from patrol.settings import Site
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from patrol.reports.queries import ReportHeading, ReportMaterial
 
 PatrolArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="巡防编号,见 list。 As `ground list` shows it.")
+    str, typer.Argument(metavar="ID", help="巡防编号，见 list。 As `ground list` shows it.")
 ]
-Day = Annotated[str, typer.Option("--day", metavar="YYYY-MM-DD", help="哪天,默认今天。 Which day.")]
+Day = Annotated[
+    str, typer.Option("--day", metavar="YYYY-MM-DD", help="哪天，默认今天。 Which day.")
+]
 Note = Annotated[str, typer.Option("--note", help="理由。 The reason.")]
 
 
@@ -76,7 +78,7 @@ def list_patrols(
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000)] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """联动巡防列表,新的在前。 Patrols on the ground, the newest first."""
+    """联动巡防列表，新的在前。 Patrols on the ground, the newest first."""
     with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
         patrols = uow.ground_patrols.list(limit=limit)
         stops = uow.ground_patrols.stops_of(one.id for one in patrols)
@@ -95,7 +97,7 @@ def list_patrols(
 
 
 def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False) -> None:
-    """一次联动巡防,逐点。 One patrol, point by point."""
+    """一次联动巡防，逐点。 One patrol, point by point."""
     with store_of(site_for_lists(context)) as store:
         found, stops, check_ins = _of(store, patrol)
     if as_json:
@@ -103,7 +105,7 @@ def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJs
         return
     console().print(_line(found), markup=False)
     for stop in stops:
-        state = bilingual(label_of(STOP_STATES, stop.state))
+        state = label_text(label_of(STOP_STATES, stop.state))
         console().print(f"  {stop.point}  {stop.name}  {state}", markup=False)
     for check_in in check_ins:
         console().print(f"  {_check_in_line(check_in)}", markup=False)
@@ -119,14 +121,14 @@ def check_in(
         str, typer.Option("--code", help="二维码或标签内容。 What the code says.")
     ] = "",
     at: Annotated[
-        str, typer.Option("--at", help="手机时间,RFC 3339。 The claimed time; now if left out.")
+        str, typer.Option("--at", help="手机时间，RFC 3339。 The claimed time; now if left out.")
     ] = "",
     key: Annotated[str, typer.Option("--key", help="幂等键。 A repeat changes nothing.")] = "",
     seen: Annotated[str, typer.Option("--seen", help="看到的情况。 What was seen.")] = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """签到:扫码内容,或值班员代录(电话报告)。 Check in by a code, or enter a telephoned one."""
+    """签到：扫码内容，或值班员代录（电话报告）。 Check in by a code, or enter a telephoned one."""
     from patrol.app.ground_service import (  # noqa: PLC0415  as app_of does
         CheckInForm,
         GroundService,
@@ -150,7 +152,7 @@ def check_in(
 
 
 def list_review(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """待复核的签到,旧的在前。 Check-ins that wait for a person, the oldest first."""
+    """待复核的签到，旧的在前。 Check-ins that wait for a person, the oldest first."""
     with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
         waiting = uow.ground_patrols.to_review()
     if as_json:
@@ -164,7 +166,7 @@ def list_review(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 def decide(
     context: typer.Context,
-    ident: Annotated[str, typer.Argument(metavar="CHECK-IN", help="签到编号,见 review。 Its id.")],
+    ident: Annotated[str, typer.Argument(metavar="CHECK-IN", help="签到编号，见 review。 Its id.")],
     *,
     reject: Annotated[
         bool, typer.Option("--reject", help="不予认可。 It is not believed.")
@@ -222,7 +224,7 @@ def coverage(
     end: Annotated[str, typer.Option("--until", metavar="YYYY-MM-DD", help="到。 Until.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """联动巡防与视频巡查的覆盖,按村与重点区域。 Coverage on the ground beside the cameras'."""
+    """联动巡防与视频巡查的覆盖，按村与重点区域。 Coverage on the ground beside the cameras'."""
     from patrol.reports.ground_ledger import (  # noqa: PLC0415  reports cost time
         coverage_by_area,
         coverage_by_village,
@@ -274,7 +276,7 @@ def ledger(
     if as_json:
         print_json({"out": str(out), "format": str(as_format), "rows": len(ledger.rows)})
     else:
-        print_err(f"{out}: 联动巡防台账 · {len(ledger.rows)} 行 rows")
+        print_err(f"{out}：联动巡防台账 · {len(ledger.rows)} 行 rows")
 
 
 def _material(
@@ -314,14 +316,16 @@ def _of(store: Store, patrol: str) -> tuple[GroundPatrol, Sequence[GroundStop], 
 
 
 def _line(patrol: GroundPatrol) -> str:
-    state = bilingual(label_of(GROUND_STATES, patrol.state))
+    state = label_text(label_of(GROUND_STATES, patrol.state))
     who = "、".join(patrol.people) or "无人 nobody"
     return f"{patrol.id}  {patrol.title}  {who}  {state}"
 
 
 def _check_in_line(one: CheckIn) -> str:
-    state = bilingual(label_of(CHECK_IN_STATES, one.state))
-    problems = ";".join(bilingual(label_of(CHECK_IN_PROBLEMS, problem)) for problem in one.problems)
+    state = label_text(label_of(CHECK_IN_STATES, one.state))
+    problems = ";".join(
+        label_text(label_of(CHECK_IN_PROBLEMS, problem)) for problem in one.problems
+    )
     claimed = "手机自报 claimed " if one.is_claimed else ""
     return f"{one.id}  {one.point}  {claimed}{one.at:%m-%d %H:%M}Z  {state}  {problems}".rstrip()
 

@@ -10,11 +10,12 @@ from patrol.cases import shift_handover
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import console, print_json, value_text
 from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now
-from patrol.domain.labels import HANDOVER_LISTS, bilingual
+from patrol.domain.labels import HANDOVER_LISTS, label_text
+from patrol.domain.reader_language import translate
 from patrol.domain.shift_handover import HandoverEntry
 from patrol.domain.timestamps import rfc3339
 
-Note = Annotated[str, typer.Option("--note", help="交代的话。 What else to say.")]
+Note = Annotated[str, typer.Option("--note", help="交接事项。 What else to say.")]
 
 
 def show_sheet(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -53,7 +54,7 @@ def give_shift(
 def take_shift(
     context: typer.Context, *, note: Note = "", by: By = "", as_json: AsJson = False
 ) -> None:
-    """接班人签同一张单,班次归其所有。 The one who comes signs that sheet and owns the shift."""
+    """接班人签同一张单，班次归其所有。 The one who comes signs that sheet and owns the shift."""
     with store_of(site_for_lists(context)) as store, store.begin() as uow:
         taken = shift_handover.take_shift(uow, who=operator(by), note=note, now=trusted_now(uow))
         uow.commit()
@@ -63,10 +64,12 @@ def take_shift(
 def list_signatures(
     context: typer.Context,
     *,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=10_000, help="最多几条。 At most.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """历次签字,最近在前。 Signatures, newest first."""
+    """历次签字，最近在前。 Signatures, newest first."""
     site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         entries = uow.handovers.entries(limit=limit)
@@ -75,7 +78,11 @@ def list_signatures(
         return
     for entry in entries:
         at = f"{entry.at.astimezone(site.settings.site.tz):%Y-%m-%d %H:%M}"
-        what = f"交班 → {entry.to}" if entry.to else "接班"
+        what = (
+            translate(f"交班 → {entry.to}", f"handed over → {entry.to}")
+            if entry.to
+            else translate("接班", "took over")
+        )
         console().print(f"{entry.number:>5}  {at}  {entry.who} {what}  {entry.note}", markup=False)
 
 
@@ -83,7 +90,11 @@ def _print_signature(entry: HandoverEntry, *, as_json: bool) -> None:
     if as_json:
         print_json(_signature_document(entry))
         return
-    what = f"已交班给 {entry.to} handed over to {entry.to}" if entry.to else "已接班 took over"
+    what = (
+        translate(f"已交班给 {entry.to}", f"handed over to {entry.to}")
+        if entry.to
+        else translate("已接班", "took over")
+    )
     console().print(f"{entry.who}: {what} (#{entry.number}, {entry.digest[:12]})", markup=False)
 
 
@@ -105,17 +116,28 @@ def _print_sheet(sheet: Mapping[str, Any], zone: tzinfo) -> None:
     findings, cameras = sheet["findings"], sheet["cameras"]
     out = console()
     for line in (
-        f"当班 shift of: {sheet['shift_of'] or '—'}",
-        f"待核线索 open findings: {findings['open']} · {value_text(findings['by_level'])}",
-        f"在办案件 open cases: {sheet['open_cases']}",
-        f"离线 offline {cameras['offline']} · 画面异常 faulty {cameras['faulty']}",
-        f"撤回同意 consent withdrawn: {cameras['withdrawn']}",
-        f"待发消息 messages waiting: {sheet['messages_waiting']}",
+        translate(f"当班：{sheet['shift_of'] or '—'}", f"shift of: {sheet['shift_of'] or '—'}"),
+        translate(
+            f"待核线索：{findings['open']} · {value_text(findings['by_level'])}",
+            f"open findings: {findings['open']} · {value_text(findings['by_level'])}",
+        ),
+        translate(f"在办案件：{sheet['open_cases']}", f"open cases: {sheet['open_cases']}"),
+        translate(
+            f"离线 {cameras['offline']} · 画面异常 {cameras['faulty']}",
+            f"offline {cameras['offline']} · faulty {cameras['faulty']}",
+        ),
+        translate(
+            f"撤回同意：{cameras['withdrawn']}", f"consent withdrawn: {cameras['withdrawn']}"
+        ),
+        translate(
+            f"待发消息：{sheet['messages_waiting']}",
+            f"messages waiting: {sheet['messages_waiting']}",
+        ),
     ):
         out.print(line, markup=False, soft_wrap=True)
     for key, title in HANDOVER_LISTS.items():
         rows = sheet.get(key, ())  # a sheet that was signed before there was such a list
-        out.print(f"{bilingual(title)}: {len(rows)}", markup=False)
+        out.print(f"{label_text(title)}: {len(rows)}", markup=False)
         for row in rows:
             shown = "  ".join(value_text(v, zone) for v in row.values() if v)
             out.print(f"    {shown}", markup=False, soft_wrap=True)

@@ -4,6 +4,7 @@ Rates of the fleet, or one camera's history; the maintenance queue; and which me
 other programs are held, unsent, refused or were given up, with the reason.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -32,6 +33,7 @@ from patrol.domain.health import (
 )
 from patrol.domain.ids import CameraId, MessageKey
 from patrol.domain.outbox import Delivery, DeliveryState, OutboxMessage
+from patrol.domain.reader_language import translate
 from patrol.domain.round import MEMORY_DISCARDED_FACT
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.messaging.refused_messages import (
@@ -54,7 +56,7 @@ def show_health(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """在线率、完好率,或一路的来龙去脉。 The fleet's rates, or one camera's history."""
+    """在线率、完好率，或一路的来龙去脉。 The fleet's rates, or one camera's history."""
     site = site_of(context)
     with store_of(site) as store, store.begin_read() as uow:
         if camera:
@@ -77,7 +79,7 @@ def list_troubles(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """运维队列(IV 级时限)。 The maintenance queue, on the clock of level IV."""
+    """运维队列（IV 级时限）。 The maintenance queue, on the clock of level IV."""
     if take:
         _take_trouble(context, take, operator(by))
     site = site_names(context)
@@ -88,7 +90,11 @@ def list_troubles(
         print_json(queue)
         return
     zone = site.settings.site.tz
-    console().print(render_document({"运维队列 troubles": queue}, zone) if queue else "无 none")
+    console().print(
+        render_document({translate("运维队列", "troubles"): queue}, zone)
+        if queue
+        else translate("无", "none")
+    )
 
 
 def _take_trouble(context: typer.Context, number: int, by: str) -> None:
@@ -218,7 +224,7 @@ def show_deliveries(
     limit: Annotated[int, typer.Option("--limit", min=1, help="最多几条。 At most.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """暂缓、待送与已放弃的,附原因。 What is held, waits, or was given up, with the reason."""
+    """暂缓、待送与已放弃的，附原因。 What is held, waits, or was given up, with the reason."""
     site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         waiting, dead = uow.deliveries.waiting(), uow.deliveries.dead(limit=limit)
@@ -244,18 +250,36 @@ def show_deliveries(
     for case in held:
         _print_held(case, site)
     if unsent:
-        out.print(f"MQTT: 待发 unsent {unsent}")
-    for target, (count, since) in waiting.items():
-        local = since.astimezone(site.settings.site.tz)
-        out.print(
-            f"{target}: 待送 waiting {count}, 自 since {local:%Y-%m-%d %H:%M}", soft_wrap=True
-        )
+        out.print(translate(f"MQTT：待发 {unsent}", f"MQTT: unsent {unsent}"))
+    _print_waiting(waiting, site)
     for message in refused:
         _print_refused(message, site)
-    for one in dead:
-        out.print(f"{one.target} {one.key}: 已放弃 given up: {one.problem}", soft_wrap=True)
+    _print_dead(dead)
     if not (waiting or dead or held or unsent or refused):
-        out.print("没有待送或放弃的通知。 Nothing waits, nothing was given up.")
+        out.print(translate("没有待送或放弃的通知。", "Nothing waits, nothing was given up."))
+
+
+def _print_waiting(waiting: Mapping[str, tuple[int, datetime]], site: "SiteNames") -> None:
+    for target, (count, since) in waiting.items():
+        local = since.astimezone(site.settings.site.tz)
+        console().print(
+            translate(
+                f"{target}：待送 {count}，自 {local:%Y-%m-%d %H:%M}",
+                f"{target}: waiting {count}, since {local:%Y-%m-%d %H:%M}",
+            ),
+            soft_wrap=True,
+        )
+
+
+def _print_dead(dead: Sequence[Delivery]) -> None:
+    for one in dead:
+        console().print(
+            translate(
+                f"{one.target} {one.key}：已放弃：{one.problem}",
+                f"{one.target} {one.key}: given up: {one.problem}",
+            ),
+            soft_wrap=True,
+        )
 
 
 def _dead_document(one: Delivery) -> dict[str, Any]:
@@ -285,10 +309,12 @@ def _refused_document(one: OutboxMessage) -> dict[str, Any]:
 
 def _print_refused(one: OutboxMessage, site: "SiteNames") -> None:
     if one.state is DeliveryState.QUARANTINED or one.due_at is None:
-        what = "代理拒收,已放弃 refused and given up"
+        what = translate("代理拒收，已放弃", "refused and given up")
     else:
         at = one.due_at.astimezone(site.settings.site.tz)
-        what = f"代理拒收,{at:%m-%d %H:%M} 再试 refused, tried again then"
+        what = translate(
+            f"代理拒收，{at:%m-%d %H:%M} 再试", f"refused, tried again {at:%m-%d %H:%M}"
+        )
     console().print(
         f"{MQTT} {one.key}: {what}: {one.problem} ({one.topic[:120]})",
         soft_wrap=True, markup=False,
@@ -311,9 +337,16 @@ def _print_held(case: Case, site: "SiteNames") -> None:
     if case.hold is None:
         return
     until = case.hold.until.astimezone(site.settings.site.tz)
-    what = "首次推送 first word" if case.is_unannounced else "并案更新 repeat"
+    what = (
+        translate("首次推送", "first word")
+        if case.is_unannounced
+        else translate("并案更新", "repeat")
+    )
     console().print(
-        f"{case.id} {case.grid}: {what} 暂缓 held: {case.hold.why}, 至 until {until:%m-%d %H:%M}",
+        translate(
+            f"{case.id} {case.grid}：{what} 暂缓：{case.hold.why}，至 {until:%m-%d %H:%M}",
+            f"{case.id} {case.grid}: {what} held: {case.hold.why}, until {until:%m-%d %H:%M}",
+        ),
         soft_wrap=True,
     )
 
@@ -321,7 +354,8 @@ def _print_held(case: Case, site: "SiteNames") -> None:
 def retry_delivery(
     context: typer.Context,
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="如 webhook:county;消息代理为 mqtt。")
+        str,
+        typer.Argument(metavar="TARGET", help="如 webhook:county；消息代理为 mqtt。 As listed."),
     ],
     key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")] = "",
     *,
@@ -342,12 +376,14 @@ def retry_delivery(
         elif not uow.deliveries.revive(target, key, now):
             bad_input(f"{target} {key}: none such was given up, `patrol deliveries list` has them")
         uow.commit()
-    console().print(f"重新投递 tried again: {target} {key}", markup=False)
+    console().print(
+        translate(f"重新投递：{target} {key}", f"tried again: {target} {key}"), markup=False
+    )
 
 
 def drop_delivery(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="mqtt。")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="只能是 mqtt。 Only mqtt.")],
     key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")],
     *,
     why: Annotated[str, typer.Option("--why", help="原因。 Kept with the message.")],
@@ -362,7 +398,9 @@ def drop_delivery(
         now = trusted_now(uow)
         drop_refused(uow, MessageKey(key), by=operator(by), why=why.strip(), now=now)
         uow.commit()
-    console().print(f"不再发送 dropped: {target} {key}", markup=False)
+    console().print(
+        translate(f"不再发送：{target} {key}", f"dropped: {target} {key}"), markup=False
+    )
 
 
 def _retryable_keys(uow: UnitOfWork) -> list[MessageKey]:

@@ -11,7 +11,7 @@ from patrol.domain.case import Case
 from patrol.domain.finding import category_named
 from patrol.domain.ground_labels import REPORT_OUTCOMES
 from patrol.domain.ids import GridCode
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
 from patrol.reports.documents import case_document, finding_document
 
 Note = Annotated[str, typer.Option("--note", help="说明。 Words.")]
@@ -55,7 +55,7 @@ def list_reports(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """随手拍与处理结果,新的在前。 Reports from the ground, and what became of each."""
+    """随手拍与处理结果，新的在前。 Reports from the ground, and what became of each."""
     from patrol.cases.helpers import reports_of  # noqa: PLC0415  cases cost time
 
     with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
@@ -71,7 +71,7 @@ def list_reports(
         ])  # fmt: skip
         return
     for one in reports:
-        outcome = bilingual(label_of(REPORT_OUTCOMES, one.outcome))
+        outcome = label_text(label_of(REPORT_OUTCOMES, one.outcome))
         finding = one.finding
         console().print(
             f"{finding.id}  {finding.filed_by}  {finding.place} {finding.why}  {outcome}",

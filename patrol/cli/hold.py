@@ -10,8 +10,9 @@ from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import camera_named, site_for_lists, site_names, store_of, trusted_now
 from patrol.domain.ids import camera_id_problem
-from patrol.domain.labels import bilingual
+from patrol.domain.labels import bilingual, label_text
 from patrol.domain.legal_hold import HoldScope, LegalHold
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.reports.retention import RetentionRule, retention_classes
 
@@ -23,7 +24,7 @@ Reference = Annotated[
     str, typer.Option("--reference", metavar="文号", help="文号。 The order's reference.")
 ]
 Why = Annotated[str, typer.Option("--why", help="原因。 The reason.")]
-SCOPES: Final = {HoldScope.CASE: "案件 case", HoldScope.CAMERA: "点位 camera"}
+SCOPES: Final = {HoldScope.CASE: ("案件", "case"), HoldScope.CAMERA: ("点位", "camera")}
 
 
 def add_hold(
@@ -36,7 +37,7 @@ def add_hold(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """证据保全:有文号、有事由,期间不删除。 Hold deletion by order, with its reference."""
+    """证据保全：有文号、有事由，期间不删除。 Hold deletion by order, with its reference."""
     if bool(case) == bool(camera):
         bad_input("hold add: give one of --case ID and --camera ID")
     site = site_for_lists(context)
@@ -65,7 +66,7 @@ def finish_hold(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """解除保全,写明原因。 End a hold; what is due goes at the next sweep."""
+    """解除保全，写明原因。 End a hold; what is due goes at the next sweep."""
     site = site_names(context)
     with store_of(site) as store, store.begin() as uow:
         hold = end_hold(uow, number, by=operator(by), why=why, now=trusted_now(uow))
@@ -81,7 +82,7 @@ def list_holds(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """现有保全:对象、文号、事由、何人何时。 What is held, by which order, and since when."""
+    """现有保全：对象、文号、事由、何人何时。 What is held, by which order, and since when."""
     site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         holds = uow.holds.all(ended=every)
@@ -91,7 +92,12 @@ def list_holds(
         return
     for one in holds:
         console().print(_line(site, one), markup=False, soft_wrap=True)
-    console().print(f"{len(holds)} 项保全 holds,保住照片 pictures held {pictures}")
+    console().print(
+        translate(
+            f"{len(holds)} 项保全，保住照片 {pictures}",
+            f"{len(holds)} holds, pictures held {pictures}",
+        )
+    )
 
 
 def show_retention(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -115,13 +121,20 @@ def show_retention(context: typer.Context, *, as_json: AsJson = False) -> None:
         print_json(document)
         return
     for one in classes:
-        kept = "永久 for good" if one.kept is None else f"{one.kept.days} 天 days"
-        console().print(
-            f"{bilingual(one.name)}: {kept} · {one.count} · 依据 why: {one.reason}",
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
+        kept = (
+            translate("永久", "for good")
+            if one.kept is None
+            else translate(f"{one.kept.days} 天", f"{one.kept.days} days")
+        )
+        why = translate(f"依据：{one.reason[0]}", f"why: {one.reason[1]}")
+        line = f"{label_text(one.name)}: {kept} · {one.count} · {why}"
+        console().print(line, markup=False, soft_wrap=True)
     for hold in holds:
-        console().print(f"保全 hold {_line(site, hold)}", markup=False, soft_wrap=True)
+        console().print(
+            translate(f"保全 {_line(site, hold)}", f"hold {_line(site, hold)}"),
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _class_document(one: RetentionRule) -> dict[str, Any]:
@@ -131,7 +144,7 @@ def _class_document(one: RetentionRule) -> dict[str, Any]:
         "en": one.name[1],
         "setting": one.setting or None,
         "days": None if one.kept is None else one.kept.days,
-        "reason": one.reason,
+        "reason": bilingual(one.reason),
         "count": one.count,
         "held": one.held,
         "oldest": rfc3339_or_none(one.oldest),
@@ -146,14 +159,18 @@ def _camera_id(site: "Site", text: str) -> str:
 def _line(site: "Site | SiteNames", hold: LegalHold) -> str:
     zone = site.settings.site.tz
     since = f"{hold.since.astimezone(zone):%Y-%m-%d %H:%M}"
+    scope = translate(*SCOPES[hold.scope])
     line = (
-        f"#{hold.number}  {SCOPES[hold.scope]} {hold.subject}  {hold.reference}  {hold.reason}"
+        f"#{hold.number}  {scope} {hold.subject}  {hold.reference}  {hold.reason}"
         f"  {since} {hold.set_by}"
     )
     if hold.ended_at is None:
         return line
     ended = f"{hold.ended_at.astimezone(zone):%Y-%m-%d %H:%M}"
-    return f"{line}  解除 ended {ended} {hold.ended_by}: {hold.ended_why}"
+    return translate(
+        f"{line}  解除 {ended} {hold.ended_by}：{hold.ended_why}",
+        f"{line}  ended {ended} {hold.ended_by}: {hold.ended_why}",
+    )
 
 
 def _print(site: "Site | SiteNames", hold: LegalHold, *, as_json: bool) -> None:

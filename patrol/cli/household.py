@@ -29,18 +29,18 @@ LANGUAGES: Final = ("zh", "en")
 Whose = Annotated[
     str,
     typer.Argument(
-        metavar="ID", help="农户编号,或点位编码(或后 6 位)。 A household, or one of its cameras."
+        metavar="ID", help="农户编号，或点位编码（或后 6 位）。 A household, or one of its cameras."
     ),
 ]
 Html = Annotated[
     Path | None,
-    typer.Option("--html", metavar="FILE", help="写成可打印的一页,带二维码。 A page to print."),
+    typer.Option("--html", metavar="FILE", help="写成可打印的一页，带二维码。 A page to print."),
 ]
 Language = Annotated[
-    str, typer.Option("--language", help="zh 或 en,默认站点语言。 The reader's; the site's own.")
+    str, typer.Option("--language", help="zh 或 en，默认站点语言。 The reader's; the site's own.")
 ]
 NewLink = Annotated[
-    bool, typer.Option("--new-link", help="旧链接作废,换新的。 Revoke the link and make another.")
+    bool, typer.Option("--new-link", help="旧链接作废，换新的。 Revoke the link and make another.")
 ]
 RevokeLink = Annotated[
     bool, typer.Option("--revoke-link", help="链接作废。 Revoke the household's link.")
@@ -60,7 +60,7 @@ def show_household(
     new_link: NewLink = False, revoke_links: RevokeLink = False, by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """农户告知单:存有什么、到何时、谁看过、为什么;可打印。 What is held, who looked; to print."""
+    """农户告知单：存有什么、到何时、谁看过、为什么；可打印。 What is held, who looked."""
     site, who = site_of(context), operator(by)
     reader = _reader(site, language)
     if new_link and revoke_links:

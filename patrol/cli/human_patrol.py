@@ -9,13 +9,14 @@ from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import app_of, camera_named, site_names, store_of
 from patrol.domain.human_patrol import CheckOutcome, HumanPatrol, HumanPatrolEvent, count_checks
 from patrol.domain.ids import PictureId
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
+from patrol.domain.reader_language import translate
 from patrol.domain.town_labels import CHECK_OUTCOMES, HUMAN_PATROL_STATES
 from patrol.reports.documents import human_patrol_document
 from patrol.rounds.human_patrol import CheckForm
 
 PatrolArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="巡查编号,见 list。 As `human-patrol list` shows it.")
+    str, typer.Argument(metavar="ID", help="巡查编号，见 list。 As `human-patrol list` shows it.")
 ]
 Remark = Annotated[str, typer.Option("--remark", help="备注。 A remark.")]
 AsSupervisor = Annotated[
@@ -48,16 +49,24 @@ def plan_patrol(
     if as_json:
         print_json(document)
     else:
-        console().print(f"{document['id']}  应看 planned {document['planned']}", markup=False)
+        console().print(
+            translate(
+                f"{document['id']}  应看 {document['planned']}",
+                f"{document['id']}  planned {document['planned']}",
+            ),
+            markup=False,
+        )
 
 
 def list_patrols(
     context: typer.Context,
     *,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=10_000, help="最多几条。 At most.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """人工巡查列表,新的在前。 Tasks, the newest first."""
+    """人工巡查列表，新的在前。 Tasks, the newest first."""
     site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         tasks = uow.human_patrols.list(limit=limit)
@@ -67,18 +76,22 @@ def list_patrols(
         return
     for one in tasks:
         counts = count_checks(checks.get(one.id, ()))
-        state = bilingual(label_of(HUMAN_PATROL_STATES, one.state))
+        state = label_text(label_of(HUMAN_PATROL_STATES, one.state))
         console().print(
-            f"{one.id}  {one.title}  {state}  已看 seen {counts.done}/{counts.planned}"
-            f"  漏看 missed {counts.missed}",
+            translate(
+                f"{one.id}  {one.title}  {state}  已看 {counts.done}/{counts.planned} "
+                f" 漏看 {counts.missed}",
+                f"{one.id}  {one.title}  {state}  seen {counts.done}/{counts.planned} "
+                f" missed {counts.missed}",
+            ),
             markup=False,
         )
     if not tasks:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False) -> None:
-    """一次人工巡查,逐路。 One task, camera by camera."""
+    """一次人工巡查，逐路。 One task, camera by camera."""
     site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         try:
@@ -91,7 +104,7 @@ def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJs
         return
     _print_patrol(found)
     for check in checks:
-        outcome = bilingual(label_of(CHECK_OUTCOMES, check.outcome))
+        outcome = label_text(label_of(CHECK_OUTCOMES, check.outcome))
         console().print(f"  {check.camera}  {outcome}  {check.by}", markup=False)
 
 
@@ -128,7 +141,7 @@ def finish_patrol(
     context: typer.Context, patrol: PatrolArgument, *, remark: Remark = "",
     as_supervisor: AsSupervisor = False, by: By = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """结束一次人工巡查;没看的记为漏看。 Finish a task; what was not looked at is missed."""
+    """结束一次人工巡查；没看的记为漏看。 Finish a task; what was not looked at is missed."""
     _move(
         context, patrol, HumanPatrolEvent.FINISH, by, remark=remark,
         as_supervisor=as_supervisor, as_json=as_json,
@@ -148,7 +161,7 @@ def check_camera(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """登记已看一路(或无法查看)。 Say that a camera was seen, or cannot be viewed."""
+    """登记已看一路（或无法查看）。 Say that a camera was seen, or cannot be viewed."""
     from patrol.app.human_patrol_service import HumanPatrolService, Patroller  # noqa: PLC0415
 
     outcome = CheckOutcome.NOT_VIEWABLE if not_viewable else CheckOutcome.ACKNOWLEDGED
@@ -169,7 +182,7 @@ def check_camera(
     if as_json:
         print_json({"patrol": patrol, "camera": check.camera, "outcome": str(check.outcome)})
     else:
-        label = bilingual(label_of(CHECK_OUTCOMES, check.outcome))
+        label = label_text(label_of(CHECK_OUTCOMES, check.outcome))
         console().print(f"{chosen.id} {chosen.name} {label}", markup=False)
 
 
@@ -200,7 +213,7 @@ def _move(
 
 
 def _print_patrol(patrol: HumanPatrol) -> None:
-    state = bilingual(label_of(HUMAN_PATROL_STATES, patrol.state))
+    state = label_text(label_of(HUMAN_PATROL_STATES, patrol.state))
     console().print(f"{patrol.id}  {patrol.title}  {state}  {patrol.started_by}", markup=False)
 
 

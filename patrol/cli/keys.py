@@ -13,11 +13,12 @@ import typer
 
 from patrol.administration.camera_table import CAMERAS_FILE, seal_cameras_file
 from patrol.administration.sealed_streams import put_credentials
-from patrol.cli.camera_address import PROMPT, PasswordFile, read_password_file
+from patrol.cli.camera_address import PasswordFile, read_password_file
 from patrol.cli.check_secrets import cameras_with_plain_password
 from patrol.cli.options import AsJson, By, CameraArgument, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import camera_named, site_for_lists, site_of, store_of, trusted_now_of
+from patrol.domain.reader_language import translate
 from patrol.encryption import SiteKey
 from patrol.picture_keys import plain_count, renew_keys
 from patrol.pictures import FilePictureStore
@@ -45,16 +46,19 @@ def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(document)
         return
+    fingerprint = document["fingerprint"] or translate("尚无", "none yet")
+    days, plain = len(document["days"]), document["plain_pictures"]
     console().print(
-        f"{path}: {document['fingerprint'] or '尚无 none yet'}"
-        f" · 日密钥 day keys {len(document['days'])}"
-        f" · 未加密照片 plain pictures {document['plain_pictures']}",
+        translate(
+            f"{path}：{fingerprint} · 日密钥 {days} · 未加密照片 {plain}",
+            f"{path}: {fingerprint} · day keys {days} · plain pictures {plain}",
+        ),
         soft_wrap=True,
     )
 
 
 def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """加密旧照片,销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over."""
+    """加密旧照片，销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over."""
     site = site_of(context)
     with store_of(site) as store:
         site_key = _unlocked(site, store)
@@ -71,14 +75,18 @@ def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
         print_json(document)
         return
     console().print(
-        f"加密 encrypted {done.encrypted} · 换发 renewed {done.renewed}"
-        f" · 随密钥销毁 dropped {done.dropped} · 未成 failed {done.failed}"
-        f" · 销毁日密钥 keys destroyed {len(done.destroyed)}"
+        translate(
+            f"加密 {done.encrypted} · 换发 {done.renewed} · 随密钥销毁 {done.dropped} "
+            f"· 未成 {done.failed} · 销毁日密钥 {len(done.destroyed)}",
+            f"encrypted {done.encrypted} · renewed {done.renewed} "
+            f"· dropped with their key {done.dropped} · failed {done.failed} "
+            f"· day keys destroyed {len(done.destroyed)}",
+        )
     )
 
 
 def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """哪些口令已封存,哪些仍为明文。 Which are sealed, which stand in the file."""
+    """哪些密码已封存，哪些仍为明文。 Which are sealed, which stand in the file."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         sealed = uow.credentials.places()
@@ -89,11 +97,16 @@ def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None
         return
     for camera, stream, host, port in sealed:
         console().print(f"{camera}  {stream}  {host}:{port}", markup=False)
-    console().print(f"已封存 sealed {len(sealed)} · 未封存 not sealed {len(plain)}")
+    console().print(
+        translate(
+            f"已封存 {len(sealed)} · 未封存 {len(plain)}",
+            f"sealed {len(sealed)} · not sealed {len(plain)}",
+        )
+    )
 
 
 def seal(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> None:
-    """把点位表中的口令移入库内封存。 Move passwords of cameras.csv into the store."""
+    """把点位表中的密码移入库内封存。 Move passwords of cameras.csv into the store."""
     site, folder = site_of(context), config_directory(context)
     with store_of(site) as store:
         _unlocked(site, store)
@@ -102,7 +115,13 @@ def seal(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> Non
     if as_json:
         print_json({"sealed": count, "file": str(folder / CAMERAS_FILE)})
     else:
-        console().print(f"已封存 sealed {count} · {folder / CAMERAS_FILE}", soft_wrap=True)
+        console().print(
+            translate(
+                f"已封存 {count} · {folder / CAMERAS_FILE}",
+                f"sealed {count} · {folder / CAMERAS_FILE}",
+            ),
+            soft_wrap=True,
+        )
 
 
 def set_credential(
@@ -116,7 +135,7 @@ def set_credential(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """为一路码流封存口令。 Seal one stream's password: asked for, or from a file."""
+    """为一路码流封存密码。 Seal one stream's password: asked for, or from a file."""
     site = site_of(context)
     found = camera_named(site, camera)
     with store_of(site) as store:
@@ -133,7 +152,13 @@ def set_credential(
     if as_json:
         print_json({"camera": found.id, "stream": str(stream), "host": address.host})
     else:
-        console().print(f"{found.id} {stream} {address.authority}: 已封存 sealed", markup=False)
+        console().print(
+            translate(
+                f"{found.id} {stream} {address.authority}：已封存",
+                f"{found.id} {stream} {address.authority}: sealed",
+            ),
+            markup=False,
+        )
 
 
 def _credential(
@@ -146,7 +171,11 @@ def _credential(
 
 def _password(file: Path | None) -> str:
     if file is None:
-        text = getpass(PROMPT) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+        text = (
+            getpass(translate("密码：", "password: "))
+            if sys.stdin.isatty()
+            else sys.stdin.readline().rstrip("\r\n")
+        )
     else:
         text = read_password_file(file)
     if not text:

@@ -9,6 +9,7 @@ import typer
 from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, print_err, print_json
 from patrol.cli.site import site_of, store_of, trusted_now
+from patrol.domain.reader_language import translate
 from patrol.files import write_atomically
 from patrol.reports.meeting import PackHeading, load_pack, parse_period, parse_scope
 from patrol.reports.meeting_files import PACK_FORMATS
@@ -32,7 +33,7 @@ def make_pack(
         typer.Option("--period", help="2026-11-22、2026-W47、2026-11、2026-Q4、2026。 Period."),
     ],
     scope: Annotated[
-        str, typer.Option("--scope", help="town、centre:编号、village:编码。 Whose pack.")
+        str, typer.Option("--scope", help="town、centre：编号、village：编码。 Whose pack.")
     ] = "town",
     as_format: Annotated[
         PackFormat, typer.Option("--format", help="格式。 Format.")
@@ -40,7 +41,7 @@ def make_pack(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="写到。 Where to write.")],
     as_json: AsJson = False,
 ) -> None:
-    """会议材料:村月例会、镇联席会。 A pack for a meeting: html, xlsx, docx, csv, json."""
+    """会议材料：村月例会、镇联席会。 A pack for a meeting: html, xlsx, docx, csv, json."""
     if out.is_dir() or not out.parent.is_dir():
         bad_input(f"--out: {out}: give a file's name in a directory that is there")
     site = site_of(context)
@@ -59,4 +60,9 @@ def make_pack(
     if as_json:
         print_json({"out": str(out), "format": str(as_format), "cases": len(pack.cases)})
     else:
-        print_err(f"{out}: {pack.title} · {len(pack.cases)} 件 cases")
+        print_err(
+            translate(
+                f"{out}：{pack.title} · {len(pack.cases)} 件",
+                f"{out}: {pack.title} · {len(pack.cases)} cases",
+            )
+        )

@@ -16,12 +16,17 @@ from patrol.cli.options import AsJson, FromDirectory, config_directory
 from patrol.cli.output import console, print_err, print_json
 from patrol.cli.site import site_if_any
 from patrol.domain.errors import Failed
+from patrol.domain.reader_language import translate
 from patrol.inference.errors import InstallFailed
 from patrol.inference.manifest import Manifest, ModelSpec, install, list_models, shipped
 from patrol.package_files import PackageFileUnavailable, install_files
 from patrol.settings.site_settings import DEFAULT_ASSETS, DEFAULT_MODELS
 
-STATE_LABELS: Final = {"ready": "[green]就绪 ready[/]", "missing": "[yellow]缺失 missing[/]"}
+STATE_LABELS: Final = {
+    "ready": ("[green]就绪[/]", "[green]ready[/]"),
+    "missing": ("[yellow]缺失[/]", "[yellow]missing[/]"),
+}
+BROKEN: Final = ("[red]损坏[/]", "[red]broken[/]")
 
 ModelsIntoOption = Annotated[
     Path | None,
@@ -58,7 +63,7 @@ class FileSet:
             return
         table = Table(*columns.values())
         for one in states:
-            state = STATE_LABELS.get(one["state"], "[red]损坏 broken[/]")
+            state = translate(*STATE_LABELS.get(one["state"], BROKEN))
             table.add_row(*(state if key == "state" else one[key] for key in columns))
         console().print(table)
 
@@ -70,7 +75,7 @@ def install_models(
     into: ModelsIntoOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """安装权重文件,逐个核对 sha256。 Install weight files, each checked by its sha256."""
+    """安装权重文件，逐个核对 sha256。 Install weight files, each checked by its sha256."""
     files = _models(models_directory(context, into), shipped())
     files.install_from(source, as_json=as_json)
 
@@ -84,10 +89,10 @@ def show_models(
         **{model.name: model for model in own_models(context)},
     }
     columns = {
-        "name": "名称 name",
-        "purpose": "用途 for",
-        "state": "状态 state",
-        "licence": "许可 licence",
+        "name": translate("名称", "name"),
+        "purpose": translate("用途", "for"),
+        "state": translate("状态", "state"),
+        "licence": translate("许可", "licence"),
         "sha256": "sha256",
     }
     _models(models_directory(context, into), manifest).print_states(columns, as_json=as_json)
@@ -144,7 +149,7 @@ def install_assets(
     into: AssetsIntoOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """安装脚本,逐个核对 sha256。 Install the scripts, each checked by its sha256."""
+    """安装脚本，逐个核对 sha256。 Install the scripts, each checked by its sha256."""
     _assets(_assets_directory(context, into)).install_from(source, as_json=as_json)
 
 
@@ -153,11 +158,11 @@ def show_assets(
 ) -> None:
     """清单里的脚本及其状态。 What the manifest names, and the state of each."""
     columns = {
-        "name": "名称 name",
-        "purpose": "用途 for",
-        "state": "状态 state",
-        "licence": "许可 licence",
-        "credit": "作者 credit",
+        "name": translate("名称", "name"),
+        "purpose": translate("用途", "for"),
+        "state": translate("状态", "state"),
+        "licence": translate("许可", "licence"),
+        "credit": translate("作者", "credit"),
     }
     _assets(_assets_directory(context, into)).print_states(columns, as_json=as_json)
 

@@ -17,6 +17,7 @@ from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, folding_tab
 from patrol.cli.probe import report_failure
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
+from patrol.domain.reader_language import translate
 from streams.address import StreamAddress
 from streams.control_http import ControlHttp
 from streams.errors import BadAddress, StreamError
@@ -33,7 +34,7 @@ def scan(
         list[str] | None,
         typer.Argument(
             metavar="[NETWORK]...",
-            help="逐个询问的网段,如 192.168.1.0/24;不写则本网段组播。 Networks, asked one by one.",
+            help="逐个询问的网段，如 192.168.1.0/24；不写则本网段组播。 Networks, each asked.",
         ),
     ] = None,
     *,
@@ -55,7 +56,7 @@ def scan(
     ] = discovery.PORT,
     as_json: AsJson = False,
 ) -> None:
-    """查找 ONVIF 设备:本网段组播,或按网段逐个询问(限速)。 Find ONVIF devices, at a slow rate."""
+    """查找 ONVIF 设备：本网段组播，或按网段逐个询问（限速）。 Find ONVIF devices, slowly."""
     found = _discovered(networks or [], interface, wait_s, rate, port)
     devices = sorted(found.devices.values(), key=lambda device: (device.host, device.port))
     if as_json:
@@ -104,26 +105,36 @@ def _scan_document(found: DiscoveryResult, devices: list[FoundDevice]) -> dict[s
 
 
 def _print_devices(found: DiscoveryResult, devices: list[FoundDevice]) -> None:
-    table = folding_table("地址 address", "名称 name", "型号 hardware", "位置 location")
+    table = folding_table(
+        translate("地址", "address"),
+        translate("名称", "name"),
+        translate("型号", "hardware"),
+        translate("位置", "location"),
+    )
     for device in devices:
         table.add_row(device.address, device.name, device.hardware, device.location)
     out = console()
     if devices:
         out.print(table)
     out.print(
-        f"{len(devices)} 台设备,发出 {found.asked} 次询问"
-        f" ({len(devices)} devices, {found.asked} probes sent)"
+        translate(
+            f"{len(devices)} 台设备，发出 {found.asked} 次询问",
+            f"{len(devices)} devices, {found.asked} probes sent",
+        )
     )
     if found.unsent or found.unreadable:
         out.print(
-            f"未能发出 {found.unsent} 次,不能读的回答 {found.unreadable} 个"
-            f" ({found.unsent} not sent, {found.unreadable} answers unreadable)"
+            translate(
+                f"未能发出 {found.unsent} 次，不能读的回答 {found.unreadable} 个",
+                f"{found.unsent} not sent, {found.unreadable} answers unreadable",
+            )
         )
 
 
 def probe(
     url: Annotated[
-        str, typer.Argument(metavar="URL", help="onvif://[用户@]主机[:端口]/ of the device.")
+        str,
+        typer.Argument(metavar="URL", help="设备地址，onvif://[用户@]主机[:端口]/。 The device."),
     ],
     *,
     password_file: PasswordFile = None,
@@ -134,7 +145,7 @@ def probe(
     ] = PROBE_TIMEOUT_S,
     as_json: AsJson = False,
 ) -> None:
-    """看一台设备:型号、时钟偏差、各码流配置及其地址。 One device: its clock and its profiles."""
+    """看一台设备：型号、时钟偏差、各码流配置及其地址。 One device: its clock and its profiles."""
     try:
         address = address_of(url if "://" in url else f"onvif://{url}/")
         if address.scheme != "onvif":
@@ -203,8 +214,18 @@ def _print_device(document: dict[str, Any]) -> None:
     about = " ".join(filter(None, (document["manufacturer"], document["model"])))
     out.print(f"{document['address']}  {about}  {document['firmware']}")
     offset = document["clock_offset_s"]
-    out.print(f"时钟偏差 clock  {'—' if offset is None else f'{offset:+.1f} s'}")
-    table = folding_table("配置 profile", "编码 codec", "尺寸 size", "写入 cameras.csv 的地址 url")
+    out.print(
+        translate(
+            f"时钟偏差  {('—' if offset is None else f'{offset:+.1f} s')}",
+            f"clock  {('—' if offset is None else f'{offset:+.1f} s')}",
+        )
+    )
+    table = folding_table(
+        translate("配置", "profile"),
+        translate("编码", "codec"),
+        translate("尺寸", "size"),
+        translate("写入 cameras.csv 的地址", "url for cameras.csv"),
+    )
     for profile in document["profiles"]:
         size = f"{profile['width']}×{profile['height']}" if profile["width"] else "—"
         table.add_row(profile["token"], profile["encoding"] or "—", size, profile["url"])

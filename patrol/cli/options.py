@@ -18,24 +18,24 @@ AsJson = Annotated[
 ]
 By = Annotated[
     str,
-    typer.Option("--by", help="经办人,默认当前系统用户。 Who decides; the OS user if left out."),
+    typer.Option("--by", help="经办人，默认当前系统用户。 Who decides; the OS user if left out."),
 ]
 CameraArgument = Annotated[
     str,
-    typer.Argument(metavar="CAMERA", help="国标编码 20 位,或其末 6 位。 The id, or its last 6."),
+    typer.Argument(metavar="CAMERA", help="国标编码 20 位，或其末 6 位。 The id, or its last 6."),
 ]
 CaseArgument = Annotated[str, typer.Argument(metavar="ID", help="案件编号。 A case's id.")]
 RoundArgument = Annotated[str, typer.Argument(metavar="ROUND", help="轮次编号。 A round's id.")]
 FindingArgument = Annotated[str, typer.Argument(metavar="ID", help="线索编号。 A finding's id.")]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", min=1, help="每页几条;表格默认 50,JSON 默认全部。 Lines a page."),
+    typer.Option("--limit", min=1, help="每页几条；表格默认 50,JSON 默认全部。 Lines a page."),
 ]
 Page = Annotated[int, typer.Option("--page", min=1, max=10_000_000, help="第几页。 Which page.")]
 FromDirectory = Annotated[
     Path | None,
     typer.Option(
-        "--from", metavar="DIR", help="离线目录(气隙现场)。 A folder, on an air-gapped site."
+        "--from", metavar="DIR", help="离线目录（气隙现场）。 A folder, on an air-gapped site."
     ),
 ]
 

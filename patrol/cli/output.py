@@ -26,11 +26,13 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
+from patrol.cli.help_text import usage_error
 from patrol.domain.errors import BadInput, Failed
+from patrol.domain.reader_language import translate
 from patrol.lazy_imports import after_import
 from streams.errors import BadAddress, StreamError
 
-YES_OR_NO: Final = {True: "是 yes", False: "否 no"}
+YES_OR_NO: Final = {True: ("是", "yes"), False: ("否", "no")}
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")  # RFC 3339
 _NO_LIMIT: Final = 10_000  # columns: how wide a table would like to be
 
@@ -59,9 +61,9 @@ def warn_masked(masked: Sequence[str]) -> None:
     """Say on stderr what of a note is masked before it goes to phones."""
     if masked:
         from patrol.domain.access_labels import NOTE_MASKED  # noqa: PLC0415  all of the domain
-        from patrol.domain.labels import bilingual  # noqa: PLC0415
+        from patrol.domain.labels import label_text  # noqa: PLC0415
 
-        print_err(f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}")
+        print_err(f"{label_text(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}")
 
 
 LINES_A_PAGE: Final = 50
@@ -71,7 +73,9 @@ NO_LIMIT: Final = 100_000  # more than any list here has
 def print_page_number(page: int, count: int, size: int) -> None:
     """Print below a table which page it is, where there are several."""
     if (pages := -(-count // size)) > 1:
-        console().print(f"第 {page}/{pages} 页,用 --page 翻页。 Page {page} of {pages}: --page.")
+        console().print(
+            translate(f"第 {page}/{pages} 页，用 --page 翻页。", f"Page {page} of {pages}: --page.")
+        )
 
 
 def console() -> Console:
@@ -96,9 +100,9 @@ def render_document(document: Mapping[str, Any], zone: tzinfo | None = None) -> 
         blocks.append(_pairs(plain, zone))
     for key, value in document.items():
         if isinstance(value, Mapping) and value:
-            blocks.append(_pairs(value, zone, title=key))
+            blocks.append(_pairs(value, zone, title=key_text(key)))
         elif _is_rows(value):
-            blocks.append(_rows(value, zone, title=key))
+            blocks.append(_rows(value, zone, title=key_text(key)))
     return Group(*blocks)
 
 
@@ -107,14 +111,34 @@ def value_text(value: Any, zone: tzinfo | None = None) -> str:
     if value is None or value in ({}, [], ()):
         return "—"
     if isinstance(value, Mapping):
-        return " · ".join(f"{key} {value_text(item, zone)}" for key, item in value.items())
+        return " · ".join(f"{_name(key)} {value_text(item, zone)}" for key, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(value_text(item, zone) for item in value)
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
     if zone is not None and isinstance(value, str) and _MOMENT.fullmatch(value):
         return f"{datetime.fromisoformat(value).astimezone(zone):%Y-%m-%d %H:%M}"
-    return YES_OR_NO[value] if isinstance(value, bool) else str(value)
+    return translate(*YES_OR_NO[value]) if isinstance(value, bool) else code_text(str(value))
+
+
+def key_text(key: str) -> str:
+    """The name of a document's field for the reader at the terminal."""
+    from patrol.domain import document_labels  # noqa: PLC0415  where a document is shown as tables
+
+    return document_labels.key_text(key)
+
+
+def code_text(value: str) -> str:
+    """A code of a document for the reader at the terminal; any other text as it is."""
+    from patrol.domain import document_labels  # noqa: PLC0415  as above
+
+    return document_labels.code_text(value)
+
+
+def _name(key: object) -> str:
+    """A field's name, or a code that things are counted by."""
+    named = key_text(str(key))
+    return code_text(named) if named == str(key) else named
 
 
 def _is_rows(value: Any) -> bool:
@@ -159,11 +183,12 @@ def _rows(rows: Sequence[Mapping[str, Any]], zone: tzinfo | None, title: str) ->
     table = Table(title=title, title_justify="left")
     for column in columns:
         numeric = any(isinstance(row.get(column), int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left")
+        table.add_column(key_text(column), justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(Text(value_text(row.get(column), zone)) for column in columns))
     lines = [
-        "  ".join(f"{key} {value_text(value, zone)}" for key, value in row.items()) for row in rows
+        "  ".join(f"{key_text(key)} {value_text(value, zone)}" for key, value in row.items())
+        for row in rows
     ]
     return FittedTable(table, title, lines)
 
@@ -174,8 +199,8 @@ def _pairs(pairs: Mapping[str, Any], zone: tzinfo | None, title: str = "") -> Fi
     table.add_column(justify="right")
     shown = {key: value_text(value, zone) for key, value in pairs.items()}
     for key, text in shown.items():
-        table.add_row(str(key), Text(text))
-    return FittedTable(table, title, [f"{key} {text}" for key, text in shown.items()])
+        table.add_row(_name(key), Text(text))
+    return FittedTable(table, title, [f"{_name(key)} {text}" for key, text in shown.items()])
 
 
 FAILED: Final = 1
@@ -233,12 +258,15 @@ def report_failure(exc: BaseException) -> int:
 def _foreseen(exc: BaseException) -> tuple[str, int] | None:
     """Text and exit code of a failure that we foresaw."""
     if isinstance(exc, KeyboardInterrupt):
-        return "已中断 interrupted", FAILED
+        return translate("已中断", "interrupted"), FAILED
     code = exit_code(type(exc))
     if code is not None:
         return str(exc) or type(exc).__name__, code
     if (usage := _usage_problem(exc)) is not None:
-        return f"patrol: {usage}" if usage else "", BAD_INPUT  # empty: its help was shown
+        return (
+            f"patrol: {usage_error(usage)}" if usage else "",
+            BAD_INPUT,
+        )  # empty: its help was shown
     message = None
     if isinstance(exc, OSError):
         message = _os_error_text(exc)
@@ -271,7 +299,11 @@ def _missing_extra_text(exc: ModuleNotFoundError) -> str | None:
 
 def _unexpected_text(exc: BaseException) -> str:
     where = _write_traceback(exc)
-    return f"patrol: 内部错误 internal error: {type(exc).__name__}: {_first_line(exc)} ({where})"
+    name, line = type(exc).__name__, _first_line(exc)
+    text = translate(
+        f"内部错误：{name}：{line}（{where}）", f"internal error: {name}: {line} ({where})"
+    )
+    return f"patrol: {text}"
 
 
 def _first_line(exc: BaseException) -> str:
@@ -292,8 +324,8 @@ def _write_traceback(exc: BaseException) -> str:
                 log.write(text + "\n")
         except OSError:
             continue
-        return f"see {path}"
-    return "its traceback could not be written"
+        return translate(f"见 {path}", f"see {path}")
+    return translate("详情未能写出", "its traceback could not be written")
 
 
 def _detach_stdout() -> None:

@@ -8,17 +8,20 @@ import typer
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import EndAction, end_by_number, site_for_lists, site_of, store_of, trusted_now
+from patrol.domain.reader_language import translate
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.timestamps import parse_time, rfc3339_or_none
 
 if TYPE_CHECKING:
     from patrol.settings import Site
 
-Reason = Annotated[str, typer.Option("--reason", help="原因,必填。 Why; needed.")]
+Reason = Annotated[str, typer.Option("--reason", help="原因，必填。 Why; needed.")]
 Until = Annotated[
-    str, typer.Option("--until", metavar="TIME", help="到何时,本地 2026-11-22 18:00。 Local time.")
+    str, typer.Option("--until", metavar="TIME", help="到何时，本地 2026-11-22 18:00。 Local time.")
 ]
-Start = Annotated[str, typer.Option("--from", metavar="TIME", help="从何时,默认现在。 Now if not.")]
+Start = Annotated[
+    str, typer.Option("--from", metavar="TIME", help="从何时，默认现在。 Now if not.")
+]
 
 MAINTENANCE_END: Final = EndAction(
     end=lambda uow, number, by, now: uow.stoppages.end(number, by=by, now=now),
@@ -36,7 +39,7 @@ def pause(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """暂停全部巡查,进行中的一轮随即中断。 Pause all rounds; one under way is interrupted."""
+    """暂停全部巡查，进行中的一轮随即中断。 Pause all rounds; one under way is interrupted."""
     site = site_of(context)
     _print_stoppage(
         _add_stoppage(site, StoppageScope.ROUNDS, "", reason=reason, span=("", until), by=by),
@@ -45,7 +48,7 @@ def pause(
 
 
 def resume(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> None:
-    """恢复巡查,中断的一轮接着走。 End every pause; an interrupted round goes on."""
+    """恢复巡查，中断的一轮接着走。 End every pause; an interrupted round goes on."""
     who = operator(by)
     with store_of(site_of(context)) as store, store.begin() as uow:
         now = trusted_now(uow)
@@ -56,10 +59,14 @@ def resume(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> N
         print_json({"resumed": ended, "by": who})
     elif ended:
         console().print(
-            f"已恢复巡查 rounds go on ({len(ended)} 个暂停结束 pauses ended)", markup=False
+            translate(
+                f"已恢复巡查（{len(ended)} 个暂停结束）",
+                f"rounds go on ({len(ended)} pauses ended)",
+            ),
+            markup=False,
         )
     else:
-        console().print("没有暂停 nothing was paused", markup=False)
+        console().print(translate("没有暂停", "nothing was paused"), markup=False)
 
 
 def add_maintenance(
@@ -67,14 +74,14 @@ def add_maintenance(
     *,
     camera: Annotated[str, typer.Option("--camera", help="摄像头编码。 Its 20 digits.")] = "",
     link: Annotated[str, typer.Option("--link", help="链路。 A link of cameras.csv.")] = "",
-    village: Annotated[str, typer.Option("--village", help="村(网格)编码。 A grid code.")] = "",
+    village: Annotated[str, typer.Option("--village", help="村（网格）编码。 A grid code.")] = "",
     reason: Reason = "",
     start: Start = "",
     until: Until = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """登记维护:不计划、不计漏巡。 Put a camera, a link or a village into maintenance."""
+    """登记维护：不计划、不计漏巡。 Put a camera, a link or a village into maintenance."""
     site = site_of(context)
     registry = site.registry
     known: dict[StoppageScope, tuple[str, set[str]]] = {
@@ -125,7 +132,7 @@ def show_stoppages(context: typer.Context, *, as_json: AsJson = False) -> None:
             f"{number:>9}  {one.scope} {one.subject}  {span}  {one.reason} ({one.by})", markup=False
         )
     if not standing:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def _add_stoppage(

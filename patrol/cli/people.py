@@ -27,7 +27,7 @@ from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import site_for_lists, site_of, store_of
 from patrol.clock import SystemClock, TrustedClock
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
 from patrol.domain.registry import Registry
 from patrol.domain.registry_change import RegistryTable, RowChange
 from patrol.domain.timestamps import rfc3339_or_none
@@ -37,17 +37,18 @@ from patrol.settings import load_site
 
 Table = Annotated[
     RegistryTable,
-    typer.Option("--table", help="people(人员)、grids(网格)、leave(请假)。 Which table."),
+    typer.Option("--table", help="people（人员）、grids（网格）、leave（请假）。 Which table."),
 ]
-Why = Annotated[str, typer.Option("--why", help="原因,写入历史。 The reason, for the history.")]
+Why = Annotated[str, typer.Option("--why", help="原因，写入历史。 The reason, for the history.")]
 Cell = Annotated[
     list[str],
     typer.Argument(
-        metavar="COLUMN=VALUE…", help="要改的列;空值写 COLUMN=。 The cells that are given."
+        metavar="COLUMN=VALUE…", help="要改的列；空值写 COLUMN=。 The cells that are given."
     ),
 ]
 Key = Annotated[
-    str, typer.Argument(metavar="ID", help="编号;请假为 人员编号 起日。 As `people list` shows it.")
+    str,
+    typer.Argument(metavar="ID", help="编号；请假为 人员编号 起日。 As `people list` shows it."),
 ]
 Person = Annotated[str, typer.Argument(metavar="PERSON", help="人员编号。 Their person_id.")]
 MAX_FILE_BYTES = 8 * 1024 * 1024
@@ -90,7 +91,7 @@ def remove_row(
     context: typer.Context, key: Key, *, table: Table = RegistryTable.PEOPLE, why: Why = "",
     by: By = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """删除一行;人员离任则停用其登录。 Remove a row; who leaves can no longer log in."""
+    """删除一行；人员离任则停用其登录。 Remove a row; who leaves can no longer log in."""
     with _tables(context) as (tables, registry):
         change = tables.remove_row(table, key, by=operator(by), why=why)
     _print_change(change, registry, as_json=as_json)
@@ -102,13 +103,13 @@ def import_rows(
     *,
     table: Table = RegistryTable.PEOPLE,
     apply: Annotated[
-        bool, typer.Option("--apply", help="确认导入;否则只比对。 Do it; else only compare.")
+        bool, typer.Option("--apply", help="确认导入；否则只比对。 Do it; else only compare.")
     ] = False,
     why: Why = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """导入整表:先逐行比对,再以 --apply 写入。 Compare a whole table; --apply takes it over."""
+    """导入整表：先逐行比对，再以 --apply 写入。 Compare a whole table; --apply takes it over."""
     data = _file_bytes(file)
     with _tables(context) as (tables, registry):
         change = tables.plan_import(table, data)
@@ -128,7 +129,7 @@ def export_rows(
     ] = None,
     by: By = "",
 ) -> None:
-    """导出整表(CSV)。 The table as CSV, to a file or to standard output."""
+    """导出整表（CSV）。 The table as CSV, to a file or to standard output."""
     with _tables(context) as (tables, _registry):
         data = tables.export_csv(table, by=operator(by))
     if out is None:
@@ -147,7 +148,7 @@ def show_history(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """人员、网格、请假的修改历史,新的在前。 Who changed what and when, the newest first."""
+    """人员、网格、请假的修改历史，新的在前。 Who changed what and when, the newest first."""
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         found = uow.registry_changes.list(table, key, limit=limit)
@@ -156,7 +157,7 @@ def show_history(
         return
     for one in found:
         at = rfc3339_or_none(one.at)
-        what = bilingual(label_of(ROW_CHANGES, one.what))
+        what = label_text(label_of(ROW_CHANGES, one.what))
         cells = "; ".join(f"{c.column}: {c.before or '—'} → {c.after or '—'}" for c in one.cells)
         line = f"{at}  {one.by}  {one.table}  {one.row}  {what}  {cells}  {one.why}"
         console().print(line.rstrip(), markup=False)
@@ -169,10 +170,10 @@ def add_leave(
     person: Person,
     *,
     first: Annotated[
-        str, typer.Option("--from", metavar="DAY", help="起,如 2026-12-01。 The first day.")
+        str, typer.Option("--from", metavar="DAY", help="起，如 2026-12-01。 The first day.")
     ],
     until: Annotated[
-        str, typer.Option("--until", metavar="DAY", help="止(含当日)。 The last day, included.")
+        str, typer.Option("--until", metavar="DAY", help="止（含当日）。 The last day, included.")
     ],
     substitute: Annotated[
         str, typer.Option("--substitute", metavar="PERSON", help="代班人。 Who stands in.")
@@ -181,7 +182,7 @@ def add_leave(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """登记请假与代班;无人代班的网格会提示。 Enter a leave; a grid left with nobody is said."""
+    """登记请假与代班；无人代班的网格会提示。 Enter a leave; a grid left with nobody is said."""
     cells = {
         "person_id": person, "from": first, "until": until, "substitute": substitute, "note": note,
     }  # fmt: skip
@@ -242,17 +243,17 @@ def _print_change(change: TableChange, registry: Registry, *, as_json: bool) -> 
     out = console()
     counts = {what: len(change.of_kind(what)) for what in RowChange}
     out.print(
-        " · ".join(f"{bilingual(ROW_CHANGES[what])} {count}" for what, count in counts.items())
+        " · ".join(f"{label_text(ROW_CHANGES[what])} {count}" for what, count in counts.items())
         + f" · 不变 unchanged {change.unchanged}",
         markup=False,
     )
     for one in change.changes:
         cells = "; ".join(f"{c.column}: {c.before or '—'} → {c.after or '—'}" for c in one.cells)
         out.print(
-            f"{bilingual(ROW_CHANGES[one.what])}  {one.row}  {cells}", markup=False, soft_wrap=True
+            f"{label_text(ROW_CHANGES[one.what])}  {one.row}  {cells}", markup=False, soft_wrap=True
         )
     for grid in document["unstaffed"]:
         since = grid["since"] or "现在 now"
         out.print(f"网格无人 nobody for grid {grid['name']} {grid['grid']}: {since}", markup=False)
     for name in change.logins_ended:
-        out.print(f"已停用登录 login ended: {name}", markup=False)
+        out.print(f"已停用登录 login ended：{name}", markup=False)

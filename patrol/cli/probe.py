@@ -6,6 +6,7 @@ command, where every user of the machine reads it: it is asked for, or comes fro
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -35,10 +36,11 @@ from patrol.domain.labels import (
     FRESHNESS,
     LIGHTS,
     PICTURE_FAULTS,
-    bilingual,
     failure_label,
     label_of,
+    label_text,
 )
+from patrol.domain.reader_language import translate
 from patrol.domain.stream_labels import WALL_CLOCKS, media_clock_remark
 from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.vision.quality import QualityReport, diagnose
@@ -55,14 +57,15 @@ CLOCK_OFF_S: Final = 60.0
 
 ProbeReason = Annotated[
     str,
-    typer.Option("--reason", help="登记点位未同意时的事由,记入登记。 Logged, with the household."),
+    typer.Option("--reason", help="登记点位未同意时的事由，记入登记。 Logged, with the household."),
 ]
 
 
 def probe(
     context: typer.Context,
     url: Annotated[
-        str, typer.Argument(metavar="URL", help="rtsp://… http(s)://… 或文件 or a file.")
+        str,
+        typer.Argument(metavar="URL", help="rtsp://…、http(s)://… 或文件。 An address, or a file."),
     ],
     *,
     save: Annotated[
@@ -79,7 +82,7 @@ def probe(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
+    """试看一路：编码、尺寸、I 帧间隔、首帧用时、画面故障，失败时告诉该找谁。 Try one camera."""
     _check_save(save)
     try:
         address = with_password(url, address_of(url), password_file, from_stdin=password_stdin)
@@ -216,8 +219,9 @@ def advice_of(exc: StreamError, of_source: tuple[str, str] | None = None) -> Adv
     `of_source`: a source's own, `who: what` in Chinese and English.
     """
     if of_source is not None:
-        whose_zh, _, next_zh = of_source[0].partition(":")
-        whose_en, _, next_en = of_source[1].partition(": ")
+        (whose_zh, next_zh), (whose_en, next_en) = (
+            re.split("： ?|: ?", text, maxsplit=1) for text in of_source
+        )
         return Advice(whose_zh, whose_en, next_zh, next_en)
     return REASON_ADVICE.get(exc.reason) or ADVICE.get(exc.kind, UNKNOWN)
 
@@ -264,7 +268,11 @@ def _round(value: float | None, digits: int) -> float | None:
 def print_probe(document: Mapping[str, Any]) -> None:
     """Print a visit that brought pictures."""
     good = document["usable"] and not document["faults"]
-    headline, colour = ("✓ 正常 good", "green") if good else ("! 有问题 look at it", "yellow")
+    headline, colour = (
+        (translate("✓ 正常", "✓ good"), "green")
+        if good
+        else (translate("! 有问题", "! look at it"), "yellow")
+    )
     out = console()
     out.print(Text.assemble((headline, f"bold {colour}"), "  ", document["address"]))
     table = Table.grid(padding=(0, 2))
@@ -284,10 +292,9 @@ def print_probe_failure(
     line = Text.assemble((f"✗ {failure_label(exc.kind)} ({exc.kind})", "bold red"))
     out.print(line.append(f"  {address}", style="default") if address else line, soft_wrap=True)
     for label, text in (
-        ("看到 seen", exc.seen),
-        ("该谁处理 whose move", f"{advice.whose_zh} · {advice.whose_en}"),
-        ("下一步 next", advice.next_zh),
-        ("", advice.next_en),
+        (translate("看到", "seen"), exc.seen),
+        (translate("该谁处理", "whose move"), translate(advice.whose_zh, advice.whose_en)),
+        (translate("下一步", "next"), translate(advice.next_zh, advice.next_en)),
     ):
         out.print(Text.assemble((f"  {label}  ", "dim"), text), soft_wrap=True)
 
@@ -296,17 +303,26 @@ def _probe_rows(document: Mapping[str, Any]) -> list[tuple[str, Text]]:
     size = f"{document['width']}×{document['height']}" if document["width"] else "?"
     rate = f" · {document['frames_per_s']:g} fps" if document["frames_per_s"] else ""
     rows = [
-        ("编码 codec", Text(f"{document['codec']} {size}{rate} · {document['transport']}")),
-        ("I 帧间隔 key frames", _key_frame_interval(document)),
-        ("首帧用时 first picture", _first_picture(document)),
-        ("新鲜度 freshness", _freshness(document["freshness"], document["media_clock"])),
-        ("时钟偏差 clock", _clock_offset(document["clock_offset_s"], document["wall_clock"])),
-        ("光线 light", Text(bilingual(label_of(LIGHTS, document["light"])))),
-        ("画面 picture", _fault_labels(document)),
-        ("服务端 server", Text(document["server"] or "—")),
+        (
+            translate("编码", "codec"),
+            Text(f"{document['codec']} {size}{rate} · {document['transport']}"),
+        ),
+        (translate("I 帧间隔", "key frames"), _key_frame_interval(document)),
+        (translate("首帧用时", "first picture"), _first_picture(document)),
+        (
+            translate("新鲜度", "freshness"),
+            _freshness(document["freshness"], document["media_clock"]),
+        ),
+        (
+            translate("时钟偏差", "clock"),
+            _clock_offset(document["clock_offset_s"], document["wall_clock"]),
+        ),
+        (translate("光线", "light"), Text(label_text(label_of(LIGHTS, document["light"])))),
+        (translate("画面", "picture"), _fault_labels(document)),
+        (translate("服务端", "server"), Text(document["server"] or "—")),
     ]
     if document["saved"]:
-        rows.append(("已存 saved", Text(document["saved"])))
+        rows.append((translate("已存", "saved"), Text(document["saved"])))
     return rows
 
 
@@ -315,43 +331,46 @@ def _key_frame_interval(document: Mapping[str, Any]) -> Text:
     if seconds is None:
         alone = document["pictures"] == 1
         return Text(
-            "— 只有一帧 one picture only" if alone else "— 流不报时 the stream tells no time"
+            translate("— 只有一帧", "— one picture only")
+            if alone
+            else translate("— 流不报时", "— the stream tells no time")
         )
     slow = seconds > SLOW_KEY_FRAME_S
-    hint = " 过长 too long, set 2–4 s" if slow else ""
+    hint = translate(" 过长，应设为 2–4 s", " too long, set 2–4 s") if slow else ""
     return Text(f"{seconds:.2f} s{hint}", style="yellow" if slow else "")
 
 
 def _first_picture(document: Mapping[str, Any]) -> Text:
     return Text(
-        f"{document['first_key_frame_s']:.2f} s"
-        f"(连接 connect {document['connect_s'] * 1000:.0f} ms,"
-        f" 描述 describe {document['describe_s'] * 1000:.0f} ms)"
+        translate(
+            f"{document['first_key_frame_s']:.2f} s(连接 {document['connect_s'] * 1000:.0f} "
+            f"ms，描述 {document['describe_s'] * 1000:.0f} ms)",
+            f"{document['first_key_frame_s']:.2f} s (connect {document['connect_s'] * 1000:.0f} "
+            f"ms, describe {document['describe_s'] * 1000:.0f} ms)",
+        )
     )
 
 
 def _freshness(freshness: str, media_clock: str) -> Text:
-    text = bilingual(label_of(FRESHNESS, freshness))
+    text = label_text(label_of(FRESHNESS, freshness))
     remark = media_clock_remark(media_clock)
     if remark is not None:
-        text += f"({bilingual(remark)})"
+        text += translate(f"（{remark[0]}）", f" ({remark[1]})")
     fine = freshness in ("live", "single", "still", "pictures_differ")
     return Text(text, style="green" if freshness == "live" else "" if fine else "red")
 
 
 def _clock_offset(offset_s: float | None, wall_clock: str) -> Text:
     if offset_s is None:
-        return Text(f"— {bilingual(label_of(WALL_CLOCKS, wall_clock))}")
+        return Text(f"— {label_text(label_of(WALL_CLOCKS, wall_clock))}")
     off = abs(offset_s) > CLOCK_OFF_S
-    return Text(
-        f"{round(offset_s, 1) + 0.0:+.1f} s{' 需校时 set its clock' if off else ''}",
-        "yellow" if off else "",
-    )
+    hint = translate(" 需校时", " set its clock") if off else ""
+    return Text(f"{round(offset_s, 1) + 0.0:+.1f} s{hint}", "yellow" if off else "")
 
 
 def _fault_labels(document: Mapping[str, Any]) -> Text:
     if not document["faults"]:
-        return Text("合格 no fault", style="green")
-    labels = [bilingual(label_of(PICTURE_FAULTS, kind)) for kind in document["faults"]]
-    unusable = "" if document["usable"] else "  无法查看 not viewable"
+        return Text(translate("合格", "no fault"), style="green")
+    labels = [label_text(label_of(PICTURE_FAULTS, kind)) for kind in document["faults"]]
+    unusable = "" if document["usable"] else translate("  无法查看", "  not viewable")
     return Text("、".join(labels) + unusable, style="yellow")

@@ -21,6 +21,7 @@ from patrol.domain.camera import Camera, Refusal
 from patrol.domain.consent import ConsentTerms, visit_refusal
 from patrol.domain.errors import Failed
 from patrol.domain.labels import refusal_label
+from patrol.domain.reader_language import translate
 from patrol.settings import Site
 from patrol.settings.site_integrations import is_loopback
 from patrol.store import StoreMissing
@@ -108,11 +109,20 @@ def _is_named(address: StreamAddress, cameras: list[Camera]) -> bool:
 def _refuse_unless_argued(camera: Camera, refusal: Refusal, reason: str) -> None:
     why = refusal_label(refusal)
     if refusal in NEVER:
-        raise ProbeRefused(f"…{camera.id[-6:]} {camera.name}: {why}; 不可试看 it is not visited")
+        raise ProbeRefused(
+            translate(
+                f"…{camera.id[-6:]} {camera.name}：{why}；不可试看",
+                f"…{camera.id[-6:]} {camera.name}: {why}; it is not visited",
+            )
+        )
     if not reason.strip():
         raise ProbeRefused(
-            f"…{camera.id[-6:]} {camera.name}: {why}; 农户在场并同意时加 --reason"
-            " (with the household at hand give --reason TEXT, which is logged)"
+            translate(
+                f"…{camera.id[-6:]} {camera.name}：{why}；农户在场并同意时加 "
+                "--reason 原因（记入登记）",
+                f"…{camera.id[-6:]} {camera.name}: {why}; with the household "
+                "at hand give --reason TEXT, which is logged",
+            )
         )
 
 

@@ -1,8 +1,8 @@
 """`patrol queue`: the findings that wait for a person, without a browser; decisions: confirm.py."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from rich.table import Table
@@ -17,15 +17,17 @@ from patrol.cli.output import (
     print_json,
     print_page_number,
 )
-from patrol.cli.site import site_names, store_of, trusted_now
+from patrol.cli.site import site_names, store_of, stored_texts_of, trusted_now
 from patrol.domain.finding import Finding
-from patrol.domain.ids import CameraId
 from patrol.domain.labels import level_label
+from patrol.domain.reader_language import translate
 from patrol.review import QueueLine, review_queue
-from patrol.settings.site_names import NamedCamera
+
+if TYPE_CHECKING:
+    from patrol.settings.site_names import SiteNames
+
 
 _READABLE_WIDTH: Final = 110  # columns: ids whole, and a few words of the reasons a line
-_NEVER_CUT: Final = ("编号 id", "摄像头 camera")  # to be typed
 
 
 def show_queue(
@@ -35,7 +37,7 @@ def show_queue(
     page: Page = 1,
     as_json: AsJson = False,
 ) -> None:
-    """待核线索,最要紧的在前。 What waits for a person's judgement, the worst first."""
+    """待核线索，最要紧的在前。 What waits for a person's judgement, the worst first."""
     site = site_names(context)
     size = limit or (NO_LIMIT if as_json else LINES_A_PAGE)
     with store_of(site) as store, store.begin_read() as uow:
@@ -47,9 +49,9 @@ def show_queue(
         )
         return
     if not queue.count:
-        console().print("没有待核线索。 Nothing waits for review.")
+        console().print(translate("没有待核线索。", "Nothing waits for review."))
         return
-    _print_queue(queue.lines, site.cameras, count=queue.count)
+    _print_queue(queue.lines, site, count=queue.count)
     print_page_number(page, queue.count, size)
 
 
@@ -66,28 +68,39 @@ def finding_document(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _print_queue(
-    lines: Sequence[QueueLine], cameras: Mapping[CameraId, NamedCamera], *, count: int
-) -> None:
+def _print_queue(lines: Sequence[QueueLine], site: "SiteNames", *, count: int) -> None:
     """A table of one page, or paragraphs on a narrow terminal; `count`: of all pages."""
-    title = f"待核线索 review queue · {count}"
+    title = translate(f"待核线索 · {count}", f"review queue · {count}")
     table = Table(title=title, title_justify="left")
-    for heading in ("编号 id", "级别 level", "摄像头 camera", "为什么 why", "得分", "等待 waiting"):
-        table.add_column(heading, no_wrap=heading in _NEVER_CUT)
+    for heading, is_typed in (  # what a person will type is never cut
+        (translate("编号", "id"), True),
+        (translate("级别", "level"), False),
+        (translate("摄像头", "camera"), True),
+        (translate("为什么", "why"), False),
+        (translate("得分", "score"), False),
+        (translate("等待", "waiting"), False),
+    ):
+        table.add_column(heading, no_wrap=is_typed)
     paragraphs: list[str] = []
+    read = stored_texts_of(site)
     for line in lines:
         finding = line.finding
-        known, level = cameras.get(finding.camera), level_label(finding.level)
+        known, level = site.cameras.get(finding.camera), level_label(finding.level)
         name = known.name if known else ""
         score, waiting = f"{finding.score:.2f}", _rough_age(line.waiting)
-        seen = f"\n{finding.recheck.why}" if finding.recheck else ""
+        seen = f"\n{read(finding.recheck.why)}" if finding.recheck else ""
+        rank_zh, _, rank_en = line.why.partition(" / ")
+        rank = translate(rank_zh, rank_en)
         why = Text.assemble(  # … which gauge saw it, and why it has this place
-            finding.why, seen, "\n", (" · ".join(filter(None, (finding.gauge, line.why))), "dim")
+            read(finding.why), seen, "\n", (" · ".join(filter(None, (finding.gauge, rank))), "dim")
         )
         camera = Text(f"{name}\n{finding.camera}")
         table.add_row(finding.id, level, camera, why, score, waiting)
         paragraphs += [
-            f"{finding.id}  {level}  得分 {score}  等待 {waiting}",
+            translate(
+                f"{finding.id}  {level}  得分 {score}  等待 {waiting}",
+                f"{finding.id}  {level}  score {score}  waiting {waiting}",
+            ),
             f"  {finding.camera}  {name}",
             *(f"  {part}" for part in why.plain.splitlines()),
         ]
@@ -95,9 +108,9 @@ def _print_queue(
 
 
 def _rough_age(span: timedelta) -> str:
-    """A time span in its largest unit: `5 分 5 min`."""
+    """A time span in its largest unit: `5 分钟`, `5 min`."""
     seconds = span.total_seconds()
-    for size, zh, en in ((86400, "天", "d"), (3600, "时", "h"), (60, "分", "min")):
+    for size, zh, en in ((86400, "天", "d"), (3600, "小时", "h"), (60, "分钟", "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {zh} {en}"
-    return "刚刚 just now"
+    return translate("刚刚", "just now")

@@ -19,10 +19,11 @@ from patrol.domain.approval import MAX_EXTENSION
 from patrol.domain.case import Case, CaseEvent, IllegalCaseTransition
 from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.store import UnitOfWork
 
-Reason = Annotated[str, typer.Option("--why", help="原因,写入案件经过。 Kept in its history.")]
+Reason = Annotated[str, typer.Option("--why", help="原因，写入案件经过。 Kept in its history.")]
 Note = Annotated[str, typer.Option("--note", help="说明。 Words for the history.")]
 CaseActionFunction = Callable[[Application, UnitOfWork, datetime], Case]
 
@@ -95,7 +96,7 @@ def extend(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """申请延期,待值班长批准。 Ask for more time; somebody else grants it."""
+    """申请延期，待值班长批准。 Ask for more time; somebody else grants it."""
     if not 0 < hours <= MAX_EXTENSION / timedelta(hours=1):  # NaN falls through as well
         limits = f"more than 0 and at most {MAX_EXTENSION.days} d of hours"
         bad_input(f"--hours {hours:g}: an extension is {limits}, give fewer or suspend the case")
@@ -107,14 +108,14 @@ def extend(
 def suspend(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
-    """申请挂起(停表),待值班长批准。 Ask for a pause in which no clock runs."""
+    """申请挂起（暂停计时），待值班长批准。 Ask for a pause in which no clock runs."""
     _request_approval(context, case, ApprovalKind.SUSPENSION, why, operator(by), as_json=as_json)
 
 
 def void(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
-    """申请作废,待值班长批准。 Ask for a case to be voided."""
+    """申请作废，待值班长批准。 Ask for a case to be voided."""
     _request_approval(context, case, ApprovalKind.VOID, why, operator(by), as_json=as_json)
 
 
@@ -122,7 +123,7 @@ def grant(
     context: typer.Context, case: CaseArgument, *, note: Note = "", by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """批准所申请的事项(不得由申请人本人)。 Grant what somebody else asked for."""
+    """批准所申请的事项（不得由申请人本人）。 Grant what somebody else asked for."""
 
     def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.approve(
@@ -170,7 +171,7 @@ def verify(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """人工核查:已消除则结案,未消除则返工。 Verify by hand: close the case, or send it back."""
+    """人工核查：已消除则办结，未消除则退回重办。 Verify by hand: close it, or send it back."""
 
     def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.apply_person_decision(
@@ -189,7 +190,7 @@ def verify(
 def close(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
-    """退回的案件结案。 Close a case that was returned."""
+    """退回的案件办结。 Close a case that was returned."""
 
     def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.end_case(
@@ -208,7 +209,7 @@ def close(
 def reopen(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
-    """重开已结案的案件。 Reopen a closed case: back to the ground."""
+    """重开已办结的案件。 Reopen a closed case: back to the ground."""
 
     def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.reopen_case(
@@ -258,8 +259,10 @@ def _run_action(
     print_case(changed, app.site, now)
     if changed.request is not None:
         console().print(
-            f"待批准,由他人执行 patrol grant {changed.id} 或 refuse"
-            " · waits for somebody else's grant",
+            translate(
+                f"待批准，由他人执行 patrol grant {changed.id} 或 patrol refuse",
+                f"waits for somebody else: patrol grant {changed.id} or patrol refuse",
+            ),
             markup=False,
         )
 

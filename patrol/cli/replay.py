@@ -18,7 +18,8 @@ from patrol.cli.output import FittedTable, bad_input, console, print_err, print_
 from patrol.cli.site import app_of
 from patrol.domain.finding import category_named
 from patrol.domain.ids import RoundId
-from patrol.domain.labels import PICTURE_FAULTS, REFUSALS, Labels, bilingual, label_of
+from patrol.domain.labels import PICTURE_FAULTS, REFUSALS, Labels, label_of, label_text
+from patrol.domain.reader_language import translate
 from patrol.settings.quality_thresholds import read_thresholds, threshold_problem
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ ModelsOption = Annotated[
     typer.Option(
         "--models",
         metavar="PATH",
-        help="models.yaml、其目录或权重目录;none 为不用模型。"
+        help="models.yaml、其目录或权重目录；none 为不用模型。"
         " models.yaml, its folder, a folder of weights, or none.",
     ),
 ]
@@ -53,12 +54,12 @@ ThresholdsOption = Annotated[
     typer.Option(
         "--thresholds",
         metavar="FILE",
-        help="含 quality: 一节的 YAML。 YAML with the section quality: of site.yaml.",
+        help="含 quality：一节的 YAML。 YAML with the section quality: of site.yaml.",
     ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=NUMBER", help="改一个阈值,可多次。 One threshold."),
+    typer.Option("--set", metavar="NAME=NUMBER", help="改一个阈值，可多次。 One threshold."),
 ]
 
 
@@ -72,7 +73,7 @@ def replay(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """用别的模型或阈值重判一轮,看会变什么。 Judge a stored round again; what would change."""
+    """用别的模型或阈值重判一轮，看会变什么。 Judge a stored round again; what would change."""
     from patrol.app.replay import ReplayChoice, plan_replay  # noqa: PLC0415  as app_of does
     from patrol.rounds.replay import changes  # noqa: PLC0415
 
@@ -89,7 +90,7 @@ def replay(
         for number, visit in enumerate(replayed, start=1):
             visits.append(visit)
             if number % PROGRESS_EVERY == 0:
-                print_err(f"{number} 路已重判 visits judged again")
+                print_err(translate(f"{number} 路已重判", f"{number} visits judged again"))
         names = {str(one.id): one.name for one in app.registry.cameras.values()}
     document = replay_document(a_round, plan, visits)
     if as_json:
@@ -158,6 +159,25 @@ def _sighting_document(seen: "Sighting") -> dict[str, Any]:
     return {**plain, "score": round(seen.score, 4), "finding": plain.pop("is_finding")}
 
 
+def _print_models(document: Mapping[str, Any]) -> None:
+    """The present models and thresholds, and the others beside them."""
+    out = console()
+    out.print(
+        translate(
+            f"现用：{_model_text(document['present'])}",
+            f"present: {_model_text(document['present'])}",
+        ),
+        markup=False,
+    )
+    other = document["other"]
+    if other is not None:
+        out.print(
+            translate(f"改用：{_model_text(other)}", f"other: {_model_text(other)}"), markup=False
+        )
+        for name, pair in other["thresholds"].items():
+            out.print(f"  {name}: {pair['present']} → {pair['other']}", markup=False)
+
+
 def _print_table(
     document: Mapping[str, Any],
     rows: Sequence["SightingChange"],
@@ -165,25 +185,35 @@ def _print_table(
 ) -> None:
     out = console()
     judged, of = document["judged"], document["visits"]
-    out.print(f"{document['round']}  重判 judged again {judged}/{of}", markup=False)
+    out.print(
+        translate(
+            f"{document['round']}  重判 {judged}/{of}",
+            f"{document['round']}  judged again {judged}/{of}",
+        ),
+        markup=False,
+    )
     for reason, count in document["skipped"].items():
-        text = bilingual(label_of(LEFT_OUT, reason))
-        out.print(f"  未重判 left out {count}: {text}", markup=False)
-    out.print(f"现用 present: {_model_text(document['present'])}", markup=False)
+        text = label_text(label_of(LEFT_OUT, reason))
+        out.print(
+            translate(f"  未重判 {count}：{text}", f"  left out {count}: {text}"), markup=False
+        )
+    _print_models(document)
     other = document["other"]
-    if other is not None:
-        out.print(f"改用 other: {_model_text(other)}", markup=False)
-        for name, pair in other["thresholds"].items():
-            out.print(f"  {name}: {pair['present']} → {pair['other']}", markup=False)
     for note in document["notes"]:
         out.print(f"  {note}", markup=False)
     _print_counts(document["kinds"])
     if not rows:
-        out.print("没有变化。 Nothing would change.")
+        out.print(translate("没有变化。", "Nothing would change."))
         return
-    title = f"会变的 what would change · {len(rows)}"
-    headings = ["摄像头 camera", "类型 kind", "变化 change", "当时 recorded", "现用 present"]
-    headings += ["改用 other"] if other is not None else []
+    title = translate(f"会变的 · {len(rows)}", f"what would change · {len(rows)}")
+    headings = [
+        translate("摄像头", "camera"),
+        translate("类型", "kind"),
+        translate("变化", "change"),
+        translate("当时", "recorded"),
+        translate("现用", "present"),
+    ]
+    headings += [translate("改用", "other")] if other is not None else []
     lines = [_cells(row, names, with_other=other is not None) for row in rows]
     table = Table(*headings, title=title, title_justify="left")
     for cells in lines:
@@ -205,7 +235,7 @@ def _cells(row: "SightingChange", names: Mapping[str, str], *, with_other: bool)
     return (
         f"{row.camera}  {names.get(row.camera, '')}",
         kind,
-        bilingual(label_of(CHANGES, row.change)),
+        label_text(label_of(CHANGES, row.change)),
         *map(_sighting_text, seen),
     )
 
@@ -218,7 +248,7 @@ def _print_counts(kinds: Mapping[str, Mapping[str, int]]) -> None:
 
 def _kind_text(kind: str) -> str:
     if kind in PICTURE_FAULTS:
-        return bilingual(PICTURE_FAULTS[kind])
+        return label_text(PICTURE_FAULTS[kind])
     category = category_named(kind)
     return f"{category.zh} {category.en}"
 
@@ -231,4 +261,4 @@ def _sighting_text(seen: "Sighting | None") -> str:
 
 
 def _model_text(side: Mapping[str, Any]) -> str:
-    return " · ".join(side["models"]) or "无模型 no models"
+    return " · ".join(side["models"]) or translate("无模型", "no models")

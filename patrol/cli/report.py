@@ -10,6 +10,7 @@ import typer
 from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, print_err, print_json
 from patrol.cli.site import site_of, store_of, trusted_now
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import parse_day, parse_month
 from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.reports import public_digest, writers
@@ -41,12 +42,12 @@ def report(
     context: typer.Context,
     *,
     a_round: Annotated[
-        str, typer.Option("--round", metavar="ID", help="一轮,如 20261122-morning-1。 One round.")
+        str, typer.Option("--round", metavar="ID", help="一轮，如 20261122-morning-1。 One round.")
     ] = "",
     day: Annotated[str, typer.Option("--day", metavar="YYYY-MM-DD", help="一天。 One day.")] = "",
     month: Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="一月。 A month.")] = "",
     public: Annotated[
-        bool, typer.Option("--public", help="公开月报:无画面无姓名。 For the notice board.")
+        bool, typer.Option("--public", help="公开月报：无画面无姓名。 For the notice board.")
     ] = False,
     part: Annotated[
         ReportPart, typer.Option("--part", help="csv 的哪张表。 Which table, of a csv file.")
@@ -74,7 +75,7 @@ def report(
     if as_json:
         print_json({"out": str(out), "format": str(as_format), "rows": rows})
     else:
-        print_err(f"{out}: {title} · {rows} 行 rows")
+        print_err(translate(f"{out}：{title} · {rows} 行", f"{out}: {title} · {rows} rows"))
 
 
 MadeReport = tuple[str, int, bytes]  # its title, how many rows, the file

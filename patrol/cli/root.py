@@ -10,16 +10,17 @@ import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
 from patrol import __version__
+from patrol.cli.help_text import ReaderCommand, ReaderGroup, translate_texts
 from patrol.cli.options import DEFAULT_CONFIG, GlobalOptions
 from patrol.cli.output import bad_input, logs_to_stderr, report_failure
 from patrol.cli.verbs import GROUPS, VERBS, Verb
+from patrol.domain.reader_language import language_of, set_reader_language
 from patrol.lazy_imports import collection_paused
 
 # `source_bash` (zsh, fish) prints the script that a shell reads; the script asks with `complete_…`.
@@ -38,6 +39,7 @@ app = typer.Typer(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code."""
+    set_reader_language(language_of(os.environ))
     try:
         _check_text(arguments)
         if COMPLETION_VARIABLE in os.environ:
@@ -68,17 +70,20 @@ def _check_text(arguments: Sequence[str]) -> None:
             bad_input(f"argument {number}, {shown[:60]}: is not UTF-8 text, write it anew")
 
 
-def command_tree() -> TyperGroup:
+def command_tree() -> ReaderGroup:
     """The command `patrol` with every verb of the table, none of them imported."""
     groups = {
         name: LazyGroup(name=name, help=text, no_args_is_help=True) for name, text in GROUPS.items()
     }
-    root = typer.main.get_group(app)
+    root = cast("ReaderGroup", typer.main.get_group(app))
     for path, verb in VERBS.items():
         group, _, name = path.rpartition(" ")
         (groups[group] if group else root).add_command(LazyVerb(name, verb))
     for group_command in groups.values():
         root.add_command(group_command)
+    for command in (root, *root.commands.values()):
+        for one in (command, *getattr(command, "commands", {}).values()):
+            translate_texts(one)
     return root
 
 
@@ -91,7 +96,7 @@ def load_function(verb: Verb) -> Any:
     return function
 
 
-class LazyVerb(TyperCommand):
+class LazyVerb(ReaderCommand):
     """A row of `VERBS` in the tree: its name and its line, until it is run."""
 
     def __init__(self, name: str, verb: Verb) -> None:
@@ -101,11 +106,13 @@ class LazyVerb(TyperCommand):
     def load(self) -> Any:
         """Import the verb's module; the whole command, with its options."""
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(self.name)(load_function(self._verb))
-        return typer.main.get_command(single)
+        single.command(self.name, cls=ReaderCommand)(load_function(self._verb))
+        command = typer.main.get_command(single)
+        translate_texts(command)
+        return command
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(ReaderGroup):
     """A group that loads a verb when it is to be run, not when it is listed."""
 
     @override
@@ -122,8 +129,8 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001  Typer calls it so
 
 @app.callback(
     cls=LazyGroup,
-    help="视频巡查:每天两轮,发现、预警、上报、处理、反馈。\n\n"
-    "Two online patrol rounds a day over a township's cameras. A patrol, not a fire alarm.",
+    help="视频巡查：每天两轮，发现、预警、上报、处理、反馈。"
+    " Two online patrol rounds a day over a township's cameras. A patrol, not a fire alarm.",
 )
 def _root(
     context: typer.Context,
@@ -134,7 +141,9 @@ def _root(
     *,
     _version_wanted: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="显示版本。 Show the version."
+        ),
     ] = False,
 ) -> None:
     # Typer shows the help text given above. Logs go to stderr, in every verb.

@@ -30,18 +30,19 @@ from patrol.cli.output import (
 )
 from patrol.cli.site import app_of, camera_named, site_of, until_signalled
 from patrol.clock import SystemClock
+from patrol.domain.reader_language import translate
 from patrol.reports.terminal import progress_display, render_round
 from patrol.rounds.adhoc import AdhocSelection
 from patrol.settings import Site
 
 
 def run(context: typer.Context) -> None:
-    """常驻服务:按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
+    """常驻服务：按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
     logs_to_stderr(logging.INFO, as_lines_of_json=True)
     with until_signalled() as stop, _leadership(site_of(context), stop) as is_leader:
         if is_leader:
             _serve(context, stop)
-    print_err("已停止 stopped")
+    print_err(translate("已停止", "stopped"))
 
 
 @contextmanager
@@ -57,12 +58,12 @@ def _leadership(site: Site, stop: threading.Event) -> Iterator[bool]:
         os._exit(report_failure(ServiceFailed(f"the lead is lost: {why}")))
 
     def on_standby(why: str) -> None:
-        print_err(f"待命 standing by: {why}")
+        print_err(translate(f"待命：{why}", f"standing by: {why}"))
 
     leadership = Leadership(site.settings.database, site.settings.site.id, SystemClock(), on_lost)
     with leadership.hold(stop, on_standby=on_standby) as is_leader:
         if is_leader:
-            print_err("本机主持 this service leads")
+            print_err(translate("本机主持", "this service leads"))
         yield is_leader
 
 
@@ -79,7 +80,7 @@ def _serve(context: typer.Context, stop: threading.Event) -> None:
             print_err(lack)
 
         def ready() -> None:
-            print_err("已就绪,Ctrl-C 停止 ready, Ctrl-C stops")
+            print_err(translate("已就绪，Ctrl-C 停止", "ready, Ctrl-C stops"))
 
         with _web_console(app), progress_display(console_err(), zone, as_log=True) as show:
             try:
@@ -101,12 +102,15 @@ def _web_console(app: Application) -> Iterator[None]:
         from patrol.web.server import serve  # noqa: PLC0415  an optional extra
     except ModuleNotFoundError as exc:
         print_err(
-            f"不开控制台 no console: {exc.name} is not installed, pip install 'patrol[console]'"
+            translate(
+                f"不开控制台：缺 {exc.name}，请 pip install 'patrol[console]'",
+                f"no console: {exc.name} is not installed, pip install 'patrol[console]'",
+            )
         )
         yield
         return
     with serve(app) as address:
-        print_err(f"控制台 console: {address.url}")
+        print_err(translate(f"控制台：{address.url}", f"console: {address.url}"))
         yield
 
 
@@ -116,7 +120,7 @@ DATABASE_WITHIN_S: Final = 60.0  # a person waits; the service waits for ever
 def run_round(
     context: typer.Context,
     plan: Annotated[
-        str, typer.Argument(metavar="[PLAN]", help="方案名,如 morning。 Name of a plan.")
+        str, typer.Argument(metavar="[PLAN]", help="方案名，如 morning。 Name of a plan.")
     ] = "",
     *,
     grids: Annotated[
@@ -133,7 +137,7 @@ def run_round(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """立即巡查一轮;给出网格、链路或点位即为专项巡查。 One round now; ad hoc over what is named."""
+    """立即巡查一轮；给出网格、链路或点位即为专项巡查。 One round now; ad hoc where named."""
     if not (plan or grids or links or cameras):
         bad_input("patrol: Missing argument 'PLAN', or --grid, --link, --camera for one ad hoc")
     logs_to_stderr(logging.WARNING)
@@ -166,7 +170,12 @@ def _print_summary(summary: Mapping[str, object], zone: tzinfo, *, as_json: bool
     refusals = summary.get("refusals")
     if summary.get("planned") == 0 and isinstance(refusals, Mapping):
         reasons = ", ".join(f"{kind} {count}" for kind, count in refusals.items())
-        print_err(f"没有可以巡查的点位 no camera may be visited: {reasons or 'there is none'}")
+        print_err(
+            translate(
+                f"没有可以巡查的点位：{reasons or 'there is none'}",
+                f"no camera may be visited: {reasons or 'there is none'}",
+            )
+        )
 
 
 def _adhoc_selection(

@@ -10,13 +10,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import typer
 
 if TYPE_CHECKING:
     from patrol.app import Application
     from patrol.domain.camera import Camera
+    from patrol.domain.stored_texts import StoredTexts
     from patrol.settings import Site
     from patrol.settings.site_names import SiteNames
 import signal
@@ -26,6 +27,7 @@ from types import FrameType
 from patrol.cli.options import config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.clock import SystemClock, TrustedClock
+from patrol.domain.reader_language import reader_language, translate
 from patrol.store import (
     Store,
     StoreFull,
@@ -150,7 +152,7 @@ def end_by_number(
     if as_json:
         print_json({action.done: number, "by": who})
     else:
-        console().print(f"{number} {action.done_zh} {action.done}", markup=False)
+        console().print(f"{number} {translate(action.done_zh, action.done)}", markup=False)
 
 
 RELAY_WITHIN_S: Final = 2.0  # a person waits no longer for a broker; the outbox does
@@ -223,3 +225,22 @@ def until_signalled() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stored_texts_of(site: "Site | SiteNames") -> "StoredTexts":
+    """What the service stored, for the reader at the terminal: the site's clock, names."""
+    from patrol.domain.stored_texts import StoredTexts  # noqa: PLC0415  where stored texts are shown
+
+    registry = getattr(site, "registry", None)
+    people: dict[str, str] = {}
+    if registry is None:
+        grids = dict(cast("SiteNames", site).grids)
+    else:
+        people = {str(person.id): person.name for person in registry.people.values()}
+        grids = {str(code): grid.name for code, grid in registry.tree.grids.items()}
+    return StoredTexts(
+        language=reader_language(),
+        zone=site.settings.site.tz,
+        person=lambda who: people.get(who, who),
+        grid=lambda code: grids.get(code, code),
+    )

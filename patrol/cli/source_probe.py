@@ -15,7 +15,7 @@ from patrol.cli.gb import ask
 from patrol.cli.output import console_err
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
 from patrol.domain.source_stages import HTTP_STAGES, source_advice
 from patrol.domain.stream_labels import STAGE_ADVICE, VISIT_STAGES
 from patrol.settings import Site
@@ -113,7 +113,7 @@ def print_stages(log: StageLog) -> None:
     """Print the stages that were reached, on stderr, above the result."""
     out = console_err()
     for stage in log.stages:
-        label = bilingual(label_of({**HTTP_STAGES, **VISIT_STAGES}, stage["stage"]))
+        label = label_text(label_of({**HTTP_STAGES, **VISIT_STAGES}, stage["stage"]))
         line = Text.assemble((f"  {stage['at_s']:6.2f} s  ", "dim"), label)
         seen = f"  {stage['seen']}" if stage["seen"] else ""
         out.print(line.append(seen, style="dim"), soft_wrap=True)

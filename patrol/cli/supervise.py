@@ -16,7 +16,8 @@ from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.finding import category_named
 from patrol.domain.hand_off import HandOffEvent
 from patrol.domain.ids import GridCode
-from patrol.domain.labels import bilingual, label_of
+from patrol.domain.labels import label_of, label_text
+from patrol.domain.reader_language import translate
 from patrol.domain.town_labels import BROADCAST_STATES, HAND_OFF_STATES, OVERDUE_STEPS
 from patrol.reports.documents import broadcast_document, hand_off_document, overdue_document
 
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from patrol.app.town_service import TownService
     from patrol.domain.case import Case
 
-Why = Annotated[str, typer.Option("--why", help="原因,写入案件经过。 Kept in its history.")]
+Why = Annotated[str, typer.Option("--why", help="原因，写入案件经过。 Kept in its history.")]
 Tags = Annotated[
-    list[str] | None, typer.Argument(metavar="[TAG]…", help="全部标签;不给则清空。 All tags.")
+    list[str] | None, typer.Argument(metavar="[TAG]…", help="全部标签；不给则清空。 All tags.")
 ]
 
 
@@ -39,7 +40,7 @@ def show_overdue(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """超时清单,最要紧的在前。 The overdue list, the most urgent first."""
+    """超时清单，最要紧的在前。 The overdue list, the most urgent first."""
     from patrol.cases.supervision import overdue_list  # noqa: PLC0415  as app_of does
 
     site, sent = site_names(context), 0
@@ -57,11 +58,11 @@ def show_overdue(
         return
     for line in lines:
         what = category_named(line.case.category).zh
-        step = bilingual(label_of(OVERDUE_STEPS, line.step))
+        step = label_text(label_of(OVERDUE_STEPS, line.step))
         since = f"{line.since.astimezone(zone):%m-%d %H:%M}"
         console().print(f"{line.case.id}  {line.case.level}  {what}  {step}  {since}", markup=False)
     if not lines:
-        console().print("没有超时的案件 nothing is overdue", markup=False)
+        console().print(translate("没有超时的案件", "nothing is overdue"), markup=False)
 
 
 def supervise(
@@ -69,7 +70,7 @@ def supervise(
     hours: Annotated[float, typer.Option("--hours", help="多少小时内办完。 Within how many.")] = 4,
     by: By = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """督办:写明原因与时限。 Put a case under supervision, with reason and clock."""
+    """督办：写明原因与时限。 Put a case under supervision, with reason and clock."""
     _change_case(
         context,
         case,
@@ -81,7 +82,7 @@ def supervise(
 def urge(
     context: typer.Context, case: CaseArgument, *, why: Why, by: By = "", as_json: AsJson = False
 ) -> None:
-    """催办:再次通知责任人。 Tell the person whose move it is again."""
+    """催办：再次通知责任人。 Tell the person whose move it is again."""
     _change_case(
         context, case, lambda town: town.urge(case, by=operator(by), why=why), as_json=as_json
     )
@@ -95,7 +96,7 @@ def tag_case(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """给案件加标签(四网融合等)。 Give a case exactly these tags."""
+    """给案件加标签（四网融合等）。 Give a case exactly these tags."""
     _change_case(
         context, case, lambda town: town.tag(case, tags or [], by=operator(by)), as_json=as_json
     )
@@ -134,7 +135,7 @@ def give_case(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """移交给公安、县里等部门(警格联动)。 Hand a case to another department."""
+    """移交给公安、县里等部门（警格联动）。 Hand a case to another department."""
     with app_of(context) as app:
         try:
             given = _service(app).hand_off(case, to, by=operator(by), why=why)
@@ -151,7 +152,7 @@ def answer_hand_off(
     context: typer.Context,
     ident: Annotated[str, typer.Argument(metavar="ID", help="移交编号。 H000001.")],
     *,
-    text: Annotated[str, typer.Option("--text", help="回复内容;不给则为已接收。 Answer.")] = "",
+    text: Annotated[str, typer.Option("--text", help="回复内容；不给则为已接收。 Answer.")] = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
@@ -165,22 +166,22 @@ def answer_hand_off(
     if as_json:
         print_json(hand_off_document(answered))
     else:
-        state = bilingual(label_of(HAND_OFF_STATES, answered.state))
+        state = label_text(label_of(HAND_OFF_STATES, answered.state))
         console().print(f"{answered.id}  {state}  {answered.answer}", markup=False)
 
 
 def list_hand_offs(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """移交列表,新的在前。 Hand-offs, the newest first."""
+    """移交列表，新的在前。 Hand-offs, the newest first."""
     with store_of(site_names(context)) as store, store.begin_read() as uow:
         found = uow.hand_offs.list()
     if as_json:
         print_json([hand_off_document(one) for one in found])
         return
     for one in found:
-        state = bilingual(label_of(HAND_OFF_STATES, one.state))
+        state = label_text(label_of(HAND_OFF_STATES, one.state))
         console().print(f"{one.id}  {one.case} → {one.recipient}  {state}", markup=False)
     if not found:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def broadcast(
@@ -193,7 +194,7 @@ def broadcast(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """申请大喇叭播报,待另一人批准。 Ask for a broadcast; another person approves it."""
+    """申请大喇叭播报，待另一人批准。 Ask for a broadcast; another person approves it."""
     with app_of(context) as app:
         try:
             asked = _service(app).ask_broadcast(
@@ -217,7 +218,7 @@ def decide_broadcast(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """批准或不批准播报(不得由申请人本人)。 Approve or refuse a broadcast."""
+    """批准或不批准播报（不得由申请人本人）。 Approve or refuse a broadcast."""
     with app_of(context) as app:
         try:
             decided = _service(app).decide_broadcast(
@@ -229,7 +230,7 @@ def decide_broadcast(
     if as_json:
         print_json(broadcast_document(decided))
     else:
-        state = bilingual(label_of(BROADCAST_STATES, decided.state))
+        state = label_text(label_of(BROADCAST_STATES, decided.state))
         console().print(f"{decided.id}  {state}", markup=False)
 
 

@@ -8,6 +8,7 @@ import typer
 from patrol.cli.options import AsJson, By
 from patrol.cli.output import console, print_json
 from patrol.cli.site import EndAction, end_by_number, site_names, store_of, trusted_now
+from patrol.domain.reader_language import translate
 from patrol.domain.suppression import Suppression
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.review import suppressed_count
@@ -27,7 +28,7 @@ SUPPRESSION_END: Final = EndAction(
 def show_suppressions(
     context: typer.Context, *, everything: WithEnded = False, as_json: AsJson = False
 ) -> None:
-    """现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was."""
+    """现有抑制：何处、何类、谁定、到何时、已抑制几次。 What is held back, and how often it was."""
     site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         now = trusted_now(uow)
@@ -38,16 +39,25 @@ def show_suppressions(
         return
     zone = site.settings.site.tz
     for one, held in rows:
-        until = f"至 until {one.until.astimezone(zone):%m-%d %H:%M}"
-        end = "已撤销 revoked" if one.revoked_at else until
-        where = "画面一处 one place" if one.box else "全画面 whole picture"
+        until = translate(
+            f"至 {one.until.astimezone(zone):%m-%d %H:%M}",
+            f"until {one.until.astimezone(zone):%m-%d %H:%M}",
+        )
+        end = translate("已撤销", "revoked") if one.revoked_at else until
+        where = (
+            translate("画面一处", "one place") if one.box else translate("全画面", "whole picture")
+        )
         console().print(
-            f"{one.number:>5}  {one.camera}  {one.kind}  {where}  {end}"
-            f"  {one.reason} ({one.owner})  压下 held {held}",
+            translate(
+                f"{one.number:>5}  {one.camera}  {one.kind}  {where} "
+                f" {end}  {one.reason}（{one.owner}）  已抑制 {held} 次",
+                f"{one.number:>5}  {one.camera}  {one.kind}  {where} "
+                f" {end}  {one.reason} ({one.owner})  held {held}",
+            ),
             markup=False,
         )
     if not rows:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def revoke_suppression(
@@ -57,7 +67,7 @@ def revoke_suppression(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """撤销抑制:下一轮起照常提出。 Take one back: proposed again from the next round on."""
+    """撤销抑制：下一轮起照常提出。 Take one back: proposed again from the next round on."""
     end_by_number(context, number, SUPPRESSION_END, by=by, as_json=as_json)
 
 

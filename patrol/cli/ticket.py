@@ -13,11 +13,12 @@ from patrol.cli.output import FAILED, bad_input, console, folding_table, print_j
 from patrol.cli.probe import report_failure
 from patrol.cli.site import site_for_lists
 from patrol.clock import SystemClock
+from patrol.domain.reader_language import translate
 from patrol.settings.config_file import did_you_mean
 from streams.errors import StreamError
 from streams.ticket.exchange import TicketDevice
 
-_ONLINE = {True: "在线 online", False: "离线 offline", None: "—"}
+_ONLINE = {True: ("在线", "online"), False: ("离线", "offline"), None: ("—", "—")}
 
 
 def list_devices(
@@ -64,10 +65,14 @@ def _document(vendor: str, device: TicketDevice) -> dict[str, Any]:
 
 
 def _print_devices(vendor: str, devices: list[TicketDevice]) -> None:
-    table = folding_table("地址 url", "名称 name", "状态 state")
+    table = folding_table(
+        translate("地址", "url"), translate("名称", "name"), translate("状态", "state")
+    )
     for device in devices:
-        table.add_row(f"ticket://{vendor}/{device.id}", device.name, _ONLINE[device.online])
+        table.add_row(
+            f"ticket://{vendor}/{device.id}", device.name, translate(*_ONLINE[device.online])
+        )
     out = console()
     if devices:
         out.print(table)
-    out.print(f"{len(devices)} 台设备 ({len(devices)} devices)")
+    out.print(translate(f"{len(devices)} 台设备", f"{len(devices)} devices"))

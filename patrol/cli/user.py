@@ -27,6 +27,7 @@ from patrol.cli.output import bad_input, console, print_err, print_json
 from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now, trusted_now_of
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.display_link import display_address
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
 from patrol.settings import Site, load_site
@@ -35,7 +36,7 @@ from patrol.store import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="账号名。 The account's name.")]
 FromStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read the password from stdin.")
+    bool, typer.Option("--password-stdin", help="从标准输入读密码。 Read the password from stdin.")
 ]
 
 
@@ -70,14 +71,16 @@ def add_user(
     if as_json:
         print_json({**_account_document(account), **_display_document(site, account)})
         return
-    print_err(f"{account.name}: 已建 added, {account.duty}")
+    print_err(
+        translate(f"{account.name}：已建，{account.duty}", f"{account.name}: added, {account.duty}")
+    )
     _print_display_link(site, account)
 
 
 def set_password(
     context: typer.Context, name: Name, *, from_stdin: FromStdin = False, by: By = ""
 ) -> None:
-    """改口令,已登录的全部退出。 A new password; every session of it ends."""
+    """改密码，已登录的全部退出。 A new password; every session of it ends."""
     site = site_for_lists(context)
     with store_of(site) as store:
         try:
@@ -93,14 +96,14 @@ def set_password(
             bad_input(_no_account_text(name))
         account = _account_of(store, name)
     if account.duty is AccountRole.DISPLAY:
-        print_err(f"{name}: 旧链接已失效 the old link is revoked")
+        print_err(translate(f"{name}：旧链接已失效", f"{name}: the old link is revoked"))
         _print_display_link(site, account)
     else:
-        print_err(f"{name}: 口令已改 the password is changed")
+        print_err(translate(f"{name}：密码已改", f"{name}: the password is changed"))
 
 
 def disable_user(context: typer.Context, name: Name, *, by: By = "") -> None:
-    """停用账号(从不删除)。 Close an account; accounts are never deleted."""
+    """停用账号（从不删除）。 Close an account; accounts are never deleted."""
     _set_disabled(context, name, by, disabled=True)
 
 
@@ -110,13 +113,13 @@ def enable_user(context: typer.Context, name: Name, *, by: By = "") -> None:
 
 
 def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
-    """解除口令输错的锁定。 Forgive its wrong passwords, at once."""
+    """解除密码输错的锁定。 Forgive its wrong passwords, at once."""
     with store_of(site_for_lists(context)) as store:
         try:
             unlock(store, name=name, now=trusted_now_of(store), by=operator(by))
         except KeyError:
             bad_input(_no_account_text(name))
-    print_err(f"{name}: 已解锁 unlocked")
+    print_err(translate(f"{name}：已解锁", f"{name}: unlocked"))
 
 
 def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -127,7 +130,7 @@ def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
         print_json([_account_document(account) for account in accounts])
         return
     for account in accounts:
-        state = "停用 disabled" if account.disabled_at else "可用 open"
+        state = translate("停用", "disabled") if account.disabled_at else translate("可用", "open")
         line = f"{account.name}  {account.duty}  {account.shown_as}  {state}"
         console().print(line, markup=False)
 
@@ -140,7 +143,8 @@ def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool)
             )
         except KeyError:
             bad_input(_no_account_text(name))
-    print_err(f"{name}: {'已停用 disabled' if disabled else '已恢复 open again'}")
+    done = translate("已停用", "disabled") if disabled else translate("已恢复", "open again")
+    print_err(f"{name}: {done}")
 
 
 def _account_of(store: Store, name: str) -> Account:
@@ -170,7 +174,7 @@ def _display_document(site: Site, account: Account) -> dict[str, str]:
 
 def _print_display_link(site: Site, account: Account) -> None:
     for link in _display_document(site, account).values():
-        print_err("在大屏的浏览器里打开 open this on the screen:")
+        print_err(translate("在大屏的浏览器里打开：", "open this on the screen:"))
         console().print(link, markup=False, soft_wrap=True)
 
 
@@ -179,8 +183,8 @@ def _read_password(*, from_stdin: bool) -> str:
         if not from_stdin:
             bad_input("no terminal to ask for a password, pipe it and say --password-stdin")
         return sys.stdin.readline().rstrip("\r\n")
-    first = getpass.getpass("口令 password: ")
-    if getpass.getpass("再输一次 again: ") != first:
+    first = getpass.getpass(translate("密码：", "password: "))
+    if getpass.getpass(translate("再输一次：", "again: ")) != first:
         bad_input("the two passwords differ, try again")
     return first
 
@@ -205,12 +209,12 @@ def add_key(
     name: Annotated[str, typer.Argument(metavar="NAME", help="给谁用。 Who uses it.")],
     *,
     scope: Annotated[
-        list[str], typer.Option("--scope", help="权限,可多次。 What it opens; repeatable.")
+        list[str], typer.Option("--scope", help="权限，可多次。 What it opens; repeatable.")
     ],
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """新建密钥,只显示这一次。 A new key; it is shown once and kept only as a hash."""
+    """新建密钥，只显示这一次。 A new key; it is shown once and kept only as a hash."""
     with store_of(site_for_lists(context)) as store, store.begin() as uow:
         try:
             key, secret = add_api_key(
@@ -227,7 +231,7 @@ def add_key(
 
 
 def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """全部密钥,不含密文。 All keys, without their secrets."""
+    """全部密钥，不含密文。 All keys, without their secrets."""
     with store_of(site_names(context)) as store, store.begin_read() as uow:
         keys = uow.api_keys.all()
     rows = [
@@ -245,22 +249,22 @@ def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
         print_json(rows)
         return
     for key in keys:
-        gone = " · 已撤销 revoked" if key.revoked_at else ""
+        gone = translate(" · 已撤销", " · revoked") if key.revoked_at else ""
         console().print(f"{key.id} · {key.name} · {' '.join(sorted(key.scopes))}{gone}")
     if not rows:
-        console().print("没有密钥。 There are no keys.")
+        console().print(translate("没有密钥。", "There are no keys."))
 
 
 def revoke_key(
     context: typer.Context,
     key: Annotated[str, typer.Argument(metavar="ID", help="密钥编号。 The key's id.")],
 ) -> None:
-    """撤销密钥,立即生效。 Revoke a key, at once."""
+    """撤销密钥，立即生效。 Revoke a key, at once."""
     with store_of(site_names(context)) as store, store.begin() as uow:
         if not revoke_api_key(uow, key, by=operator(""), now=trusted_now(uow)):
             bad_input(f"key {key!r}: there is none that stands, `patrol key list` lists them")
         uow.commit()
-    console().print(f"已撤销 revoked: {key}")
+    console().print(translate(f"已撤销：{key}", f"revoked: {key}"))
 
 
 def write_broker_files(
@@ -268,11 +272,11 @@ def write_broker_files(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="写到目录。 Where to write.")],
     rotate: Annotated[
-        bool, typer.Option("--rotate", help="全部换新口令。 New passwords for everybody.")
+        bool, typer.Option("--rotate", help="全部换新密码。 New passwords for everybody.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """按人员表生成口令与权限文件。 Password and ACL files for Mosquitto, one account a person."""
+    """按人员表生成密码与权限文件。 Password and ACL files for Mosquitto, one account a person."""
     site = load_site(config_directory(context), with_areas=False, with_named_files=False)
     if out.exists() and not out.is_dir():
         bad_input(f"--out: {out}: is a file, give a directory")
@@ -291,6 +295,9 @@ def write_broker_files(
     for path in written.files:
         out_console.print(str(path), soft_wrap=True)
     out_console.print(
-        f"账号 accounts {written.accounts} · 新口令 new passwords {len(written.new)}"
-        f" · 停用 gone {len(written.gone)}"
+        translate(
+            f"账号 {written.accounts} · 新密码 {len(written.new)} · 停用 {len(written.gone)}",
+            f"accounts {written.accounts} · new passwords {len(written.new)} "
+            f"· gone {len(written.gone)}",
+        )
     )

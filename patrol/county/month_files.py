@@ -22,7 +22,7 @@ Lines = list[list[str]]
 DURATIONS: Final = frozenset({"ack_median", "ack_p90", "close_median", "close_p90"})
 SHOWN_DAYS: Final = 10  # of the missing ones; the json has all
 METHOD: Final = (
-    "按各镇逐日上报的分子、分母合计;用时为全部案件的中位与 P90。乡镇按配置顺序排列,不作排名。",
+    "按各镇逐日上报的分子、分母合计；用时为全部案件的中位与 P90。乡镇按配置顺序排列，不作排名。",
     "Parts and wholes of the days that were told, added up; durations over all cases; no ranking.",
 )
 
@@ -80,7 +80,7 @@ def _days_table(month: JsonObject, t: Translator) -> tuple[list[str], Lines]:
     columns = [
         t("乡镇", "Town"), t("联系", "Contact"), t("最近联系上", "Last heard"),
         t("应报日数", "Days due"), t("已报日数", "Days told"), t("缺报", "Missing"),
-        t("尚未结束", "Not over"), t("恢复前遗留(不计入)", "Of before a restore (not counted)"),
+        t("尚未结束", "Not over"), t("恢复前遗留（不计入）", "Of before a restore (not counted)"),
     ]  # fmt: skip
     return columns, [_days_line(town, t) for town in month["towns"]]
 
@@ -120,7 +120,7 @@ def missing_text(month: JsonObject, t: Translator) -> str:
         return ""
     named = t("、", ", ").join(lacking)
     return t(
-        f"缺报日数:{named}。补报后请重新出具。", f"Days missing: {named}. Make it again later."
+        f"缺报日数：{named}。补报后请重新出具。", f"Days missing: {named}. Make it again later."
     )
 
 

@@ -21,7 +21,7 @@ CHANNELS: Final[Labels] = {  # with which a reason of the access log begins
     "camera": ("点位", "camera"),
 }
 TERMS_DONE: Final[Labels] = {  # what the household's own page says after a change
-    TermsAction.WITHDRAW: ("已撤回,画面已删除", "withdrawn, the pictures are deleted"),
+    TermsAction.WITHDRAW: ("已撤回，画面已删除", "withdrawn, the pictures are deleted"),
     TermsAction.PAUSE: ("已暂停", "paused"),
     TermsAction.RESUME: ("已恢复", "the pause is over"),
     TermsAction.HOURS: ("时段已保存", "the hours are saved"),
@@ -29,13 +29,13 @@ TERMS_DONE: Final[Labels] = {  # what the household's own page says after a chan
 HELD_PURPOSES: Final[Labels] = {  # of what is held of a household
     "sample": ("巡查取样", "sample of a visit"),
     "evidence": ("线索凭据", "evidence of a finding"),
-    "before": ("案件:处置前", "case: before"),
-    "after": ("案件:处置后", "case: after"),
+    "before": ("案件：处置前", "case: before"),
+    "after": ("案件：处置后", "case: after"),
     "ground": ("现场照片", "photo from the ground"),
 }
 ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "probe": ("试看", "probed"),
-    "seal_password": ("封存码流口令", "sealed a stream's password"),
+    "seal_password": ("封存码流密码", "sealed a stream's password"),
     "set_hold": ("证据保全", "set a legal hold"),
     "end_hold": ("解除保全", "ended a legal hold"),
     "view_picture": ("查看画面", "viewed a picture"),
@@ -75,9 +75,9 @@ ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "live_look": ("实时查看", "looked live"),
     "live_look_end": ("结束实时查看", "ended the live look"),
     "export_cameras": ("导出点位表", "exported the cameras"),
-    "import_added": ("导入:新增点位", "imported: a camera added"),
-    "import_changed": ("导入:修改点位", "imported: a camera changed"),
-    "import_retired": ("导入:停用点位", "imported: a camera retired"),
+    "import_added": ("导入：新增点位", "imported: a camera added"),
+    "import_changed": ("导入：修改点位", "imported: a camera changed"),
+    "import_retired": ("导入：停用点位", "imported: a camera retired"),
     "change_people": ("修改人员", "changed people"),
     "change_grids": ("修改网格", "changed grids"),
     "change_leave": ("修改请假", "changed a leave"),

@@ -1,4 +1,4 @@
-"""The access log (调用登记): who viewed which camera; lines chained by their hashes.
+"""The access log (调阅登记): who viewed which camera; lines chained by their hashes.
 
 Anyone with the rows and the standard library can follow a plain chain. Once the site has a key,
 the store writes an HMAC of the same text instead (store/access_log.py): an owner who changes every

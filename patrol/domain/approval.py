@@ -140,7 +140,7 @@ def _span_texts(
     preview = preview_extension(case, timedelta(seconds=request.span_s), granted_at)
     zone = ZoneInfo(case.policy.office.zone)
     close = f"{preview.close_after.astimezone(zone):%Y-%m-%d %H:%M}"
-    return f" {zh},办结时限至 {close}", f" of {en}, to close by {close}"
+    return f" {zh}，办结时限至 {close}", f" of {en}, to close by {close}"
 
 
 def span_texts(request: ApprovalRequest, office: OfficeHours | None) -> tuple[str, str]:

@@ -38,7 +38,7 @@ EQUIPMENT_CHAPTER: Final = "09"
 UNNAMED_CHAPTER: Final = "99"
 CATEGORIES: Final[tuple[Category, ...]] = (
     _category(
-        "01", "open_flame", "疑似明火", "suspected open flame", "到场查看是否有明火,确认后先报警"
+        "01", "open_flame", "疑似明火", "suspected open flame", "到场查看是否有明火，确认后先报警"
     ),
     _category("01", "smoke", "疑似烟雾", "suspected smoke", "查看烟雾来源"),
     _category(
@@ -46,32 +46,32 @@ CATEGORIES: Final[tuple[Category, ...]] = (
         "straw_burning",
         "疑似焚烧秸秆",
         "suspected straw burning",
-        "查看是否焚烧秸秆,劝止并扑灭",
+        "查看是否焚烧秸秆，劝止并扑灭",
     ),
     _category(
-        "01", "combustible_pile", "可燃物堆放", "combustible pile", "查看柴草等可燃物堆放,督促清理"
+        "01", "combustible_pile", "可燃物堆放", "combustible pile", "查看柴草等可燃物堆放，督促清理"
     ),
-    _category("02", "clutter", "乱堆乱放", "clutter", "查看乱堆乱放,督促清理"),
-    _category("02", "dumping", "垃圾倾倒", "dumping", "查看倾倒垃圾,联系清运"),
+    _category("02", "clutter", "乱堆乱放", "clutter", "查看乱堆乱放，督促清理"),
+    _category("02", "dumping", "垃圾倾倒", "dumping", "查看倾倒垃圾，联系清运"),
     _category("02", "sewage", "污水", "sewage", "查看污水来源"),
-    _category("02", "film_waste", "废旧地膜", "film waste", "查看废旧地膜,督促回收"),
-    _category("03", "obstruction", "道路障碍", "road obstruction", "查看道路障碍物,恢复通行"),
+    _category("02", "film_waste", "废旧地膜", "film waste", "查看废旧地膜，督促回收"),
+    _category("03", "obstruction", "道路障碍", "road obstruction", "查看道路障碍物，恢复通行"),
     _category(
-        "03", "blocking_vehicle", "车辆占道", "blocking vehicle", "查看车辆占道,联系车主挪车"
+        "03", "blocking_vehicle", "车辆占道", "blocking vehicle", "查看车辆占道，联系车主挪车"
     ),
     _category(
-        "03", "grain_drying", "占道晒粮", "grain drying on the road", "查看占道晒粮,劝导收起"
+        "03", "grain_drying", "占道晒粮", "grain drying on the road", "查看占道晒粮，劝导收起"
     ),
-    _category("03", "livestock", "牲畜上路", "livestock on the road", "查看牲畜,联系农户赶回"),
+    _category("03", "livestock", "牲畜上路", "livestock on the road", "查看牲畜，联系农户赶回"),
     _category(
-        "03", "road_condition", "路面积水结冰积雪", "water, ice or snow", "查看路面,设置警示"
+        "03", "road_condition", "路面积水结冰积雪", "water, ice or snow", "查看路面，设置警示"
     ),
-    _category("03", "road_damage", "道路损坏", "road damage", "查看路面损坏,设置警示"),
+    _category("03", "road_damage", "道路损坏", "road damage", "查看路面损坏，设置警示"),
     _category("04", "canal_level", "渠道水位异常", "canal level", "查看渠道水位"),
-    _category("04", "person_near_water", "水边有人", "person near water", "到水边查看,劝离"),
-    _category("04", "blocked_canal", "渠道堵塞", "blocked canal", "查看渠道堵塞,组织清理"),
+    _category("04", "person_near_water", "水边有人", "person near water", "到水边查看，劝离"),
+    _category("04", "blocked_canal", "渠道堵塞", "blocked canal", "查看渠道堵塞，组织清理"),
     _category(
-        "05", "railway_protection", "铁路护路", "railway protection", "查看铁路沿线,联系护路队"
+        "05", "railway_protection", "铁路护路", "railway protection", "查看铁路沿线，联系护路队"
     ),
     _category("06", "structure", "房屋设施", "structure", "查看房屋设施险情"),
     _category(
@@ -189,7 +189,7 @@ class KnownPositive(AlreadyDecided):
     """A known positive was confirmed: recognised as it should be, and no case is made of it."""
 
     def __init__(self, finding: "Finding") -> None:
-        zh = f"{finding.id} 是已知阳性测试件,看得准;不另立案"
+        zh = f"{finding.id} 是已知阳性测试件，看得准；不另立案"
         en = f"{finding.id} was a known positive, well seen; no case is made"
         Exception.__init__(self, f"{zh} / {en}")
         self.finding = finding

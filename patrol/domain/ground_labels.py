@@ -60,7 +60,7 @@ CLAIMED: Final = ("手机自报", "the phone's claim")
 BY_CENTRE: Final = ("中心时间", "the centre's time")
 REPORT_OUTCOMES: Final[Labels] = {
     ReportOutcome.WAITING: ("待指挥中心研判", "waits for the centre"),
-    ReportOutcome.UNDER_WAY: ("已立案,正在办理", "a case, being dealt with"),
+    ReportOutcome.UNDER_WAY: ("已立案，正在办理", "a case, being dealt with"),
     ReportOutcome.SETTLED: ("已办结", "settled"),
     ReportOutcome.NOT_FOLLOWED: ("未采纳", "not followed up"),
 }

@@ -15,6 +15,7 @@ from patrol.domain.finding import CATEGORY_BY_ID, DismissReason
 from patrol.domain.object_labels import OBJECT_CLASSES
 from patrol.domain.observation import Light, Observation, Subject
 from patrol.domain.priority import DueLight, Level
+from patrol.domain.reader_language import translate
 
 Label = tuple[str, str]  # (Chinese, English)
 Labels = Mapping[str, Label]
@@ -170,7 +171,7 @@ DISMISS_REASONS: Final[Labels] = {
     DismissReason.OTHER: ("其他", "other"),
 }
 CASE_STATES: Final[Labels] = {
-    "dispatched": ("已分派", "dispatched"),
+    "dispatched": ("待签收", "dispatched"),
     "acknowledged": ("已签收", "acknowledged"),
     "arrived": ("已到场", "arrived"),
     "handled": ("已处置", "handled"),
@@ -201,7 +202,7 @@ CASE_EVENTS: Final[Labels] = {
     "unmerge": ("撤销并案", "merge undone"),
     "verify": ("核查通过", "verified"),
     "not_verified": ("核查未通过", "not verified"),
-    "looked": ("已复看,待人工核查", "rechecked, awaits verification"),
+    "looked": ("已复看，待人工核查", "rechecked, awaits verification"),
     "look_failed": ("核查时无法查看", "look failed"),
     "close": ("办结", "closed"),
     "reopen": ("重开", "reopened"),
@@ -215,7 +216,7 @@ CASE_EVENTS: Final[Labels] = {
     "release": ("放行", "released"),
     "phone": ("电话通知", "phoned"),
     "urge": ("催办", "urged"),
-    "hand_off": ("移交(警格联动)", "handed off"),
+    "hand_off": ("移交（警格联动）", "handed off"),
     "hand_off_answer": ("移交回复", "hand-off answered"),
     "broadcast": ("大喇叭播报", "broadcast"),
     "broadcast_played": ("已播报", "broadcast played"),
@@ -240,7 +241,7 @@ DELIVERY_STATES: Final[Labels] = {
     "acknowledged": ("已签收", "acknowledged"),
     "overdue": ("超时未答", "no answer"),
     "expired": ("已失效", "expired"),
-    "quarantined": ("代理拒收,待处理", "refused by the broker"),
+    "quarantined": ("代理拒收，待处理", "refused by the broker"),
 }
 RECEIPTS: Final[Labels] = {  # the times of reports.documents.message_document, in their order
     "queued": ("入队", "queued"),
@@ -369,30 +370,35 @@ def bilingual(label: Label) -> str:
     return zh if zh == en else f"{zh} {en}"
 
 
+def label_text(label: Label) -> str:
+    """The label in the language of the reader at the terminal."""
+    return translate(*label)
+
+
 def level_label(level: Level) -> str:
-    """A level with its Chinese name: `II 紧急`."""
-    return f"{level} {LEVELS[level][0]}"
+    """A level with its name: `II 紧急`, `II pressing`."""
+    return f"{level} {label_text(LEVELS[level])}"
 
 
 def failure_label(kind: str) -> str:
-    """Why a camera could not be viewed, in both languages."""
-    return bilingual(label_of(FAILURES, kind))
+    """Why a camera could not be viewed, for the reader at the terminal."""
+    return label_text(label_of(FAILURES, kind))
 
 
 def refusal_label(kind: str) -> str:
-    """Why a camera was not connected to, in both languages."""
-    return bilingual(label_of(REFUSALS, kind))
+    """Why a camera was not connected to, for the reader at the terminal."""
+    return label_text(label_of(REFUSALS, kind))
 
 
 def plan_label(name: str) -> str:
-    """What people call a round of this plan, in both languages."""
-    return bilingual(label_of(PLANS, name))
+    """What people call a round of this plan, for the reader at the terminal."""
+    return label_text(label_of(PLANS, name))
 
 
 # A question, not a claim: a change that the machine could not name and a picture of the blind
 # sample carry the same text, so that a reviewer cannot tell which of them is shown.
 COMPARE_PROMPT: Final = (
-    "请与本机参考画面对照,看有无需要处置的变化"
+    "请与本机参考画面对照，看有无需要处置的变化"
     " (compare with this camera's reference: does anything here need somebody?)"
 )
 UNNAMED_CHANGE: Final = "scene_change"  # a change against the reference that no zone gives a name
@@ -406,7 +412,7 @@ def finding_reason(observation: Observation) -> str:
     if observation.kind in PICTURE_FAULTS:
         zh, en = PICTURE_FAULTS[observation.kind]
         return (
-            f"{zh}:实测 {observation.value:.3g},界限 {observation.threshold:.3g}"
+            f"{zh}：实测 {observation.value:.3g}，界限 {observation.threshold:.3g}"
             f" ({en}: measured {observation.value:.3g}, limit {observation.threshold:.3g})"
         )
     if observation.kind == UNNAMED_CHANGE:
@@ -415,11 +421,11 @@ def finding_reason(observation: Observation) -> str:
     if observation.label:
         what, _ = label_of(OBJECT_CLASSES, observation.label)
         return (
-            f"区域「{observation.zone}」内发现{what},{category.zh}"
+            f"区域“{observation.zone}”内发现{what}，{category.zh}"
             f" ({observation.label} in zone {observation.zone}: {category.en},"
             f" score {observation.score:.2f})"
         )
     return (
-        f"{category.zh}:与本机参考画面不同,得分 {observation.score:.2f}"
+        f"{category.zh}：与本机参考画面不同，得分 {observation.score:.2f}"
         f" ({category.en}: differs from this camera's reference, score {observation.score:.2f})"
     )

@@ -113,7 +113,7 @@ class RankedFinding:
     def why(self) -> str:
         """The reasons as one text, Chinese first."""
         shown = [reason for reason in self.reasons if reason.zh]
-        return ";".join(part.zh for part in shown) + " / " + "; ".join(part.en for part in shown)
+        return "；".join(part.zh for part in shown) + " / " + "; ".join(part.en for part in shown)
 
 
 def last_viewed_by_person(
@@ -222,8 +222,8 @@ def _recheck_reason(finding: Finding) -> list[RankingReason]:
     if not weight:
         return []
     if finding.recheck is None:
-        return [RankingReason(weight=weight, zh="存疑,待复看", en="somebody was unsure")]
-    return [RankingReason(weight=weight, zh="存疑,已复看", en="somebody was unsure, looked again")]
+        return [RankingReason(weight=weight, zh="存疑，待复看", en="somebody was unsure")]
+    return [RankingReason(weight=weight, zh="存疑，已复看", en="somebody was unsure, looked again")]
 
 
 def _priority_weight(context: RankingInput) -> float:

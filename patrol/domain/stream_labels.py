@@ -58,7 +58,7 @@ VISIT_STAGES: Final[Labels] = {
 STAGE_ADVICE: Final = {
     ("gb28181", "begun"): (
         (
-            "对端管理员:核对 SIP 服务器编号、域、地址与端口、注册口令;本机放行 5060(UDP、TCP);"
+            "对端管理员：核对 SIP 服务器编号、域、地址与端口、注册密码；本机放行 5060（UDP、TCP）；"
             "看 `patrol gb peers` 的拒绝计数"
         ),
         (
@@ -67,15 +67,15 @@ STAGE_ADVICE: Final = {
         ),
     ),
     ("gb28181", "registered"): (
-        "对端管理员:该通道是否在目录内",
+        "对端管理员：该通道是否在目录内",
         "the peer's administrator: is this channel in its catalogue?",
     ),
     ("gb28181", "catalogue"): (
-        "本机:媒体端口与并发上限(sources.yaml)",
+        "本机：媒体端口与并发上限（sources.yaml）",
         "this machine: media ports and sessions in sources.yaml",
     ),
     ("gb28181", "invited"): (
-        "对端:设备未应答或拒绝点播;看设备是否在线、是否已达路数上限、是否有点播权限",
+        "对端：设备未应答或拒绝点播；看设备是否在线、是否已达路数上限、是否有点播权限",
         (
             "the peer: no answer, or a refusal; is the device online, at its limit of streams,"
             " and are we allowed to view?"
@@ -83,8 +83,8 @@ STAGE_ADVICE: Final = {
     ),
     ("gb28181", "answered"): (
         (
-            "网络:媒体没有到达;核对对端看到的本机地址(media_ip、advertise)与媒体端口是否放行,"
-            "或换 media 方式(tcp-passive、tcp-active、udp)"
+            "网络：媒体没有到达；核对对端看到的本机地址（media_ip、advertise）与媒体端口是否放行，"
+            "或换 media 方式（tcp-passive、tcp-active、udp）"
         ),
         (
             "network: no media came; check our address as the peer sees it (media_ip, advertise),"
@@ -93,7 +93,7 @@ STAGE_ADVICE: Final = {
     ),
     ("gb28181", "media"): (
         (
-            "摄像机:有流无关键帧;I 帧间隔调到 2–4 秒,编码设为 H.264 或 H.265(非 SVAC);"
+            "摄像机：有流无关键帧；I 帧间隔调到 2–4 秒，编码设为 H.264 或 H.265（非 SVAC）；"
             "UDP 丢包时改用 TCP"
         ),
         (
@@ -102,7 +102,7 @@ STAGE_ADVICE: Final = {
         ),
     ),
     ("gb28181", "key_frame"): (
-        "摄像机:关键帧不能解码;升级固件,或改编码",
+        "摄像机：关键帧不能解码；升级固件，或改编码",
         "the camera: its key frames do not decode; update it, or change the codec",
     ),
 }

@@ -59,7 +59,7 @@ HUMAN_PATROL_STATES: Final[Labels] = {
 }
 CHECK_OUTCOMES: Final[Labels] = {
     CheckOutcome.PENDING: ("待看", "to do"),
-    CheckOutcome.ACKNOWLEDGED: ("已看,无情况", "seen, nothing there"),
+    CheckOutcome.ACKNOWLEDGED: ("已看，无情况", "seen, nothing there"),
     CheckOutcome.FINDING: ("发现问题", "problem found"),
     CheckOutcome.NOT_VIEWABLE: ("无法查看", "not viewable"),
     CheckOutcome.SEEN_BEFORE: ("当日已看", "seen earlier that day"),

@@ -27,6 +27,19 @@ VERIFICATION_LIMITS: Final = {
 }
 
 
+# How the note of a recheck begins that leaves the decision to a person (rounds/recheck.py).
+MACHINE_STILL_SEES: Final = "机器仍检出"
+MACHINE_SEES_NO_MORE: Final = "机器未再检出"
+
+
+class MachineOpinion(StrEnum):
+    """What the machine says of a case that waits for a person's verification."""
+
+    GONE = auto()  # it sees the problem no more
+    STILL_THERE = auto()
+    NOTHING = auto()  # no recheck, or one that proves nothing
+
+
 class Verifier(StrEnum):
     """Who decides whether a handled case is done: site.yaml's `verification`."""
 
@@ -46,6 +59,7 @@ class PendingVerification:
     before: PictureId | None
     after: PictureId | None  # None: no recheck gave a new picture
     machine: str  # what the recheck showed, as text
+    opinion: MachineOpinion
 
 
 def awaits_person(case: Case) -> bool:
@@ -84,4 +98,16 @@ def _pending_verification(case: Case, now: datetime) -> PendingVerification:
         before=case.before,
         after=case.after,
         machine=rechecks[-1].note if rechecks else "",
+        opinion=machine_opinion(case),
     )
+
+
+def machine_opinion(case: Case) -> MachineOpinion:
+    """What the newest recheck since the last feedback says; a failed one says nothing."""
+    last = next((e for e in reversed(case.entries) if e.what in RECHECK_EVENTS), None)
+    if last is None or last.what is not CaseEvent.LOOKED:
+        return MachineOpinion.NOTHING
+    if last.note.startswith(MACHINE_STILL_SEES):
+        return MachineOpinion.STILL_THERE
+    gone = last.note.startswith(MACHINE_SEES_NO_MORE)
+    return MachineOpinion.GONE if gone else MachineOpinion.NOTHING

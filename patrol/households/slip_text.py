@@ -16,6 +16,7 @@ from patrol.domain import labels
 from patrol.domain.access_labels import ACCESS_ACTIONS, CHANNELS
 from patrol.domain.consent import hours_text
 from patrol.domain.labels import label_of
+from patrol.domain.stored_texts import StoredTexts
 from patrol.households.qr_code import qr_code_svg
 from patrol.households.slip import CameraSlip, PlaceHeld
 from patrol.store.pixel_places import PlaceKind
@@ -27,7 +28,11 @@ STYLE: Final = (
     "table{border-collapse:collapse;width:100%}"
     "td,th{border:1px solid #bbb;padding:1mm 2mm;text-align:left;vertical-align:top}"
     ".qr{float:right;margin:0 0 4mm 4mm}section{clear:both;break-before:auto}"
+    ".qr svg,svg.qr{max-width:100%;height:auto}"
     "@media screen{body{padding:0 4mm}}@page{size:A4;margin:12mm}"
+    "@media screen and (max-width:640px){.qr{float:none;margin:0 0 4mm}"  # rows become cards
+    "table,tbody,tr,td{display:block;width:auto}thead{display:none}"
+    "tr{border:1px solid #bbb;margin:0 0 2mm;padding:1mm 0}td{border:0;padding:0 2mm}}"
 )
 STYLE_HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 BYTES_IN_MB: Final = 1_000_000
@@ -50,6 +55,11 @@ class SlipReader:
         """The text of a (zh, en) pair."""
         return self(*both)
 
+    @property
+    def colon(self) -> str:
+        """The colon behind a word."""
+        return self("：", ": ")
+
     def time(self, at: datetime | None) -> str:
         """The moment on the site's clock."""
         return "—" if at is None else f"{at.astimezone(self.zone):%Y-%m-%d %H:%M}"
@@ -71,7 +81,7 @@ def slip_lines(
             what = t.pair(label_of(ACCESS_ACTIONS, entry.what))
             yield f"    {t.time(entry.at)}  {entry.who}  {what}  {_reason_text(entry.why, t)}"
         if slip.link:
-            yield f"  {t('农户页面', 'The household’s page')}: {slip.link}"
+            yield f"  {t('农户页面', 'The household’s page')}{t.colon}{slip.link}"
 
 
 def slip_page(household: str, slips: Sequence[CameraSlip], now: datetime, t: SlipReader) -> str:
@@ -84,7 +94,7 @@ def slip_page(household: str, slips: Sequence[CameraSlip], now: datetime, t: Sli
         '<meta name="robots" content="noindex">'
         f"<title>{_title(t)}</title><style>{STYLE}</style></head><body>"
         f"<h1>{escape(t.site)} · {_title(t)}</h1>"
-        f"<p>{t('农户编号', 'Household')}: {escape(household)} · {t.time(now)}{phone}</p>"
+        f"<p>{t('农户编号', 'Household')}{t.colon}{escape(household)} · {t.time(now)}{phone}</p>"
         f"{body}<p>{_rights(t)}</p></body></html>"
     )
 
@@ -134,13 +144,13 @@ def _held_cells(one: PlaceHeld, t: SlipReader) -> tuple[str, str, str, str]:
 def _consent_text(slip: CameraSlip, t: SlipReader) -> str:
     terms = slip.terms
     if terms.withdrawn_at is not None:
-        return t("同意:已撤回,", "Consent: withdrawn, ") + t.time(terms.withdrawn_at)
+        return t("同意：已撤回，", "Consent: withdrawn, ") + t.time(terms.withdrawn_at)
     parts = []
     if slip.camera is not None:
         consent = slip.camera.consent
         until = f"{consent.until:%Y-%m-%d}" if consent.until else "—"
         state = t.pair(labels.CONSENT_STATES[consent.state])
-        parts.append(t(f"同意:{state},至 {until}", f"Consent: {state}, until {until}"))
+        parts.append(t(f"同意：{state}，至 {until}", f"Consent: {state}, until {until}"))
     if terms.paused_until is not None:
         until = t.time(terms.paused_until)
         parts.append(t(f"暂停至 {until}", f"paused until {until}"))
@@ -153,7 +163,7 @@ def _consent_text(slip: CameraSlip, t: SlipReader) -> str:
 def _visits_text(slip: CameraSlip, t: SlipReader) -> str:
     last = t.time(slip.last_machine_visit)
     return t(
-        f"自动巡查 {slip.machine_visits} 次,最近 {last}",
+        f"自动巡查 {slip.machine_visits} 次，最近 {last}",
         f"visited by the patrol {slip.machine_visits} times, last {last}",
     )
 
@@ -161,15 +171,17 @@ def _visits_text(slip: CameraSlip, t: SlipReader) -> str:
 def _looked_text(slip: CameraSlip, t: SlipReader) -> str:
     count, shown = slip.accesses_in_all, len(slip.accesses)
     return t(
-        f"由人查看或变更 {count} 次,列出最近 {shown} 次",
+        f"由人查看或变更 {count} 次，列出最近 {shown} 次",
         f"looked at or changed by people {count} times, the last {shown} are listed",
     )
 
 
 def _reason_text(why: str, t: SlipReader) -> str:
-    """The log's reason; where a person reads Chinese, the ways that patrol itself names are."""
+    """The log's reason, its ways and codes in the reader's words."""
     first, colon, rest = why.partition(":")
-    return f"{t.pair(CHANNELS.get(first, (first, first)))}{colon}{rest}"
+    if first not in CHANNELS:
+        return StoredTexts(language=t.language, zone=t.zone)(why)
+    return f"{t.pair(CHANNELS[first])}{t.colon if colon else ''}{rest.strip()}"
 
 
 def _title(t: SlipReader) -> str:
@@ -182,7 +194,7 @@ def _gone(t: SlipReader) -> str:
 
 def _link_text(t: SlipReader) -> str:
     return t(
-        "扫码可随时撤回同意、暂停或限定时段,无需登录,一秒内生效。请妥善保管。",
+        "扫码可随时撤回同意、暂停或限定时段，无需登录，一秒内生效。请妥善保管。",
         "Scan to withdraw, to pause or to set hours at any time, without a login; it counts within"
         " a second. Keep it safe.",
     )
@@ -190,7 +202,7 @@ def _link_text(t: SlipReader) -> str:
 
 def _rights(t: SlipReader) -> str:
     return t(
-        "撤回同意后,所存画面、参考画面和现场照片随即删除,每一处删除都有登记。也可致电中心或到村委会办理。",
+        "撤回同意后，所存画面、参考画面和现场照片随即删除，每一处删除都有登记。也可致电中心或到村委会办理。",
         "After a withdrawal the pictures, references and photos are deleted at once, each deletion"
         " is recorded. You may also call the centre or go to the village office.",
     )

@@ -16,6 +16,7 @@ import structlog
 
 from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.outbox import DeliveryEvent, DeliveryState, OutboxMessage, payload_object
+from patrol.domain.stored_texts import stored_zh
 from patrol.domain.timestamps import rfc3339
 from patrol.integrations.notifications import (
     ALARM,
@@ -131,24 +132,27 @@ class Canary:
             self.last_return = landed
             self.round_trip_s = (landed - flight.sent_at).total_seconds()
         if self.failing:
-            text = "自检恢复,推送通路正常。 The way to the leaders is open again."
-            self._notify(flight, "恢复 recovered", text, now)
+            text = "自检恢复，推送通路正常。"
+            self._notify(flight, ("recovered", "恢复"), text, now)
             log.info("the canary is back", round_trip_s=self.round_trip_s)
         self.failing = ""
 
     def _did_not_return(self, flight: _CanaryInFlight, why: str, now: datetime) -> None:
         if not self.failing:
             self.lost += 1
-            text = f"自检未返回,网格长可能收不到推送:{why}。 The canary did not come back."
-            self._notify(flight, "告警 alarm", text, now)
+            text = f"自检未返回，网格长可能收不到推送：{stored_zh(why)}。"
+            self._notify(flight, ("alarm", "告警"), text, now)
             log.error("the canary did not come back", reason=why)
         self.failing = why
 
-    def _notify(self, flight: _CanaryInFlight, kind: str, text: str, now: datetime) -> None:
+    def _notify(
+        self, flight: _CanaryInFlight, kind: tuple[str, str], text: str, now: datetime
+    ) -> None:
+        """`kind`: its word in the key, and in the title."""
         notification = Notification(
-            key=f"{flight.key}-{kind.rsplit(maxsplit=1)[-1]}",
+            key=f"{flight.key}-{kind[0]}",
             event=ALARM,
-            title=f"【巡查推送自检】{kind} {self.site}",
+            title=f"【巡查推送自检】{kind[1]} {self.site}",
             body=text,
         )
         with self.store.begin() as uow:

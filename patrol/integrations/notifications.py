@@ -128,14 +128,14 @@ class UnreachedNotifier:
     def _notification(self, case: Case, sent: OutboxMessage) -> Notification:
         step = current_rung(case)
         person = self.registry.people.get(step.person)
-        who = f"{person.name}({person.id})" if person else f"网格 {step.grid}"
+        who = f"{person.name}（{person.id}）" if person else f"网格 {step.grid}"
         state = "代理尚未收到" if sent.state is not DeliveryState.PUBLISHED else "手机尚未收到"
         summary = str(json.loads(sent.payload).get("summary", case.id))
         return Notification(
             key=f"{case.id}-rung{case.rung}-r{case.revision}-unheard",
             event=UNREACHED,
             title=f"【巡查推送未送达】{case.id}",
-            body=f"{summary}\n{who}:{state},请电话联系。 Not received, please phone.",
+            body=f"{summary}\n{who}：{state}，请电话联系。",
             person=str(step.person),
             phone=person.phone if person else "",
             case=case.id,

@@ -40,8 +40,7 @@ from patrol.messaging.topics import (
 )
 
 DISCLAIMER: Final = (
-    "线索仅供现场核实,不是结论;视频巡查每日两次,不是报警系统,遇险情请立即拨打119或110。"
-    " A lead to check on the ground, no verdict; a patrol, not an alarm."
+    "线索仅供现场核实，不是结论；视频巡查每日两次，不是报警系统，遇险情请立即拨打119或110。"
 )
 MAINTAINERS_KEY: Final = "-equipment"  # ends the key of the message to a grid's maintainer
 TEAMS_KEY: Final = "-team"  # ends the key of the short form for a grid's team
@@ -294,13 +293,13 @@ class PayloadBuilder:
         found, due = (t.astimezone(self.zone) for t in (case.found_at, _acknowledge_due_at(case)))
         where = f"{grid_name} {self.scrub(case.place)}".strip()
         request = (
-            "仍未消除,请再到现场处置"  # its first limits are over, or soon will be
+            "仍未消除，请再到现场处置"  # its first limits are over, or soon will be
             if case.state is CaseState.REWORK
             else f"请于{due:%m月%d日%H:%M}前签收"
         )
         return (
-            f"【巡查线索·{labels.LEVELS[case.level][0]}】{self.site_name}{where}:{what},"
-            f"{found:%m月%d日%H:%M}发现,{request}。"
+            f"【巡查线索·{labels.LEVELS[case.level][0]}】{self.site_name}{where}：{what}，"
+            f"{found:%m月%d日%H:%M}发现，{request}。"
         )
 
 

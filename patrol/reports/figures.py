@@ -51,7 +51,7 @@ class Figure:
         if self.part is None or (self.whole == 0):
             return "—(n=0)"
         if self.minutes:
-            return f"{self.part:.1f} 分钟(n={self.whole})"
+            return f"{self.part:.1f} 分钟（n={self.whole}）"
         if self.whole is None:
             return f"{self.part:g}{self.unit and ' '}{self.unit}"
         share = f"{100 * self.part / self.whole:.1f} %({self.part:g}/{self.whole})"
@@ -79,7 +79,7 @@ def quantile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-TARGETS: Final = "目标:重点部位 98 %,其他 95 %"
+TARGETS: Final = "目标：重点部位 98 %，其他 95 %"
 DAY: Final = timedelta(days=1)
 
 
@@ -104,7 +104,7 @@ def coverage_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
     left_out = f"不含未授权 {totals.refused} 路次"
     if totals.in_maintenance:
         left_out += f"、维护中 {totals.in_maintenance}"
-    unvisited = f"{left_out};不含漏巡 {totals.planned - len(visited)}"
+    unvisited = f"{left_out}；不含漏巡 {totals.planned - len(visited)}"
     return [
         Figure(id="planned", zh="应巡", en="planned", part=totals.planned, note=left_out),
         Figure(id="seen", zh="实巡", en="seen", part=totals.seen),
@@ -115,7 +115,7 @@ def coverage_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
         Figure(id="online", zh="在线率", en="online rate", part=online, whole=len(visited),
                note=unvisited),
         Figure(id="intact", zh="完好率", en="intact rate", part=intact, whole=len(visited),
-               note=f"{unvisited};{TARGETS}"),
+               note=f"{unvisited}；{TARGETS}"),
         Figure(id="qualified", zh="图像合格率", en="qualified-picture rate", part=intact,
                whole=len(pictured), note="只计取到画面的路次"),
         *_human_patrol_figures(material),
@@ -138,10 +138,10 @@ def _human_patrol_figures(material: ReportMaterial) -> list[Figure]:
     return [
         Figure(id="human_patrols", zh="人工巡查完成率", en="human patrols completed",
                part=completed, whole=len(states) - open_tasks,
-               note=f"漏巡 {missed} 次;不含未结束 {open_tasks} 次"),
+               note=f"漏巡 {missed} 次；不含未结束 {open_tasks} 次"),
         Figure(id="human_coverage", zh="人工巡查覆盖率", en="human patrol coverage",
                part=counts.done, whole=counts.planned - counts.pending,
-               note=f"漏看 {counts.missed}、无法查看 {counts.not_viewable} 路次;不含待看"
+               note=f"漏看 {counts.missed}、无法查看 {counts.not_viewable} 路次；不含待看"
                f" {counts.pending}"),
     ]  # fmt: skip
 
@@ -157,7 +157,7 @@ def _ground_figures(material: ReportMaterial) -> list[Figure]:
     return [
         Figure(id="ground_patrols", zh="联动巡防完成率", en="ground patrols completed",
                part=states.count(GroundState.COMPLETED), whole=ended,
-               note=f"漏巡 {missed} 次;不含未结束 {len(states) - ended} 次"),
+               note=f"漏巡 {missed} 次；不含未结束 {len(states) - ended} 次"),
         Figure(id="ground_coverage", zh="联动巡防点位覆盖率", en="ground patrol coverage",
                part=checked_in, whole=counts.planned - counts.pending,
                note=f"迟到 {counts.late}、待复核 {counts.review}、漏签 {counts.missed};"
@@ -189,7 +189,7 @@ def _longest_unseen(
     longest = max(spans, default=None)
     return {
         "part": None if longest is None else round(max(longest, timedelta(0)) / DAY, 1),
-        "note": f"{len(cameras)} 路" + (f",其中 {never} 路从未" if never else ""),
+        "note": f"{len(cameras)} 路" + (f"，其中 {never} 路从未" if never else ""),
     }
 
 
@@ -209,7 +209,7 @@ def review_figures(material: ReportMaterial) -> list[Figure]:
                whole=share.decided, note=f"不含待核 {len(by_machine) - len(decided)} 条"),
         _miss_rate_figure(findings),
         *_own_finding_figures(material, share),
-        Figure(id="duplicates", zh="重复线索(并案)", en="duplicates, merged", part=merged),
+        Figure(id="duplicates", zh="重复线索（并案）", en="duplicates, merged", part=merged),
         *_known_positive_figures(findings),
     ]  # fmt: skip
 
@@ -231,7 +231,7 @@ def _human_review_figure(material: ReportMaterial) -> Figure:
         en="human review rate",
         part=len(judged_visits),
         whole=seen,
-        note="人工判过的路次(线索与盲抽)÷ 实巡",
+        note="人工判过的路次（线索与盲抽）÷ 实巡",
     )
 
 
@@ -240,9 +240,9 @@ def _miss_rate_figure(findings: list[Finding]) -> Figure:
     share = decided_share(findings, Origin.SAMPLE)
     undecided = sum(finding.origin is Origin.SAMPLE for finding in findings) - share.decided
     return Figure(
-        id="miss_rate", zh="漏检率(盲抽)", en="miss rate, blind sample", part=share.real,
+        id="miss_rate", zh="漏检率（盲抽）", en="miss rate, blind sample", part=share.real,
         whole=share.decided, interval=share.interval if share.decided else None,
-        note=f"机器判为正常者按比例盲抽,Wilson 95 % 区间;不含未判 {undecided} 条",
+        note=f"机器判为正常者按比例盲抽，Wilson 95 % 区间；不含未判 {undecided} 条",
     )  # fmt: skip
 
 
@@ -252,14 +252,14 @@ def _own_finding_figures(material: ReportMaterial, by_machine: DecidedShare) -> 
     undecided = len(material.own_findings) - own.decided
     yield Figure(
         id="own_findings", zh="人工发现", en="own findings", part=len(material.own_findings),
-        note=f"与机器线索分开统计;含未判 {undecided} 条",
+        note=f"与机器线索分开统计；含未判 {undecided} 条",
     )  # fmt: skip
     real = own.real + by_machine.real
     yield Figure(
-        id="machine_missed", zh="机器漏检(人工发现)", en="missed by the machine, seen by people",
+        id="machine_missed", zh="机器漏检（人工发现）", en="missed by the machine, seen by people",
         part=own.real, whole=real,
         interval=wilson_interval(own.real, real) if real else None,
-        note="属实的人工发现 ÷ 全部属实线索(人工与机器),无人看见的不在其内",
+        note="属实的人工发现 ÷ 全部属实线索（人工与机器），无人看见的不在其内",
     )  # fmt: skip
 
 
@@ -269,7 +269,7 @@ def _known_positive_figures(findings: list[Finding]) -> list[Figure]:
         return []
     return [
         Figure(id="known_positives", zh="已知阳性识别", en="known positives seen",
-               part=share.real, whole=share.decided, note="测试件,不计入其他任何指标"),
+               part=share.real, whole=share.decided, note="测试件，不计入其他任何指标"),
     ]  # fmt: skip
 
 
@@ -305,7 +305,7 @@ def _false_alarm_figure(
     false = sum(entry is not None and entry.note.startswith("false_alarm") for entry in returned)
     return Figure(
         id="false_alarm", zh="误报率", en="false-alarm rate", part=false, whole=len(pushed),
-        note=f"{note};只计已推送",
+        note=f"{note}；只计已推送",
     )  # fmt: skip
 
 
@@ -363,7 +363,7 @@ def in_time_figure(cases: Iterable[Case], now: datetime, deadline: DeadlineFigur
             continue
         due += 1
         done += entry is not None and entry.at <= case.dispatched_at + limit
-    note = f"不含未到期 {not_yet} 件;超期未办计为不及时"
+    note = f"不含未到期 {not_yet} 件；超期未办计为不及时"
     return Figure(id=deadline.id, zh=deadline.zh, en=deadline.en, part=done, whole=due, note=note)
 
 

@@ -41,7 +41,7 @@ from patrol.reports.queries import (
 
 GROUND_COLUMNS: Final = (
     "日期", "方案", "编号", "时段", "网格", "人员", "人员类别", "点位编码", "点位名称", "类型",
-    "应到", "签到", "签到人", "方式", "时间依据", "距离(米)", "结果", "存疑", "复核", "复核人",
+    "应到", "签到", "签到人", "方式", "时间依据", "距离（米）", "结果", "存疑", "复核", "复核人",
     "情况", "线索",
 )  # fmt: skip
 GroundRow = dict[str, str]
@@ -117,7 +117,17 @@ def _check_in_columns(
     check_in: CheckIn | None, heading: ReportHeading, names: Mapping[str, str]
 ) -> GroundRow:
     if check_in is None:
-        blank = ("签到人", "方式", "时间依据", "距离(米)", "存疑", "复核", "复核人", "情况", "线索")
+        blank = (
+            "签到人",
+            "方式",
+            "时间依据",
+            "距离（米）",
+            "存疑",
+            "复核",
+            "复核人",
+            "情况",
+            "线索",
+        )
         return dict.fromkeys(blank, "")
     who = heading.registry.people.get(check_in.by)
     distance = check_in.distance_m
@@ -125,7 +135,7 @@ def _check_in_columns(
         "签到人": who.name if who else check_in.by,
         "方式": label_of(CHECK_IN_METHODS, check_in.method)[0],
         "时间依据": (CLAIMED if check_in.is_claimed else BY_CENTRE)[0],
-        "距离(米)": "" if distance is None else f"{distance:.0f}",
+        "距离（米）": "" if distance is None else f"{distance:.0f}",
         "存疑": "、".join(label_of(CHECK_IN_PROBLEMS, one)[0] for one in check_in.problems),
         "复核": label_of(CHECK_IN_STATES, check_in.state)[0] if check_in.problems else "",
         "复核人": names.get(check_in.decided_by, check_in.decided_by),

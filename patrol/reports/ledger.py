@@ -29,6 +29,7 @@ from patrol.domain.labels import label_of
 from patrol.domain.registry import GridLevel, Registry
 from patrol.domain.round import Visit, VisitOutcome, VisitOutline
 from patrol.domain.schedule import IN_MAINTENANCE
+from patrol.domain.stored_texts import stored_zh
 from patrol.domain.town_labels import CHECK_OUTCOMES, FILING_SOURCES
 from patrol.reports.queries import ReportHeading, ReportMaterial, RoundRecords, first_entry
 
@@ -180,9 +181,9 @@ def _human_patrol_rows(material: ReportMaterial, heading: ReportHeading) -> Iter
                     "网格": grid,
                     "村/组": group,
                     "点位编码": check.camera,
-                    "点位名称": camera.name if camera else "(已销户)",
+                    "点位名称": camera.name if camera else "（已销户）",
                     "采样时间": clock_text(check.picture_at, zone),
-                    "查看方式": f"人工巡查({patrol.title})",
+                    "查看方式": f"人工巡查（{patrol.title}）",
                     "结果": labels.OUTCOMES[CHECK_RESULTS[check.outcome]][0],
                     "描述": "" if check.outcome is CheckOutcome.ACKNOWLEDGED else label,
                     "备注": check.finding or "",
@@ -244,7 +245,7 @@ def _round_columns(records: RoundRecords, number: int, heading: ReportHeading) -
 def _camera_columns(ident: CameraId, registry: Registry) -> LedgerRow:
     camera = registry.cameras.get(ident)
     grid, group = _grid_columns(registry, camera)
-    name = camera.name if camera else "(已销户)"
+    name = camera.name if camera else "（已销户）"
     return {"网格": grid, "村/组": group, "点位编码": ident, "点位名称": name}
 
 
@@ -308,13 +309,13 @@ def _finding_columns(finding: Finding) -> LedgerRow:
     decided = finding.decided_by
     if finding.origin is Origin.OPERATOR:
         source = label_of(FILING_SOURCES, finding.filed_from)[0]
-        how = f"人工发现({source},{finding.filed_by})"
+        how = f"人工发现（{source}，{finding.filed_by}）"
     else:
-        how = f"人工复核({decided})" if decided else "机器初筛,待复核"
+        how = f"人工复核（{decided}）" if decided else "机器初筛，待复核"
     return {
         "查看方式": how,
         "类别": category.zh if category else finding.category,
-        "描述": finding.why,
+        "描述": stored_zh(finding.why),
         "级别": f"{finding.level} {labels.LEVELS[finding.level][0]}",
         "备注": _decision_text(finding),
         "判读模块": finding.gauge,
@@ -323,14 +324,14 @@ def _finding_columns(finding: Finding) -> LedgerRow:
 
 def _blind_sample_columns(finding: Finding) -> LedgerRow:
     """A random check (抽查) of a picture on which the machine saw nothing."""
-    row = {"查看方式": f"人工抽查({finding.decided_by})", "备注": _decision_text(finding)}
+    row = {"查看方式": f"人工抽查（{finding.decided_by}）", "备注": _decision_text(finding)}
     if finding.state is FindingState.DISMISSED:
         return row
     category = CATEGORY_BY_ID.get(finding.category)
     return row | {
         "结果": labels.OUTCOMES[VisitOutcome.PROBLEM][0],
         "类别": category.zh if category else finding.category,
-        "描述": finding.why,
+        "描述": stored_zh(finding.why),
         "级别": f"{finding.level} {labels.LEVELS[finding.level][0]}",
     }
 
@@ -341,11 +342,11 @@ _AGED_TEXTS: Final = {CONSENT_WITHDRAWN: "农户撤回同意", CAMERA_LEFT: "点
 def _decision_text(finding: Finding) -> str:
     if finding.state is FindingState.DISMISSED:
         reason, _ = labels.label_of(labels.DISMISS_REASONS, finding.reason)
-        return f"{finding.id} 排除:{reason}"
+        return f"{finding.id} 排除：{reason}"
     if finding.state is FindingState.MERGED:
         return f"{finding.id} 并案 {finding.case or ''}".rstrip()
     if finding.state is FindingState.AGED:
-        return f"{finding.id} {_AGED_TEXTS.get(finding.reason, '逾期未核')},已归档"
+        return f"{finding.id} {_AGED_TEXTS.get(finding.reason, '逾期未核')}，已归档"
     return f"{finding.id} {finding.case or '待核'}"
 
 

@@ -338,11 +338,11 @@ def _people(
 
 
 def _rework(cases: Sequence[Case]) -> Figure:
-    """返工率: of the cases that were fed back, how many went back to the ground."""
+    """退回重办率: of the cases that were fed back, how many went back to the ground."""
     fed_back = [case for case in cases if first_entry(case, CaseEvent.FEED_BACK)]
     again = sum(any(first_entry(case, what) for what in REWORK_EVENTS) for case in fed_back)
     return Figure(
-        id="rework", zh="返工率", en="rework rate", part=again, whole=len(fed_back),
+        id="rework", zh="退回重办率", en="rework rate", part=again, whole=len(fed_back),
         note="核查未通过或重开 ÷ 已反馈",
     )  # fmt: skip
 

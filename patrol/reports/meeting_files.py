@@ -171,7 +171,7 @@ def to_html(pack: MeetingPack) -> bytes:
     made = f"{pack.made_at.astimezone(pack.zone):%Y-%m-%d %H:%M}"
     shown = case_lines(pack)[:MAX_CASES_PRINTED]
     left = len(pack.cases) - len(shown)
-    more = f"<p><small>另有 {left} 件,见 Excel。</small></p>" if left > 0 else ""
+    more = f"<p><small>另有 {left} 件，见 Excel。</small></p>" if left > 0 else ""
     figures = [
         (one.figure.zh, one.figure.text, one.mom, one.yoy, one.figure.note) for one in pack.figures
     ]
@@ -180,11 +180,11 @@ def to_html(pack: MeetingPack) -> bytes:
         _section("指标", ("指标", "本期", "环比", "同比", "口径"), figures),
         "<div class=pair>",
         f"<div>{_section('按类别', COUNT_COLUMNS, count_lines(pack.categories))}</div>",
-        f"<div><h2>按类别(图)</h2>{bar_chart([(r.name, r.count) for r in pack.categories[:12]])}",
+        f"<div><h2>按类别（图）</h2>{bar_chart([(r.name, r.count) for r in pack.categories[:12]])}",
         f"<h2>按发现时刻</h2>{hour_chart(pack.hours)}</div></div>",
         _section("按村", COUNT_COLUMNS, count_lines(pack.villages)),
         _section("按标签", COUNT_COLUMNS, count_lines(pack.tags)),
-        _section("初筛准确率(按类型)", PRECISION_COLUMNS, precision_lines(pack)),
+        _section("初筛准确率（按类型）", PRECISION_COLUMNS, precision_lines(pack)),
         _section("超时清单", OVERDUE_COLUMNS, overdue_lines(pack)),
         _section("案件清单", CASE_COLUMNS, shown) + more,
         "<p class=sign>" + "  ".join(f"{name}:____________" for name in SIGNATURES) + "</p>",

@@ -61,7 +61,7 @@ def public_digest(heading: ReportHeading, material: ReportMaterial) -> PublicDig
         hide_small_counts(_by_chapter(one.category for one in cases)) for cases in (counted, closed)
     )
     return PublicDigest(
-        title=f"{heading.site}视频巡查月报(公开) {heading.period}",
+        title=f"{heading.site}视频巡查月报（公开） {heading.period}",
         made=f"{heading.made_at.astimezone(heading.zone):%Y-%m-%d}",
         month=heading.period,
         figures=tuple((figure.id, figure.zh, value) for figure, value in shown),
@@ -192,6 +192,7 @@ p {{ color: #5b6875; }}
 {figures}</tbody></table>
 <table><thead><tr>{chapter_head}</tr></thead><tbody>
 {chapters}</tbody></table>
-<p>少于 3 件的数字不公开(“&lt;3”),由此可推算的数字一并不公开。本页不含画面、姓名、点位和网格。</p>
+<p>少于 3 件的数字不公开（“&lt;3”），由此可推算的数字一并不公开。
+本页不含画面、姓名、点位和网格。</p>
 </body></html>
 """

@@ -29,7 +29,7 @@ GRID_COLUMNS: Final = (
     "网格", "名称", "推送", "签收及时率", "反馈及时率", "办结率", "按时办结率", "签收用时中位",
 )  # fmt: skip
 CAMERA_COLUMNS: Final = ("点位编码", "点位名称", "类型", "属实", "已判", "准确率", "95 % 区间")
-RETIRED_LABEL: Final = "(已销户)"
+RETIRED_LABEL: Final = "（已销户）"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from patrol.domain.labels import Label
+from patrol.domain.labels import Label, Labels
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, SAMPLE_PURPOSE, SPACE_NEEDED
 from patrol.store import UnitOfWork
 
@@ -21,13 +21,19 @@ CLASSES: Final[Mapping[str, tuple[Label, str]]] = {  # name, setting of site.yam
     "message": (("推送消息", "messages"), "retention.message_days"),
     "log": (("登记与删除台账", "logs and ledger"), ""),
 }
-REASONS: Final[Mapping[str, str]] = {
-    "sample": "两轮之间比对与盲样复核所需的最短期限 the shortest that comparing and sampling need",
-    "evidence": "案件办结、复核与申诉 to close a case, review it and answer complaints",
-    "photo": "证明处置结果,随案件 proof of what was done, as long as the case's evidence",
-    "reference": "在用期间比对,撤回或停用即删 to compare with, while it is patrolled",
-    "message": "报表回看一年内的推送时刻 reports look back a year",
-    "log": "谁看过、删过什么,须可追溯 who looked and what was deleted stays provable",
+REASONS: Final[Labels] = {
+    "sample": (
+        "两轮之间比对与盲样复核所需的最短期限",
+        "the shortest that comparing and sampling need",
+    ),
+    "evidence": ("案件办结、复核与申诉", "to close a case, review it and answer complaints"),
+    "photo": (
+        "证明处置结果，随案件",
+        "proof of what was done, as long as the case's evidence",
+    ),
+    "reference": ("在用期间比对，撤回或停用即删", "to compare with, while it is patrolled"),
+    "message": ("报表回看一年内的推送时刻", "reports look back a year"),
+    "log": ("谁看过、删过什么，须可追溯", "who looked and what was deleted stays provable"),
 }
 
 
@@ -39,7 +45,7 @@ class RetentionRule:
     name: Label
     setting: str  # of site.yaml; "": no setting
     kept: timedelta | None  # None: for good, or as long as the camera is patrolled
-    reason: str
+    reason: Label  # a site's own words twice
     count: int
     held: int = 0  # of them by a legal hold
     oldest: datetime | None = None
@@ -54,7 +60,7 @@ def retention_classes(
     reasons: Mapping[str, str],
 ) -> list[RetentionRule]:
     """Every class, with the counts of now."""
-    why = {**REASONS, **reasons}
+    why = {**REASONS, **{ident: (text, text) for ident, text in reasons.items()}}
     purposes = dict(uow.pictures.by_purpose())
     samples = [purposes.pop(p) for p in (SAMPLE_PURPOSE, SPACE_NEEDED) if p in purposes]
     photos = [purposes.pop(FIELD_PHOTO_PURPOSE)] if FIELD_PHOTO_PURPOSE in purposes else []
@@ -72,7 +78,7 @@ def retention_classes(
 def _pictures(
     ident: str,
     kept: timedelta,
-    why: Mapping[str, str],
+    why: Labels,
     found: list[tuple[int, int, datetime]],
 ) -> RetentionRule:
     counted = _rows(ident, kept, why, sum(count for count, _, _ in found))
@@ -80,7 +86,7 @@ def _pictures(
     return replace(counted, held=held, oldest=min((at for _, _, at in found), default=None))
 
 
-def _rows(ident: str, kept: timedelta | None, why: Mapping[str, str], count: int) -> RetentionRule:
+def _rows(ident: str, kept: timedelta | None, why: Labels, count: int) -> RetentionRule:
     name, setting = CLASSES[ident]
     return RetentionRule(
         id=ident, name=name, setting=setting, kept=kept, reason=why[ident], count=count

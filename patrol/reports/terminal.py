@@ -1,15 +1,14 @@
-"""Rounds and the demonstration on a terminal: progress while a round runs, tables after it, an SVG.
+"""Rounds on a terminal: progress while a round runs, tables after it, an SVG.
 
 `progress_display` is a live bar on a terminal's stderr, and a line or a log event every tenth
 otherwise; it is fed with `RoundProgress` by the round's runner from any thread. `render_round`
-takes the document of `patrol round --json`, `render_demo` that of `demo_outcome`, which alone reads
-the store. `save_svg` draws renderables as a picture that fetches no font.
+takes the document of `patrol round --json`. `save_svg` draws renderables as a picture that fetches
+no font.
 """
 
 import io
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -24,13 +23,10 @@ from rich.text import Text
 from typing_extensions import override
 
 from patrol.domain import labels
-from patrol.domain.case import Case, CaseEvent, CaseState
-from patrol.domain.finding import CATEGORY_BY_ID, Finding, Origin
+from patrol.domain.reader_language import translate
 from patrol.domain.round import VisitOutcome
-from patrol.domain.statistics import decided_share
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.rounds.progress import RoundProgress
-from patrol.store import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
@@ -41,19 +37,26 @@ def progress_line(progress: RoundProgress, zone: tzinfo) -> str:
     """One line: visited, seen, not viewable, left, pace, findings, forecast."""
     left = progress.planned - progress.done
     pace = f"{progress.per_s:.1f}/s" if progress.per_s else "…"
-    return (
-        f"{progress.round}: {progress.done}/{progress.planned} · 实巡 seen {progress.seen}"
-        f" · 无法查看 not viewable {progress.not_viewable} · 剩余 left {left} · {pace}"
-        f" · 线索 findings {progress.findings} · {_forecast_text(progress, zone)}"
+    return translate(
+        f"{progress.round}: {progress.done}/{progress.planned} "
+        f"· 实巡 {progress.seen} · 无法查看 {progress.not_viewable} "
+        f"· 剩余 {left} · {pace} · 线索 {progress.findings} · {_forecast_text(progress, zone)}",
+        f"{progress.round}: {progress.done}/{progress.planned} "
+        f"· seen {progress.seen} · not viewable {progress.not_viewable} "
+        f"· left {left} · {pace} · findings {progress.findings} "
+        f"· {_forecast_text(progress, zone)}",
     )
 
 
 def _forecast_text(progress: RoundProgress, zone: tzinfo) -> str:
     limit = f"{progress.finish_by.astimezone(zone):%H:%M}"
     if progress.forecast is None:
-        return f"须在 finish by {limit}"
-    late = " 赶不上 TOO LATE" if progress.forecast > progress.finish_by else ""
-    return f"预计 forecast {progress.forecast.astimezone(zone):%H:%M:%S} / {limit}{late}"
+        return translate(f"须在 {limit}", f"finish by {limit}")
+    late = translate(" 赶不上", " TOO LATE") if progress.forecast > progress.finish_by else ""
+    return translate(
+        f"预计 {progress.forecast.astimezone(zone):%H:%M:%S} / {limit}{late}",
+        f"forecast {progress.forecast.astimezone(zone):%H:%M:%S} / {limit}{late}",
+    )
 
 
 @contextmanager
@@ -136,7 +139,7 @@ class _CountsColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         progress: RoundProgress | None = task.fields["state"]
         if progress is None:
-            return Text("准备中 preparing", style="dim")
+            return Text(translate("准备中", "preparing"), style="dim")
         return Text.assemble(
             (f"{progress.done}/{progress.planned} ", "bold"),
             (f"✓{progress.seen} ", "green"),
@@ -160,95 +163,6 @@ class _ForecastColumn(ProgressColumn):
         )
 
 
-MAX_DEMO_ROWS = 14
-RECEIPT_EVENTS = frozenset({"received", "opened"})  # sent by the telephone, not by the person
-
-
-def render_demo(result: Mapping[str, Any]) -> RenderableType:
-    """Cases from dispatch to their end, and whether the store is consistent."""
-    cases = result["case_list"]
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("案件 case", "类别 category", "级别", "状态 state", "经过 steps"):
-        table.add_column(heading, overflow="fold")
-    for case in cases[:MAX_DEMO_ROWS]:
-        table.add_row(*_case_cells(case))
-    if len(cases) > MAX_DEMO_ROWS:
-        table.add_row("…", f"还有 {len(cases) - MAX_DEMO_ROWS} 件 more")
-    problems = result["store_problems"]
-    verdict = Text("账目平衡,无一丢失 the totals agree, nothing is lost", style="green")
-    if problems:
-        verdict = Text("\n".join(problems), style="red")
-    counts = "  ".join(f"{_state_label(s)} {s} {n}" for s, n in sorted(result["cases"].items()))
-    sample = result["blind_sample"]
-    drawn = Text(
-        f"盲抽 blind sample: 判 judged {sample['judged']} · 漏检 missed {sample['missed']}",
-        style="dim",
-    )
-    title = f" 发现 → 预警 → 上报 → 处理 → 反馈   {len(cases)} 件案件 cases "
-    return Panel(
-        Group(table, Text(), Text(counts), drawn, verdict),
-        title=title,
-        title_align="left",
-        border_style="green" if not problems else "red",
-        padding=(1, 2),
-        expand=False,
-    )
-
-
-def demo_outcome(uow: UnitOfWork) -> dict[str, Any]:
-    """The state of the demonstration: its cases, findings, messages and blind sample."""
-    cases = uow.cases.list()
-    rounds = uow.rounds.of_plan("morning")
-    findings = [finding for one in rounds for finding in uow.findings.of_round(one.id)]
-    return {
-        "cases": dict(Counter(str(case.state) for case in cases)),
-        "case_list": [_case_document(case) for case in cases],
-        "findings_waiting": sum(one.count for one in uow.findings.waiting_totals()),
-        "messages_waiting": uow.outbox.unsent(),
-        "blind_sample": _blind_sample_document(findings),
-    }
-
-
-def _case_document(case: Case) -> dict[str, object]:
-    """One case of the document of `demo_outcome`."""
-    return {
-        "id": case.id,
-        "camera": case.camera,
-        "grid": case.grid,
-        "category": case.category,
-        "level": str(case.level),
-        "state": str(case.state),
-        "steps": [str(entry.what) for entry in case.entries],
-    }
-
-
-def _blind_sample_document(findings: Iterable[Finding]) -> dict[str, object]:
-    """The blind sample: judged, missed, and the interval of the miss rate."""
-    found = decided_share(findings, Origin.SAMPLE)
-    low, high = found.interval
-    return {
-        "judged": found.decided,
-        "missed": found.real,
-        "interval": [round(low, 4), round(high, 4)],
-    }
-
-
-def _case_cells(case: Mapping[str, Any]) -> tuple[RenderableType, ...]:
-    category = CATEGORY_BY_ID.get(case["category"], CATEGORY_BY_ID["other"])
-    done = case["state"] in ("closed", "voided")
-    state = Text(_state_label(case["state"]), style="green" if done else "yellow")
-    steps = " → ".join(
-        labels.CASE_EVENTS[CaseEvent(step)][0]
-        for step in case["steps"]
-        if step not in RECEIPT_EVENTS
-    )
-    return case["id"], f"{category.zh} {category.en}", case["level"], state, steps
-
-
-def _state_label(state: str) -> str:
-    return labels.CASE_STATES[CaseState(state)][0]
-
-
 SVG_COLUMNS: Final = 100  # characters wide
 _WEB_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 
@@ -265,10 +179,10 @@ def save_svg(renderables: Sequence[RenderableType], path: Path, *, title: str) -
 
 BAR_CELLS: Final = 44
 SHOWN_OUTCOMES: Final = (
-    ("seen", "实巡 seen", "green"),
-    ("not_viewable", labels.bilingual(labels.OUTCOMES[VisitOutcome.NOT_VIEWABLE]), "yellow"),
-    ("missed", labels.bilingual(labels.OUTCOMES[VisitOutcome.MISSED]), "red"),
-    ("pending", labels.bilingual(labels.OUTCOMES[VisitOutcome.PENDING]), "bright_black"),
+    ("seen", ("实巡", "seen"), "green"),
+    ("not_viewable", labels.OUTCOMES[VisitOutcome.NOT_VIEWABLE], "yellow"),
+    ("missed", labels.OUTCOMES[VisitOutcome.MISSED], "red"),
+    ("pending", labels.OUTCOMES[VisitOutcome.PENDING], "bright_black"),
 )
 
 
@@ -284,7 +198,9 @@ def render_round(summary: Mapping[str, Any], *, zone: tzinfo = UTC) -> Renderabl
     state = str(summary.get("state", "finished"))
     colour = {"finished": "green", "interrupted": "yellow", "missed": "red"}.get(state, "cyan")
     if summary.get("reason"):
-        renderables.append(Text(f"{state}: {summary['reason']}", style=colour))
+        named = labels.label_text(labels.label_of(labels.ROUND_STATES, state))
+        colon = translate("：", ": ")
+        renderables.append(Text(f"{named}{colon}{summary['reason']}", style=colour))
     renderables += [
         Text(str(limitation), style="yellow") for limitation in summary.get("without", ())
     ]
@@ -339,7 +255,7 @@ def _numbers_table(summary: Mapping[str, Any]) -> Table:
     table.add_column(justify="right", style="dim", no_wrap=True)
     table.add_column(style="dim")
     planned = int(summary["planned"])
-    table.add_row("应巡 planned", str(planned), "", "")
+    table.add_row(translate("应巡", "planned"), str(planned), "", "")
     for key, label, colour in SHOWN_OUTCOMES:
         count = int(summary.get(key, 0))
         if key == "pending" and not count:
@@ -347,9 +263,9 @@ def _numbers_table(summary: Mapping[str, Any]) -> Table:
         failures = summary.get("failures", {}) if key == "not_viewable" else {}
         why = _counts_text(failures, labels.failure_label)
         number = Text(str(count), style=colour if count else "")
-        table.add_row(label, number, percent_text(count, planned), why)
+        table.add_row(labels.label_text(label), number, percent_text(count, planned), why)
     refusals = _counts_text(summary.get("refusals", {}), labels.refusal_label)
-    table.add_row("不巡 refused", str(summary.get("refused", 0)), "", refusals)
+    table.add_row(translate("不纳入巡查", "refused"), str(summary.get("refused", 0)), "", refusals)
     _add_result_rows(table, summary)
     return table
 
@@ -358,12 +274,18 @@ def _add_result_rows(table: Table, summary: Mapping[str, Any]) -> None:
     messages = summary.get("messages", {})
     queued, published = messages.get("queued", 0), messages.get("published", 0)
     table.add_row()
-    table.add_row("采样 pictures", str(summary.get("pictures", 0)))
-    table.add_row("观察 observations", str(summary.get("observations", 0)))
+    table.add_row(translate("采样", "pictures"), str(summary.get("pictures", 0)))
+    table.add_row(translate("观察", "observations"), str(summary.get("observations", 0)))
     findings = int(summary.get("findings", 0))
-    table.add_row("线索 findings", Text(str(findings), style="magenta" if findings else ""))
-    waiting = "" if published >= queued else f"待发 waiting {queued - published}"
-    table.add_row("消息 messages", f"{published}/{queued}", "", waiting)
+    table.add_row(
+        translate("线索", "findings"), Text(str(findings), style="magenta" if findings else "")
+    )
+    waiting = (
+        ""
+        if published >= queued
+        else translate(f"待发 {queued - published}", f"waiting {queued - published}")
+    )
+    table.add_row(translate("消息", "messages"), f"{published}/{queued}", "", waiting)
 
 
 def _counts_text(counts: Mapping[str, int], name: Callable[[str], str]) -> str:
@@ -374,10 +296,20 @@ def _counts_text(counts: Mapping[str, int], name: Callable[[str], str]) -> str:
 def _cost_text(summary: Mapping[str, Any]) -> Text:
     wall_s = float(summary.get("wall_s", 0.0))
     visited = int(summary.get("seen", 0)) + int(summary.get("not_viewable", 0))
-    pace = f"   {visited / wall_s:.1f} 路/s cameras/s" if wall_s and visited else ""
+    pace = (
+        translate(f"   {visited / wall_s:.1f} 路/s", f"   {visited / wall_s:.1f} cameras/s")
+        if wall_s and visited
+        else ""
+    )
     return Text(
-        f"用时 wall {duration_text(wall_s)}   CPU {duration_text(float(summary.get('cpu_s', 0.0)))}"
-        f"   内存峰值 peak {float(summary.get('peak_rss_mb', 0.0)):.0f} MB{pace}",
+        translate(
+            f"用时 {duration_text(wall_s)}   CPU {duration_text(float(summary.get('cpu_s', 0.0)))} "
+            f"  内存峰值 {float(summary.get('peak_rss_mb', 0.0)):.0f} "
+            f"MB{pace}",
+            f"wall {duration_text(wall_s)}   CPU {duration_text(float(summary.get('cpu_s', 0.0)))} "
+            f"  peak {float(summary.get('peak_rss_mb', 0.0)):.0f} "
+            f"MB{pace}",
+        ),
         style="dim",
     )
 
@@ -385,7 +317,7 @@ def _cost_text(summary: Mapping[str, Any]) -> Text:
 def _period_text(summary: Mapping[str, Any], zone: tzinfo) -> str:
     started, finished = (_local_time(summary.get(k), zone) for k in ("started_at", "finished_at"))
     if started is None:
-        return "not started"
+        return translate("未开始", "not started")
     until = f" – {finished:%H:%M:%S}" if finished else " – …"
     return f"{started:%Y-%m-%d %H:%M:%S}{until}"
 

@@ -30,7 +30,7 @@ ROW_CLASSES: Final = {  # of the HTML page, by what the ledger's 结果 says
     OUTCOMES[VisitOutcome.MISSED][0]: "missed",
 }
 SUMMED_NOTICE: Final = (
-    '<p class="notice">无情况的“正常”查看按点位合计在表末;逐次台账见本报表的 Excel、CSV。</p>'
+    '<p class="notice">无情况的“正常”查看按点位合计在表末；逐次台账见本报表的 Excel、CSV。</p>'
 )
 _CELL: Final = "\x1f"  # parts the cells of a line while it is escaped as a whole
 SIGNATURES: Final = ("巡查员", "值班长", "分管领导", "日期")
@@ -111,7 +111,7 @@ def _anchor_lines(report: Report) -> str:
     if not lines:
         return ""
     shown = "<br>".join(escape(line) for line in lines)
-    return f'<p class="notice">登记链锚点(当日末)<br><code>{shown}</code></p>'
+    return f'<p class="notice">留痕链锚点（当日末）<br><code>{shown}</code></p>'
 
 
 def _figure_rows(report: Report) -> list[str]:

@@ -122,8 +122,8 @@ class ReviewAlarmWorker:
             finding=finding,
             step=step,
             title=f"【线索未研判】{finding.id}",
-            body=f"{place}:{category.zh},{finding.level} 级,已 {minutes} 分钟无人研判,请立即处理。"
-            f" Not reviewed for {minutes} min.",
+            body=f"{place}：{category.zh}，{finding.level} 级，"
+            f"已 {minutes} 分钟无人研判，请立即处理。",
             recipient=recipient,
             key=f"{finding.id}-{step}-{recipient.person or recipient.name}-{finding.revision}",
         )

@@ -149,6 +149,18 @@ def camera_references(uow: UnitOfWork, camera: Camera) -> list[CameraReference]:
     return [_camera_reference(camera, light, memory) for light, memory in memories if memory]
 
 
+def reference_is_learning(uow: UnitOfWork, camera: CameraId, light: str) -> bool:
+    """Whether the picture beside a finding is still being learned: it may show the problem itself.
+
+    A camera without any memory has no picture to be compared with, and False.
+    """
+    memory = uow.memories.get(camera, Light(light)) if light in set(Light) else None
+    if memory is None:
+        return False
+    scene = CameraMemory.from_bytes(memory, Light(light)).scene
+    return scene is None or scene.state is SceneState.LEARNING
+
+
 def _camera_reference(camera: Camera, light: Light, memory: bytes) -> CameraReference:
     scene = CameraMemory.from_bytes(memory, light).scene
     if scene is None:

@@ -121,7 +121,7 @@ class _HealthRecording:
         self.uow.troubles.put(trouble.close(RECOVERED, self.now))
         zh, en = OUTAGE_GROUPS[group]
         name = self._group_name(trouble.subject)
-        why = f"{zh}「{name}」已恢复 ({en} {trouble.subject} is back)"
+        why = f"{zh}“{name}”已恢复 ({en} {trouble.subject} is back)"
         self.messages += self.notifier.announce_outage(
             self.uow,
             Outage(
@@ -141,7 +141,7 @@ class _HealthRecording:
         representative, (zh, en) = self._representative(down), OUTAGE_GROUPS[down.group]
         count = f"{len(down.cameras)}/{down.visited}"
         why = (
-            f"{zh}「{self._group_name(down.subject)}」中断:{count} 路无应答,不再逐路通知"
+            f"{zh}“{self._group_name(down.subject)}”中断：{count} 路无应答，不再逐路通知"
             f" ({en} {down.subject} is down: {count} cameras do not answer)"
         )
         others = tuple(camera for camera in down.cameras if camera != representative)

@@ -33,7 +33,11 @@ from patrol.domain.ids import PictureId, Sha256
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Observation, Subject
 from patrol.domain.round import VisitOutcome
-from patrol.domain.verification import Verifier
+from patrol.domain.verification import (
+    MACHINE_SEES_NO_MORE,
+    MACHINE_STILL_SEES,
+    Verifier,
+)
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import Clock
 from patrol.rounds.guarded_visit import GuardedVisit
@@ -45,11 +49,11 @@ log = structlog.get_logger(__name__)
 
 MAX_AT_ONCE = 8
 SAME_PICTURE_NOTE = (
-    "复看画面与此前画面完全相同,不能说明现场情况,请人工核实"
+    "复看画面与此前画面完全相同，不能说明现场情况，请人工核实"
     " (the picture of the second look equals an earlier one bit for bit: it proves nothing,"
     " a person has to decide)"
 )
-NO_CAMERA_NOTE = "现场上报,无摄像头可看 (reported on the ground: no camera to look through)"
+NO_CAMERA_NOTE = "现场上报，无摄像头可看 (reported on the ground: no camera to look through)"
 
 
 class RecheckResult(StrEnum):
@@ -119,8 +123,8 @@ def case_recheck_text(recheck: RecheckOutcome) -> str:
     if recheck.result is RecheckResult.SAME_PICTURE:
         return recheck.why
     if recheck.result is RecheckResult.GONE:
-        return "机器未再检出 (the machine sees it no more)"
-    return f"机器仍检出:{recheck.why} (the machine still sees it: {recheck.why})"
+        return f"{MACHINE_SEES_NO_MORE} (the machine sees it no more)"
+    return f"{MACHINE_STILL_SEES}：{recheck.why} (the machine still sees it: {recheck.why})"
 
 
 def finding_recheck_text(finding: Finding, recheck: RecheckOutcome) -> str:
@@ -134,17 +138,17 @@ def finding_recheck_text(finding: Finding, recheck: RecheckOutcome) -> str:
     if recheck.result is RecheckResult.SAME_PICTURE:
         return recheck.why
     if finding.kind == UNNAMED_CHANGE:
-        return "已复看,请看新画面 (looked again: see the new picture)"
+        return "已复看，请看新画面 (looked again: see the new picture)"
     if recheck.result is RecheckResult.STILL_THERE:
-        return f"已复看,仍检出:{recheck.why} (looked again, still there: {recheck.why})"
+        return f"已复看，仍检出：{recheck.why} (looked again, still there: {recheck.why})"
     other = _kinds(recheck.visited.observations)
-    also = f";另见 {other}" if other else ""
-    return f"已复看,未再检出{also} (looked again, not seen any more{also})"
+    also_zh, also_en = (f"；另见 {other}", f"; also {other}") if other else ("", "")
+    return f"已复看，未再检出{also_zh} (looked again, not seen any more{also_en})"
 
 
 def recheck_failed_text(why: str) -> str:
     """That the camera could not be visited again, with the reason; Chinese first."""
-    return f"未能复看:{why};请值班长判断 (could not look again: {why}; the duty lead decides)"
+    return f"未能复看：{why}；请值班长判断 (could not look again: {why}; the duty lead decides)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

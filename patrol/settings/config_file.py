@@ -59,7 +59,8 @@ class ConfigProblems(BadInput):
         lines = [str(problem) for problem in self.problems]
         if (more := self.count - len(self.problems)) > 0:
             lines.append(
-                f"另有 {more} 处问题,共 {self.count} 处 ({more} more problems, {self.count} in all)"
+                f"另有 {more} 处问题，共 {self.count} 处"
+                f" ({more} more problems, {self.count} in all)"
             )
         super().__init__("\n".join(lines))
 

@@ -415,8 +415,8 @@ def _check_production(settings: Settings, document: YamlDocument, notes: FilePro
     """Note a town in production without its impact assessment, and certificates left unchecked."""
     if settings.production and not settings.impact_assessment.strip():
         text = (
-            "is missing: in production no round begins before the impact assessment"
-            " (个人信息保护影响评估); fill in docs/impact-assessment.md and give its reference here"
+            "is missing: in production no round begins before the impact assessment;"
+            " fill in docs/impact-assessment.md and give its reference here"
         )
         notes.add_problem(document.line(("production",)), "impact_assessment", text)
     if not settings.camera_tls.verify:

@@ -154,8 +154,8 @@ class BroadcastSection(SettingsSection):
     speakers: dict[PlainId, SpeakerSection] = Field(default_factory=dict)
     templates: dict[PlainId, Annotated[str, AfterValidator(_template)]] = Field(
         default_factory=lambda: {
-            "warn": "各位村民请注意:{grid}{place}发现{category},请立即撤离并注意安全。",
-            "tidy": "各位村民请注意:{place}有{category},请当事人尽快处理。",
+            "warn": "各位村民请注意：{grid}{place}发现{category}，请立即撤离并注意安全。",
+            "tidy": "各位村民请注意：{place}有{category}，请当事人尽快处理。",
         }
     )
     quiet_from: ClockTime = time(21)

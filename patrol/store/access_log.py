@@ -131,7 +131,7 @@ class HashChain:
 
 
 class AccessLogRepository:
-    """Reads and appends the access log (调用登记): who viewed which camera, hash-chained."""
+    """Reads and appends the access log (调阅登记): who viewed which camera, hash-chained."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db

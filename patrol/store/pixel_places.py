@@ -55,7 +55,7 @@ class PixelPlace:
 PIXEL_PLACES: Final = (
     PixelPlace(
         name="pictures",
-        zh="照片(巡查、线索、案件、现场)",
+        zh="照片（巡查、线索、案件、现场）",
         en="pictures (visits, findings, cases, photos from the ground)",
         kind=PlaceKind.FILE_ROWS,
         retention=RetentionClass.PICTURE,
@@ -78,11 +78,11 @@ PIXEL_PLACES: Final = (
     ),
     PixelPlace(
         name="loose files",
-        zh="无登记的文件(中断的写入与恢复)",
+        zh="无登记的文件（中断的写入与恢复）",
         en="files that nothing names (writes and restores that were cut short)",
         kind=PlaceKind.LOOSE_FILES,
         retention=RetentionClass.NONE,
-        why_kept=("不应存在,一小时后清除", "none: deleted after an hour"),
+        why_kept=("不应存在，一小时后清除", "none: deleted after an hour"),
         files=("??/??/*", "unfinished/*", ".restore-*/**/*"),
     ),
     PixelPlace(
@@ -91,7 +91,7 @@ PIXEL_PLACES: Final = (
         en="thumbnails in the service's memory",
         kind=PlaceKind.PROCESS_MEMORY,
         retention=RetentionClass.NONE,
-        why_kept=("仅为显示,不落盘", "for display alone, never on disk"),
+        why_kept=("仅为显示，不落盘", "for display alone, never on disk"),
     ),
     PixelPlace(
         name="contact sheets",
@@ -99,7 +99,7 @@ PIXEL_PLACES: Final = (
         en="contact sheets in the service's memory",
         kind=PlaceKind.PROCESS_MEMORY,
         retention=RetentionClass.NONE,
-        why_kept=("仅为显示,不落盘", "for display alone, never on disk"),
+        why_kept=("仅为显示，不落盘", "for display alone, never on disk"),
     ),
     PixelPlace(
         name="live views",
@@ -108,25 +108,25 @@ PIXEL_PLACES: Final = (
         kind=PlaceKind.PROCESS_MEMORY,
         retention=RetentionClass.NONE,
         why_kept=(
-            "看过即弃,撤回后一秒内结束",
+            "看过即弃，撤回后一秒内结束",
             "dropped when shown; a withdrawal ends it in a second",
         ),
     ),
     PixelPlace(
         name="browsers",
-        zh="值班员浏览器的缓存(至多十分钟)",
+        zh="值班员浏览器的缓存（至多十分钟）",
         en="browsers of the centre, ten minutes at most",
         kind=PlaceKind.PROCESS_MEMORY,
         retention=RetentionClass.NONE,
-        why_kept=("每次调取都有登记,退出即清空", "each fetch is logged; logging out empties them"),
+        why_kept=("每次调取都有登记，退出即清空", "each fetch is logged; logging out empties them"),
     ),
     PixelPlace(
         name="backups",
-        zh="备份文件(由制作者保管)",
+        zh="备份文件（由制作者保管）",
         en="backup files, kept by who made them",
         kind=PlaceKind.OUTSIDE,
         retention=RetentionClass.NONE,
-        why_kept=("灾难恢复;恢复时先删已撤回的", "disaster; what was withdrawn goes at a restore"),
+        why_kept=("灾难恢复；恢复时先删已撤回的", "disaster; what was withdrawn goes at a restore"),
     ),
 )
 

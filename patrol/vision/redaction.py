@@ -179,8 +179,8 @@ def _overlapping_spans(start: int, end: int, side_px: int) -> list[tuple[int, in
     return [(one, one + length) for one in evenly_spaced_starts(start, end - start, length, count)]
 
 
-PURPOSE: Final = "仅供处置使用 · for handling only"
-COARSE_NOTE: Final = "未装人脸车牌检测,已整体粗化 · coarse: no face and plate detector"
+PURPOSE: Final = "仅供处置使用"
+COARSE_NOTE: Final = "未装人脸车牌检测，已整体粗化"
 LETTERS_PX: Final = 15
 LINE_PX: Final = 22
 MARGIN_PX: Final = 8

@@ -65,13 +65,17 @@ SMALLEST_ZIPPED_BYTES: Final = 1000
 _FAILURES: Final = (
     (IllegalCaseTransition, 409, ("当前状态不能这样操作", "not possible now")),
     (ApprovalImpossible, 409, ("现在不能这样操作", "not possible now")),
-    (FindingNotAsShown, 409, ("线索有了变化,请看过再判", "it changed meanwhile: look at it again")),
+    (
+        FindingNotAsShown,
+        409,
+        ("线索有了变化，请看过再判", "it changed meanwhile: look at it again"),
+    ),
     (
         RequestKeyReused,
         409,
         ("这次操作的编号已用于别的操作", "its key was used for something else"),
     ),
-    (CaseNotAsShown, 409, ("案件有了变化,请看过再办", "it changed meanwhile: look at it again")),
+    (CaseNotAsShown, 409, ("案件有了变化，请看过再办", "it changed meanwhile: look at it again")),
     (IllegalUndo, 409, ("不能再撤销", "it cannot be undone any more")),
     (NotOwnDecision, 409, ("不是本人的判定", "decided by somebody else")),
     (IllegalPatrolMove, 409, ("现在不能这样操作", "not possible now")),
@@ -84,10 +88,10 @@ _FAILURES: Final = (
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     (NotShiftOwner, 409, ("现在不能签字", "not yours to sign")),
     (TroubleAlreadyTaken, 409, ("已有人认领", "somebody was first")),
-    (ProcessBusy, 409, ("正忙,请稍后", "busy just now")),
+    (ProcessBusy, 409, ("正忙，请稍后", "busy just now")),
     (RequestValidationError, 422, INVALID_REQUEST),
     (ResponseValidationError, 500, OWN_FAILURE),
-    (PasswordChecksBusy, 503, ("正忙,请稍后再试", "busy just now, try again")),
+    (PasswordChecksBusy, 503, ("正忙，请稍后再试", "busy just now, try again")),
     *SHARED_FAILURES,
 )
 _TOKEN_PATHS: Final = (HOUSEHOLD_PATH, PICTURE_LINK_PATH)
@@ -97,7 +101,7 @@ _STATUS_LABELS: Final = {
     405: ("不支持的操作", "not supported"),
     410: ("照片已按期删除", "deleted on schedule"),
     413: ("文件太大", "too large"),
-    429: ("请求过多,请稍后", "too many requests"),
+    429: ("请求过多，请稍后", "too many requests"),
 }
 
 
@@ -182,7 +186,7 @@ def _not_logged_in_response(context: WebContext, request: Request, _: Exception)
 def _stale_csrf_response(context: WebContext, request: Request, exc: Exception) -> Response:
     """403 of a kind of its own: scripts fetch a new token (`/api/session`) and try once more."""
     log.warning("not done", path=_loggable_path(request), status=403, reason=str(exc))
-    message = ("页面已过期,请刷新后再试", "the page is out of date: reload it")
+    message = ("页面已过期，请刷新后再试", "the page is out of date: reload it")
     return error_document(403, context.translator(request).pair(message), kind="csrf", detail="")
 
 

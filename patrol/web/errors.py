@@ -32,7 +32,7 @@ class InvalidRequest(Exception):
 
 METHOD_NOT_ALLOWED: Final = 405
 INVALID_REQUEST: Final = ("填写有误", "cannot be so")
-OWN_FAILURE: Final = ("系统出错,请告知管理员", "our mistake, please tell the administrator")
+OWN_FAILURE: Final = ("系统出错，请告知管理员", "our mistake, please tell the administrator")
 # An exception, its status and its sentence (zh, en), as app.py and api/app.py extend them.
 SHARED_FAILURES: Final = (
     (ResourceNotFound, 404, ("没有找到", "not found")),

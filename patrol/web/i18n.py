@@ -19,12 +19,15 @@ from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.domain.schedule import StoppageScope
+from patrol.domain.send_policy import SYSTEM_ACTOR
+from patrol.domain.stored_texts import StoredTexts
 from patrol.rounds import planner
 from patrol.rounds.scheduler import MISSED_REASON
 
 _PAUSED_BY: Final = re.compile(
     r"paused by (?P<by>.*?): (?P<why>.*)", re.DOTALL
 )  # Stoppage.description
+_MACHINE: Final = frozenset({SYSTEM_ACTOR, planner.ACTOR})  # authors that are no person
 LANGUAGES: Final = ("zh", "en")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 T = TypeVar("T")
@@ -44,6 +47,11 @@ class Translator:
     def pair(self, both: tuple[str, str]) -> str:
         """The text of a (zh, en) pair."""
         return self(*both)
+
+    @property
+    def colon(self) -> str:
+        """The colon behind a word of ours: `：`, or `: `."""
+        return self("：", ": ")
 
     def time(self, at: datetime | None) -> str:
         """`09:30`."""
@@ -140,7 +148,7 @@ def plan_label(plan: str, t: Translator) -> str:
 def round_reason(reason: str, t: Translator) -> str:
     """Why a round did not run, or not to its end; a text that is not known is shown as it is."""
     if paused := _PAUSED_BY.fullmatch(reason):
-        return t(f"{paused['by']} 暂停巡查:{paused['why']}", reason)
+        return t(f"{paused['by']} 暂停巡查：{paused['why']}", reason)
     texts = {
         planner.NOT_RUNNING: t("当日服务没有运行", "the service did not run that day"),
         MISSED_REASON: t("时段内服务没有运行", "the service did not run in its window"),
@@ -153,7 +161,9 @@ def round_reason(reason: str, t: Translator) -> str:
     if known not in texts:
         return reason
     days = re.search(r"\d+", rest) if comma else None
-    earlier = t(f"(此前 {days[0]} 天亦然)", f" (nor on the {days[0]} days before)") if days else ""
+    earlier = (
+        t(f"（此前 {days[0]} 天亦然）", f" (nor on the {days[0]} days before)") if days else ""
+    )
     return texts[known] + earlier
 
 
@@ -191,6 +201,18 @@ def person_name(registry: Registry, who: str, accounts: Mapping[str, str] | None
     return (accounts or {}).get(who, who)
 
 
+def stored_texts(
+    registry: Registry, t: Translator, accounts: Mapping[str, str] | None = None
+) -> StoredTexts:
+    """What the service stored, for this reader: one language, the site's clock, names."""
+    return StoredTexts(
+        language=t.language,
+        zone=t.zone,
+        person=lambda who: person_name(registry, who, accounts),
+        grid=lambda code: grid_name(registry, GridCode(code)),
+    )
+
+
 def author_name(
     registry: Registry,
     entry: CaseEntry | ApprovalRequest,
@@ -198,13 +220,15 @@ def author_name(
     t: Translator,
 ) -> str:
     """Whose entry it is; a name that nothing proves is shown as claimed."""
+    if entry.by in _MACHINE:
+        return t("系统", "system")
     name = person_name(registry, entry.by, accounts)
     if not entry.claimed:
         return name
     claimed = person_name(registry, entry.claimed, accounts)
     if entry.claimed == entry.by:
-        return t(f"{name}(自称)", f"{name} (claimed)")
-    return t(f"{name}(自称 {claimed})", f"{name} (claims to be {claimed})")
+        return t(f"{name}（自称）", f"{name} (claimed)")
+    return t(f"{name}（自称 {claimed}）", f"{name} (claims to be {claimed})")
 
 
 def subject_name(scope: str, subject: str, registry: Registry, t: Translator) -> str:

@@ -72,9 +72,9 @@ _SHIFT_PAGES: Final = (
 )
 _ADMIN_PAGES: Final = (
     ("/accounts", "账号", "Accounts", (Permission.ACCOUNTS,)),
-    ("/sessions", "登录", "Sessions", (Permission.ACCOUNTS,)),
+    ("/sessions", "在线会话", "Sessions", (Permission.ACCOUNTS,)),
     ("/keys", "接口密钥", "API keys", (Permission.ACCOUNTS,)),
-    ("/suppressions", "抑制", "Suppressions", (Permission.SUPPRESSIONS,)),
+    ("/suppressions", "告警抑制", "Suppressions", (Permission.SUPPRESSIONS,)),
     ("/system", "系统状态", "System", (Permission.SYSTEM,)),
     ("/audit", "审计", "Audit", (Permission.AUDIT,)),
     ("/holds", "证据保全", "Holds", (Permission.AUDIT, Permission.SETTLE)),

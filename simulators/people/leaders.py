@@ -42,6 +42,7 @@ from simulators.rtsp_farm.control import ControlError, FarmControl
 log = logging.getLogger(__name__)
 
 ProblemRemover = Callable[[Mapping[str, Any]], None]  # a case message → the problem is gone
+VILLAGE_DIGITS: Final = 12  # of a grid's code, before the number of the group
 MAX_WAIT_S: Final = 1.0
 MAINTAINER: Final = "maintainer"  # `rung.role` of a case message
 
@@ -246,17 +247,29 @@ class SceneClearer:
         self._control = control
         with cameras_csv.open(encoding="utf-8-sig", newline="") as file:
             rows = [(row["camera_id"], row["grid_code"]) for row in csv.DictReader(file)]
-        self._by_last6 = {(grid, camera[-6:]): camera for camera, grid in rows}
+        self._by_last6: dict[str, list[tuple[str, str]]] = {}
+        for camera, grid in rows:
+            self._by_last6.setdefault(camera[-6:], []).append((grid, camera))
 
     def __call__(self, case: Mapping[str, Any]) -> None:
-        """Find the camera by its grid and last six digits; clear its scene or its fault."""
-        camera = self._by_last6.get((case["grid"]["code"], case.get("camera_last6") or ""))
+        """Find the camera by its last six digits and the case's grid; clear its scene or fault."""
+        camera = self._camera_of(case)
         if camera is None:
             return
         if case["category"]["code"] == EQUIPMENT:
             self._control.fault(camera, "none")
         else:
             self._control.scene(camera, "clean")
+
+    def _camera_of(self, case: Mapping[str, Any]) -> str | None:
+        """Where several end alike: the case's grid, else its village, to which it may have gone."""
+        alike, grid = self._by_last6.get(case.get("camera_last6") or "", []), case["grid"]["code"]
+        of_grid = [camera for code, camera in alike if code == grid]
+        of_village = [
+            camera for code, camera in alike if code[:VILLAGE_DIGITS] == grid[:VILLAGE_DIGITS]
+        ]
+        candidates = of_grid or of_village or [camera for _, camera in alike]
+        return candidates[0] if len(candidates) == 1 else None
 
 
 def load_options(

@@ -8,12 +8,13 @@ test) hands in `confirm` and `dismiss`.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from patrol.domain.finding import CATEGORY_BY_ID, DismissReason, Finding
 from patrol.domain.observation import Subject
 
 NO_FAULT = "none"
+UNNAMED: Final = ("scene_change", "other")  # categories that name no problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,19 @@ def decide_finding(finding: Finding, truth: Mapping[str, Any]) -> OperatorDecisi
     return _decision(
         problem if problem in CATEGORY_BY_ID else finding.category, DismissReason.OTHER
     )
+
+
+def is_still_there(subject: Subject, category: str, truth: Mapping[str, Any]) -> bool:
+    """Whether what a case is about is still there, by its camera's truth just now.
+
+    Another problem of the same camera is another case: a fault of its lens does not keep the case
+    of the rubbish before it open, nor the rubbish that of the lens. A change that nobody named is
+    any problem of the scene.
+    """
+    if subject is Subject.EQUIPMENT:
+        return truth.get("fault", NO_FAULT) not in ("", NO_FAULT, None)
+    problem = truth.get("problem")
+    return bool(problem) and (category == problem or category in UNNAMED)
 
 
 def _decision(category: str, otherwise: DismissReason) -> OperatorDecision:

@@ -106,7 +106,7 @@ def _replies(
         yield reply_after(done_s, "feedback", result="false_alarm", text="现场未发现问题")
         return
     lazy = dice.random() < profile.reworked
-    text = "已到场处理" if not lazy else "已处理(口头劝导)"
+    text = "已到场处理" if not lazy else "已处理（口头劝导）"
     yield reply_after(done_s, "feedback", removes_problem=not lazy, result="handled", text=text)
 
 

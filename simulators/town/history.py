@@ -308,7 +308,7 @@ class _HistoryWriter:
         finding = Finding(
             id=FindingId(f"F{number:06d}"), camera=camera, grid=grid, round=a_round.id,
             subject=Subject.SCENE, kind=category, score=round(self._rng.uniform(0.5, 0.97), 2),
-            found_at=at, why=f"与本机参考画面不同,得分 {self._rng.uniform(0.5, 0.97):.2f}"
+            found_at=at, why=f"与本机参考画面不同，得分 {self._rng.uniform(0.5, 0.97):.2f}"
             " (differs from this camera's reference)",
             level=level, category=category, picture=picture.id, box=box,
         )  # fmt: skip

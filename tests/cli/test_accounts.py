@@ -33,7 +33,7 @@ def test_an_account_is_made_closed_and_opened(cli_site: CliSite, pipe: Any) -> N
         "disabled": True,
     }  # fmt: skip
     assert cli_site("user", "enable", "wang").code == 0
-    assert "wang  operator  wang  可用 open" in cli_site("user", "list").out
+    assert "wang  operator  wang  可用" in cli_site("user", "list").out
     assert SECRET.encode() not in (cli_site.home / "patrol.db").read_bytes()
 
 

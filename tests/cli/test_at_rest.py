@@ -200,7 +200,7 @@ def test_an_anchor_finds_a_cut_tail(pictured: CliSite) -> None:
     assert pictured("audit", "verify").code == 0  # nobody outside was asked
     found = pictured("audit", "verify", "--anchor", head, "--json")
     assert found.code == 1
-    assert "access_log line 4" in json.loads(found.out)["problems"][0]
+    assert "access_log 第 4 行" in json.loads(found.out)["problems"][0]
 
 
 def test_anchors_come_from_a_file_and_what_is_none_is_refused(
@@ -235,7 +235,7 @@ def test_a_backup_says_what_it_holds_and_leaks_no_picture(
     out = tmp_path / "plain.tar"
     made = json.loads(pictured("backup", "--out", str(out), "--json").out)
     assert (made["encrypted"], made["pictures_sealed"], made["key_included"]) == (False, 1, False)
-    assert any("readable" in line for line in made["contains"])
+    assert any("明文" in line for line in made["contains"])
     assert b"household's yard" not in out.read_bytes()
     assert out.stat().st_mode & 0o777 == 0o600
 

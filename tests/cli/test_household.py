@@ -325,7 +325,7 @@ def test_a_slip_says_what_is_held_until_when_and_who_looked(
     assert [(one["who"], one["what"]) for one in again["looked"]] == [("desk", "print_slip")]
     text = mine.cli("household", "H-0001", "--language", "zh").out
     assert "农户告知单" in text
-    assert "同意:已同意" in text
+    assert "同意：已同意" in text
     assert mine.cli("household", "H-9999").code == 2
 
 

@@ -203,7 +203,7 @@ def test_a_probe_shows_the_stages_with_their_times(
         assert times == sorted(times)
         assert ended.document["freshness"] == "live"
     else:
-        for label in ("已登录", "网关已开始点播", "打开直播地址", "关键帧", "已解码 decoded"):
+        for label in ("已登录", "网关已开始点播", "打开直播地址", "关键帧", "已解码"):
             assert label in ended.err
     for secret in (PASSWORD, "on%2Fvif", APP_SECRET, ZLM_SECRET, WVP_KEY, "ticket=", "callId="):
         assert secret not in ended.out
@@ -275,9 +275,9 @@ def test_an_unknown_name_is_bad_input(sourced_site: CliSite) -> None:
 
 def test_every_stage_has_its_label_and_every_advice_its_owner() -> None:
     for zh, en in (*HTTP_STAGE_ADVICE.values(), *SOURCE_REASON_ADVICE.values()):
-        assert zh.partition(":")[1] == ":"
+        assert zh.partition("：")[1] == "："
         assert en.partition(": ")[1] == ": "
-        assert 2 <= len(zh.partition(":")[0]) <= 12
+        assert 2 <= len(zh.partition("：")[0]) <= 12
     stages = {stage for _, stage in HTTP_STAGE_ADVICE if stage != "begun"}
     assert stages <= HTTP_STAGES.keys()
     assert {stage for names in STAGES.values() for stage in names} <= HTTP_STAGES.keys()

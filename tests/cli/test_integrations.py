@@ -61,7 +61,7 @@ def test_the_broker_s_files_and_no_password_on_the_screen(
     code, again, err = command_line("mosquitto", "write", "--out", str(tmp_path / "m"))
     assert (code, err) == (0, "")
     assert not [secret for secret in secrets if secret in out + again]
-    assert "新口令 new passwords 0" in again
+    assert "新密码 0" in again
     assert command_line("mosquitto", "write", "--out", str(tmp_path / "m" / "accounts.csv"))[0] == 2
 
 
@@ -101,7 +101,7 @@ def test_what_is_held_is_listed_with_its_reason(
         "case": "", "grid": small_site.GROUP, "why": "grid_busy", "first_word": True,
         "since": "2026-11-22T04:00:00Z", "until": "2026-11-22T05:00:00Z",
     }  # fmt: skip
-    assert "暂缓 held: grid_busy, 至 until 11-22 13:00" in command_line("deliveries", "list")[1]
+    assert "暂缓：grid_busy，至 11-22 13:00" in command_line("deliveries", "list")[1]
     one = json.loads(command_line("case", held["case"], "--json")[1])
     assert one["held"]["why"] == "grid_busy"
     assert [event["what"] for event in one["events"]] == ["dispatch", "hold"]

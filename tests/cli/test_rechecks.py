@@ -84,4 +84,4 @@ def test_a_month_for_the_notice_board_and_a_table_as_csv(cli_site: Any) -> None:
     path = cli_site.home / "f.csv"
     assert cli_site(*month, str(path), "--format", "csv", "--part", "figures").code == 0
     rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
-    assert {"漏检率(盲抽)", "人工复核率", "最长未巡见"} <= {row["指标"] for row in rows}
+    assert {"漏检率（盲抽）", "人工复核率", "最长未巡见"} <= {row["指标"] for row in rows}

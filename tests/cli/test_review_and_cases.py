@@ -53,7 +53,7 @@ def test_confirm_makes_a_case_and_publishes_it(cli_site: CliSite) -> None:
     assert [event["what"] for event in one["events"]] == ["dispatch"]
     assert one["due"] is not None
     output = cli_site("case", case["id"]).out
-    assert "已分派 dispatched" in output
+    assert "待签收" in output
     assert "一村一组" in output
 
 
@@ -65,7 +65,7 @@ def test_the_list_of_cases_keeps_its_ids_on_a_narrow_terminal(
     monkeypatch.setenv("COLUMNS", "80")
     listed = cli_site("cases").out
     assert case["id"] in listed
-    assert "已分派" in listed
+    assert "待签收" in listed
 
 
 def test_without_a_broker_the_message_waits(site_without_broker: CliSite) -> None:

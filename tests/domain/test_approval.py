@@ -82,7 +82,7 @@ def test_hours_of_the_office_are_named_so_with_the_day_they_lead_to(case: Case) 
     granted = approval.approve(asked, by="lead", now=wish.at)
     refused = approval.reject_request(asked, by="lead", now=wish.at, note="不行")
     for entry in (asked.entries[-1], granted.entries[-1]):
-        assert f"延期 48 小时办公时间,办结时限至 {day}" in entry.note
+        assert f"延期 48 小时办公时间，办结时限至 {day}" in entry.note
         assert f"extension of 48 office hours, to close by {day}" in entry.note
     assert "48 小时办公时间 " in refused.entries[-1].note
     assert day not in refused.entries[-1].note

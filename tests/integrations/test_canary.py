@@ -100,7 +100,7 @@ def test_its_silence_is_one_alarm_that_says_where(
         canary.tick(case_system.clock.now())
     assert why in canary.failing
     assert canary.lost == 1
-    assert notices(case_system) == [("notify:duty", "【巡查推送自检】告警 alarm shangba")]
+    assert notices(case_system) == [("notify:duty", "【巡查推送自检】告警 shangba")]
 
 
 def test_it_is_tried_soon_again_and_its_return_is_told(
@@ -117,7 +117,10 @@ def test_it_is_tried_soon_again_and_its_return_is_told(
     answer(case_system, canary)
     canary.tick(case_system.clock.now())
     assert canary.failing == ""
-    assert [title.split()[1] for _, title in notices(case_system)] == ["alarm", "recovered"]
+    assert [title.split("】")[1] for _, title in notices(case_system)] == [
+        "告警 shangba",
+        "恢复 shangba",
+    ]
 
 
 def test_a_repeat_a_stranger_and_rubbish_change_nothing(

@@ -79,7 +79,7 @@ def test_a_case_tells_what_the_contract_lists(
         "current": True,
     }
     assert "线索" in body["notice"]
-    assert "12:00发现,请于11月22日14:00前签收" in body["summary"], "local time for people"
+    assert "12:00发现，请于11月22日14:00前签收" in body["summary"], "local time for people"
 
 
 def test_a_rework_asks_to_go_again_and_names_no_limit_that_is_over(case_system: CaseSystem) -> None:

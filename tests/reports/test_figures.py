@@ -150,7 +150,7 @@ def test_how_long_nobody_saw_a_camera(day: ReportMaterial, heading: ReportHeadin
     )
     found = by_id(known, heading)
     assert (found["longest_unseen"].part, found["longest_unseen"].text) == (3.5, "3.5 天")
-    assert "4 路,其中 2 路从未" in found["longest_unseen"].note
+    assert "4 路，其中 2 路从未" in found["longest_unseen"].note
     assert found["longest_unwatched"].value is None
 
 

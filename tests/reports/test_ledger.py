@@ -48,7 +48,7 @@ def test_a_confirmed_lead_carries_its_case(day: ReportMaterial, heading: ReportH
         "起止": "09:00:00–09:01:30", "网格": "620902104203001", "村/组": "一村/一组",
         "点位编码": "62090204011327000001", "点位名称": "村口", "在线": "在线",
         "图像质量": "合格", "采样帧数": "2", "采样时间": "09:00:00",
-        "查看方式": "人工复核(值班员)", "结果": "发现问题", "类别": "车辆占道",
+        "查看方式": "人工复核（值班员）", "结果": "发现问题", "类别": "车辆占道",
         "描述": "区域「路口」内发现货车", "级别": "II 紧急",
         "截图号": "62090204011327000001022026112209000000001", "推送时间": "11-22 09:05:06",
         "签收": "11-22 09:08:00", "到场": "11-22 09:20:00", "反馈": "11-22 09:40:00",
@@ -67,9 +67,9 @@ def test_what_was_not_looked_at_is_never_normal(
     assert (offline["在线"], offline["描述"]) == ("离线", "连接不上:connection refused")
     assert (missed["在线"], missed["图像质量"], missed["描述"]) == ("未巡", "—", "finish-by passed")
     assert (offline["采样时间"], missed["采样时间"]) == ("", ""), "nothing was sampled"
-    assert missed["点位名称"] == "(已销户)", "it left the registry since"
-    assert rows[1]["备注"] == "F000002 排除:光影变化"
-    assert (rows[5]["查看方式"], rows[5]["备注"]) == ("机器初筛,待复核", "F000003 待核")
+    assert missed["点位名称"] == "（已销户）", "it left the registry since"
+    assert rows[1]["备注"] == "F000002 排除：光影变化"
+    assert (rows[5]["查看方式"], rows[5]["备注"]) == ("机器初筛，待复核", "F000003 待核")
 
 
 @pytest.mark.parametrize(

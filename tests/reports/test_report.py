@@ -74,10 +74,10 @@ def rows_of(
         pytest.param(None, ("机器初筛", "正常", ""), id="undecided: nobody may know it for one"),
         pytest.param(Decision.AGE, ("机器初筛", "正常", ""), id="aged"),
         pytest.param(
-            Decision.DISMISS, ("人工抽查(值班员)", "正常", "F000001 排除:光影变化"), id="right"
+            Decision.DISMISS, ("人工抽查（值班员）", "正常", "F000001 排除：光影变化"), id="right"
         ),
         pytest.param(
-            Decision.CONFIRM, ("人工抽查(值班员)", "发现问题", "F000001 待核"), id="missed"
+            Decision.CONFIRM, ("人工抽查（值班员）", "发现问题", "F000001 待核"), id="missed"
         ),
     ],
 )

@@ -404,7 +404,7 @@ def test_the_dates_of_an_extension_are_shown_before_it_is_asked(
     asked = f"/api/cases/{own_case.id}/extension?hours=48"
     expected = page.request.get(asked, headers={"accept": "application/json"}).json()
     until(page, lambda: page.inner_text("#leads-to") == expected["words"], "the dates")
-    assert expected["words"].startswith("48 小时办公时间:")
+    assert expected["words"].startswith("48 小时办公时间：")
     assert " 天" in expected["words"].rpartition("办结时限")[2]  # some seven working days of hours
     page.fill("dialog [name=hours]", "0")
     until(page, lambda: "720" in page.inner_text("#leads-to"), "the bounds")

@@ -271,5 +271,5 @@ def test_a_file_of_mistakes_is_cut_at_200_with_the_count(log_in: LogIn) -> None:
     body = answer.json()
     assert answer.status_code == 422
     assert (len(body["problems"]), body["count"]) == (200, 3000)
-    assert body["words"] == "有 3000 处问题,未作任何更改;列出前 200 处"
+    assert body["words"] == "有 3000 处问题，未作任何更改；列出前 200 处"
     assert len(answer.content) < 100_000

@@ -104,11 +104,11 @@ def test_a_suspended_case_shows_no_time_until_it_goes_on(
     asked = {"move": "suspend", "note": "等水利站放水"}
     assert log_in("operator").post(path, json=asked).status_code == 200
     assert log_in("duty_lead").post(path, json={"move": "grant"}).status_code == 200
-    assert "已挂起,停表" in log_in("operator").get(f"/cases/{copy.id}").text
+    assert "挂起（暂停计时）" in log_in("operator").get(f"/cases/{copy.id}").text
     assert "挂起</span>" in log_in("operator").get(f"/cases?text={copy.id}").text
     assert log_in("operator").post(path, json={"move": "resume"}).status_code == 403
     assert log_in("duty_lead").post(path, json={"move": "resume"}).status_code == 200
-    assert "已挂起,停表" not in log_in("operator").get(f"/cases/{copy.id}").text
+    assert "挂起（暂停计时）" not in log_in("operator").get(f"/cases/{copy.id}").text
 
 
 def test_a_person_verifies_whether_it_is_done(log_in: LogIn, town: Any, copy: Case) -> None:

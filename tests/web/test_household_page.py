@@ -97,7 +97,7 @@ def test_a_withdrawal_counts_within_a_second_and_deletes(
     with town.store.begin_read() as uow:
         assert not uow.pixels.held(camera)
     after = visitor().get(answer.headers["location"], headers=HTML).text
-    assert "已撤回,画面已删除" in after
+    assert "已撤回，画面已删除" in after
     assert 'value="pause"' not in after
     ident = page.removeprefix("/h/").partition(".")[0]
     assert (f"household/{ident}", "consent withdrawn") in lines(town, camera)
@@ -273,7 +273,7 @@ def test_a_household_withdraws_on_its_telephone(
         form = shown.locator("section", has_text="不能恢复")
         form.get_by_role("checkbox").check()
         form.get_by_role("button").click()
-        assert "已撤回,画面已删除" in shown.get_by_role("status").inner_text()
+        assert "已撤回，画面已删除" in shown.get_by_role("status").inner_text()
     finally:
         phone.close()
     town.app.live_view.gate.refresh()

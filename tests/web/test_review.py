@@ -159,3 +159,105 @@ def test_the_wall_does_not_tell_the_blind_sample_from_the_rest(log_in: LogIn, to
         uow.commit()
     assert 'class="tile normal has-dismissed"' in tile()
     assert "正常" in page()
+
+
+def waiting_of(town: Any, **changes: Any) -> Finding:
+    """A finding that waits for a person, like the first of the queue but for the changes."""
+    with town.store.begin() as uow:
+        first = next(one for one in uow.findings.queue() if one.picture and one.box)
+        number = uow.next_number("test-strip")
+        fresh = replace(
+            first, id=f"F6{number:05}", round=None, state=FindingState.CANDIDATE, decided_by="",
+            decided_at=None, case=None, level=Level.ORDINARY, category=f"test_{number}",
+            origin=Origin.MACHINE,
+        )  # fmt: skip
+        finding: Finding = replace(fresh, **changes)
+        uow.findings.add(finding)
+        uow.commit()
+    return finding
+
+
+def strip(client: httpx.Client, **wanted: str) -> dict[str, Any]:
+    answer = client.get("/api/review/strip", params=wanted)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def test_the_strip_shows_what_is_wanted_and_claims_nothing(log_in: LogIn, town: Any) -> None:
+    mine = waiting_of(town, level=Level.NOTE, kind="blur", subject=Subject.EQUIPMENT)
+    client = log_in("operator")
+    everything = strip(client)
+    assert everything["count"] >= len(everything["lines"]) > 1
+    tree = town.app.registry.tree
+    village = tree.village_of(mine.grid) or mine.grid
+    for wanted in (
+        {"level": "IV"}, {"kind": mine.category}, {"kind": "blur"}, {"subject": "equipment"},
+        {"village": village},
+    ):  # fmt: skip
+        found = strip(client, **wanted)
+        assert mine.id in [line["id"] for line in found["lines"]], wanted
+        assert found["count"] <= everything["count"]
+        assert ask(client, **wanted, first=mine.id)["mine"][0] == mine.id
+        client.post("/api/review/release", json={"ids": [mine.id]})
+    assert mine.id not in [line["id"] for line in strip(client, level="I")["lines"]]
+    assert mine.id not in ask(client, level="I")["mine"]
+    assert strip(client, level="IV")["choices"] == everything["choices"]
+    with town.store.begin_read() as uow:
+        assert mine.id not in uow.claims.active(town.app.clock.now())
+    shown = next(line for line in strip(client, level="IV")["lines"] if line["id"] == mine.id)
+    assert client.get(shown["thumbnail"]).status_code == 200
+    assert log_in("cadre").get("/api/review/strip").status_code == 403
+
+
+def test_a_batch_is_dismissed_one_by_one_and_undone_one_by_one(log_in: LogIn, town: Any) -> None:
+    first, second, held = (waiting_of(town) for _ in range(3))
+    ask(log_in("operator2"), first=held.id)
+    items = [{"id": one.id, "seen": one.revision} for one in (first, second, held)]
+    items.append({"id": first.id, "seen": "not as it is"})
+    items.append({"id": "F999999", "seen": ""})
+    client = log_in("operator")
+    answer = client.post("/api/review/dismiss", json={"items": items, "reason": "shadow"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["done"] == [first.id, second.id]
+    refused = {one["id"]: one["words"] for one in answer.json()["refused"]}
+    assert set(refused) == {held.id, first.id, "F999999"}
+    assert "operator2" in refused[held.id]
+    for one in (second, first):
+        undone = client.post(f"/api/findings/{one.id}/undo", json={"note": ""})
+        assert undone.json()["state"] == "candidate", undone.text
+
+
+def test_other_needs_words(log_in: LogIn, town: Any) -> None:
+    finding, client = waiting_of(town), log_in("operator")
+    body = {"id": finding.id, "decision": "dismiss", "reason": "other"}
+    assert client.post("/api/review/decide", json=body).status_code == 422
+    batch = {"items": [{"id": finding.id, "seen": finding.revision}], "reason": "other"}
+    assert client.post("/api/review/dismiss", json=batch | {"note": "  "}).status_code == 422
+    said = client.post("/api/review/decide", json=body | {"note": "村里办喜事"})
+    assert said.status_code == 200, said.text
+    with town.store.begin_read() as uow:
+        assert uow.findings.get(finding.id).reason == "村里办喜事"
+
+
+@pytest.mark.parametrize(("given", "code"), [
+    ({}, 422), ({"note": " "}, 422), ({"category": "scene_change"}, 422),
+    ({"note": "看看墙边堆了什么"}, 200), ({"category": "dumping"}, 200),
+])  # fmt: skip
+def test_a_change_without_a_name_is_not_sent(
+    given: dict[str, str], code: int, log_in: LogIn, town: Any
+) -> None:
+    finding = waiting_of(town, kind="scene_change", category="scene_change", camera="")
+    body = {"id": finding.id, "decision": "confirm", **given}
+    answer = log_in("operator").post("/api/review/decide", json=body)
+    assert answer.status_code == code, answer.text
+
+
+def test_each_reason_says_what_it_teaches(log_in: LogIn, town: Any) -> None:
+    finding = waiting_of(town)
+    (item,) = [one for one in ask(log_in("operator"), first=finding.id)["new"]
+               if one["id"] == finding.id]  # fmt: skip
+    assert "14 天内不再提出" in item["html"]
+    assert "180 天内不再提出" in item["html"]
+    assert "18 小时内不再提出" in item["html"]  # weather, of the whole picture
+    assert "只排除这一条" in item["html"]

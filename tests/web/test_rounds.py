@@ -167,11 +167,11 @@ def test_a_missed_round_was_not_visited(log_in: LogIn, town: Any) -> None:
     ("reason", "zh", "en"),
     [
         ("", "", ""),
-        ("paused by 王五: 平台割接: 夜间", "王五 暂停巡查:平台割接: 夜间",
+        ("paused by 王五: 平台割接: 夜间", "王五 暂停巡查：平台割接: 夜间",
          "paused by 王五: 平台割接: 夜间"),
         ("not finished in its window", "时限内没有巡完", "not finished in its window"),
         ("the patrol was not running that day, nor on the 12 days before it",
-         "当日服务没有运行(此前 12 天亦然)",
+         "当日服务没有运行（此前 12 天亦然）",
          "the service did not run that day (nor on the 12 days before)"),
         ("OSError: disk full", "OSError: disk full", "OSError: disk full"),
     ],
@@ -260,10 +260,10 @@ def test_ending_a_stoppage_asks_what_it_does(log_in: LogIn, town: Any, starts_in
     ):
         page = log_in("duty_lead").get("/stoppages").text
     questions = " ".join(re.findall(r'data-ask="([^"]*)"', page))
-    assert "结束:" not in questions
+    assert "结束：" not in questions
     assert "换镜头" in questions
     assert ("取消" in questions) is future
-    assert ("恢复全部巡查?" in questions) is not future
+    assert ("恢复全部巡查？" in questions) is not future
     assert ("下一轮起照常巡查" in questions) is not future
 
 

@@ -14,7 +14,7 @@ from patrol.app.town_service import TownService, handle_town_reply
 from patrol.cases.supervision import MAX_TAGS
 from patrol.domain.account import issue_api_key
 from patrol.domain.broadcast import BroadcastEvent
-from patrol.domain.case import Case, CaseEvent
+from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.ids import CaseId
 from patrol.domain.priority import Level
 from patrol.domain.registry import GridLevel
@@ -334,6 +334,35 @@ def test_the_verification_queue_shows_before_and_after(town: Any, log_in: LogIn)
     assert shown["before"]["url"]
     assert log_in("operator").get(shown["before"]["url"]).status_code == 200
     assert shown["note"] == "已清理"
+    assert shown["opinion"] == "nothing"
     assert log_in("cadre").get("/api/verify/queue").status_code == 403
     with town.store.begin_read() as uow:
         assert Path(str(uow.access.entries(limit=1)[0].why)).name.startswith("case:")
+
+
+@pytest.mark.parametrize(("note", "word"), [
+    ("机器仍检出:black_screen 0.98 (the machine still sees it: black_screen 0.98)", "still_there"),
+    ("机器仍检出：dumping 0.7 (the machine still sees it: dumping 0.7)", "still_there"),
+    ("机器未再检出 (the machine sees it no more)", "gone"),
+    ("现场上报，无摄像头可看 (reported on the ground: no camera to look through)", "nothing"),
+])  # fmt: skip
+def test_gone_does_not_stand_out_while_the_machine_still_sees_it(
+    note: str, word: str, town: Any, log_in: LogIn
+) -> None:
+    now = town.app.clock.now()
+    with town.store.begin() as uow:
+        number = uow.next_number("test-verify")
+        case = replace(
+            uow.cases.get(town.case.id), id=CaseId(f"C20200103-{number:04}"), finding=None,
+            entries=(), recheck_due_at=None, state=CaseState.DISPATCHED,
+        ).dispatched(by="op", note="x")  # fmt: skip
+        fed = case.apply_event(CaseEvent.FEED_BACK, at=now, by="L1")
+        looked = fed.apply_event(CaseEvent.LOOKED, at=now, by="patrol", note=note)
+        uow.cases.add(replace(looked, recheck_due_at=None, after=looked.before))
+        uow.commit()
+    shown = log_in("operator").get(f"/api/verify/{case.id}").json()
+    assert shown["opinion"] == word
+    assert " (" not in shown["machine"]
+    page = log_in("operator").get(f"/cases/{case.id}").text
+    button = page[page.index('data-move="gone"') :].partition("</button>")[0]
+    assert ("strong" in button) is (word != "still_there")

@@ -43,7 +43,7 @@ class CauseGroup(Generic[Key]):
         """The text for the review queue, Chinese first."""
         share = round(100 * len(self.cameras) / self.compared)
         cause = bilingual(TOWN_WIDE_CAUSES[self.cause])
-        return f"{cause}:{len(self.cameras)}/{self.compared} 路 ({share}%)"
+        return f"{cause}：{len(self.cameras)}/{self.compared} 路（{share}%）"
 
 
 def frame_wide(

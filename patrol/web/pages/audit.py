@@ -11,7 +11,7 @@ from patrol.web.context import (
     ContextDep,
     MayAudit,
 )
-from patrol.web.i18n import camera_name
+from patrol.web.i18n import camera_name, stored_texts
 
 AUDIT_PER_PAGE: Final = 100
 router = APIRouter()
@@ -33,6 +33,7 @@ def audit_page(  # noqa: PLR0917  a filter's fields
             before=before or None, limit=AUDIT_PER_PAGE + 1,
         )  # fmt: skip
     shown = found[:AUDIT_PER_PAGE]
+    read = stored_texts(context.app.registry, user.t)
     lines: list[dict[str, Any]] = [
         {
             "number": entry.number,
@@ -41,7 +42,7 @@ def audit_page(  # noqa: PLR0917  a filter's fields
             "what": user.t.pair(ACCESS_ACTIONS.get(entry.what, (entry.what, entry.what))),
             "camera": entry.camera,
             "camera_name": camera_name(context.app.registry, entry.camera),
-            "why": entry.why,
+            "why": read(entry.why),
             "hash": entry.hash[:12],
         }
         for entry in shown

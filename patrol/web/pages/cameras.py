@@ -64,15 +64,14 @@ def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
         answer = action()
     except ConfigProblems as exc:
         listed = [problem.as_json() for problem in exc.problems]
-        zh, en = f"有 {exc.count} 处问题,未作任何更改", f"{exc.count} problems; nothing was changed"
+        zh = f"有 {exc.count} 处问题，未作任何更改"
+        en = f"{exc.count} problems; nothing was changed"
         if len(listed) < exc.count:
-            zh, en = f"{zh};列出前 {len(listed)} 处", f"{en}; the first {len(listed)} are listed"
+            zh, en = f"{zh}；列出前 {len(listed)} 处", f"{en}; the first {len(listed)} are listed"
         message = t(zh, en)
         return error_document(422, message, problems=listed, count=exc.count)
     except ChangedMeanwhile:
-        message = t(
-            "其间有人改过,请刷新后再试", "somebody else changed it meanwhile; load it again"
-        )
+        message = t("其间有人改过，请刷新后再试", "somebody else changed it: load it again")
         return error_document(409, message)
     except RegistryEditRefused as exc:
         return error_document(409, refusal_text(str(exc), t))

@@ -228,7 +228,7 @@ def _can_request(case: Case) -> bool:
 
 BUTTONS: Final[Mapping[str, CaseButton]] = {
     "gone": CaseButton(
-        label=("核查通过,办结", "Verified: close"),
+        label=("核查通过，办结", "Verified: close"),
         permission=Permission.MOVE_CASES,
         is_shown=lambda case: case.state is CaseState.FED_BACK,
         run=_verify(gone=True),

@@ -6,7 +6,7 @@ also used by Today and by the leader's page.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -22,7 +22,7 @@ from patrol.domain.legal_hold import HoldScope
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
-from patrol.domain.verification import awaits_person
+from patrol.domain.verification import MachineOpinion, awaits_person, machine_opinion
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewCases, WebContext
 from patrol.web.i18n import (
@@ -34,6 +34,7 @@ from patrol.web.i18n import (
     grid_name,
     level_label,
     person_name,
+    stored_texts,
     village_of,
 )
 from patrol.web.pages.case_actions import allowed_buttons, shown_revision, visible_case
@@ -70,10 +71,24 @@ def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, An
 def time_left(case: Case, user: CurrentUser) -> str:
     """The time to its next limit, or why none runs."""
     if case.suspension is not None:
-        return user.t("已挂起,停表", "suspended")
+        return user.t("挂起（暂停计时）", "suspended")
     if case.is_unannounced:
         return user.t("待下发", "not sent yet")
-    return user.t.time_left(case.due_at, user.now)
+    name = _next_limit_label(case, user.t)
+    span = user.t.duration(case.due_at - user.now)
+    if case.due_at >= user.now:
+        return user.t(f"{name}剩 {span}", f"{span} left to {name}")
+    return user.t(f"{name}已超 {span}", f"{span} late to {name}")
+
+
+def _next_limit_label(case: Case, t: Translator) -> str:
+    """The name of the limit that `due_at` is: the last one where two fall together."""
+    due = [
+        label
+        for label, limit, _ in _named_limits(case, t)
+        if limit is not None and case.dispatched_at + limit == case.due_at
+    ]
+    return due[-1] if due else t("办结", "close")
 
 
 def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[str, Any]:
@@ -90,7 +105,8 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         gauge = uow.findings.gauge_of(case.finding)
     viewed_for = f"case:{case.id}"
     shown = context.app.payloads.scrub if user.is_outside_centre else str
-    known_as = TimelineNames(registry=registry, accounts=names, t=t)
+    read = stored_texts(registry, t, names)
+    known_as = TimelineNames(registry=registry, accounts=names, t=t, read=read)
     return {
         "case": case,
         "card": case_card(case, user, registry),
@@ -99,7 +115,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         "spot": map_spot(case, registry),
         "limits": _limits(case, user),
         "ladder": _ladder(case, registry),
-        "note": shown(case.note),
+        "note": shown(read(case.note)),
         "gauge": gauge,
         "timeline": case_timeline(case, messages, known_as),
         "shown": shown,
@@ -112,7 +128,10 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         ],
         "request": _pending_request(case, user, names, registry),
         "holds": holds,
-        "grids": sorted((g.name, g.code) for g in registry.tree.grids.values()),
+        "grids": [
+            (g.name, g.code)
+            for g in sorted(registry.tree.grids.values(), key=lambda one: one.code)
+        ],
         "extension_hours": default_extension_hours(case),
     }  # fmt: skip
 
@@ -128,7 +147,7 @@ def _pending_request(
         "kind": t.pair(labels.APPROVAL_KINDS[request.kind]),
         "by": author_name(registry, request, names, t),
         "at": request.at,
-        "why": request.why,
+        "why": stored_texts(registry, t, names)(request.why),
         "span": t.pair(span_texts(request, case.policy.office)) if request.span_s else "",
         "if_granted": granting_text(case, request, user),
     }
@@ -146,22 +165,25 @@ def _picture_of(
 
 def _limits(case: Case, user: CurrentUser) -> list[tuple[str, datetime, str]]:
     """(label, due at, light) of each limit that the case's policy sets."""
-    clocks, t = case.policy.limits, user.t
-    named = (
-        (t("签收", "acknowledge"), clocks.acknowledge, CaseEvent.ACKNOWLEDGE),
-        (t("到场", "arrive"), clocks.arrive, CaseEvent.ARRIVE),
-        (t("反馈", "feed back"), clocks.feedback, CaseEvent.FEED_BACK),
-        (t("办结", "close"), clocks.close, CaseEvent.CLOSE),
-    )
     return [
         (
             what,
             case.dispatched_at + limit,
             _limit_light(case, event, case.dispatched_at + limit, user),
         )
-        for what, limit, event in named
+        for what, limit, event in _named_limits(case, user.t)
         if limit is not None
     ]
+
+
+def _named_limits(case: Case, t: Translator) -> tuple[tuple[str, timedelta | None, CaseEvent], ...]:
+    clocks = case.policy.limits
+    return (
+        (t("签收", "acknowledge"), clocks.acknowledge, CaseEvent.ACKNOWLEDGE),
+        (t("到场", "arrive"), clocks.arrive, CaseEvent.ARRIVE),
+        (t("反馈", "feed back"), clocks.feedback, CaseEvent.FEED_BACK),
+        (t("办结", "close"), clocks.close, CaseEvent.CLOSE),
+    )
 
 
 def _limit_light(case: Case, event: CaseEvent, due: datetime, user: CurrentUser) -> str:
@@ -276,7 +298,8 @@ def _case_content(context: WebContext, user: CurrentUser, case_id: str) -> dict[
     with context.app.store.begin_read() as uow:
         outside = outside_content(uow, case, contacts, user)
     buttons = allowed_buttons(case, user, tree, contacts)
-    return {**content, **outside, "buttons": buttons}
+    still = machine_opinion(case) is MachineOpinion.STILL_THERE
+    return {**content, **outside, "buttons": buttons, "machine_still_sees": still}
 
 
 def _board_content(

@@ -80,9 +80,9 @@ def extension_text(preview: ExtensionPreview, user: CurrentUser) -> str:
     def moved(zh: str, en: str, before: datetime, after: datetime) -> str:
         old, new, left = t.short_datetime(before), t.short_datetime(after), after - user.now
         if before == after:
-            return t(f"{zh}不变({old})", f"{en} stays {old}")
+            return t(f"{zh}不变（{old}）", f"{en} stays {old}")
         away = t(f"{t.duration(left)}后", f"in {t.duration(left)}")
-        return t(f"{zh}由 {old} 延至 {new}({away})", f"{en} from {old} to {new} ({away})")
+        return t(f"{zh}由 {old} 延至 {new}（{away}）", f"{en} from {old} to {new} ({away})")
 
     texts = [moved("办结时限", "limit to close", preview.close_before, preview.close_after)]
     if preview.due_before != preview.close_before:

@@ -38,11 +38,11 @@ from patrol.web.rate_limit import RateExceeded
 log = structlog.get_logger(__name__)
 
 MANY_REQUESTS: Final = (
-    "操作太频繁,请稍后再试,或致电中心",
+    "操作太频繁，请稍后再试，或致电中心",
     "too often: try later, or call the centre",
 )
 REVOKED: Final = (
-    "此链接已作废,请致电中心换新",
+    "此链接已作废，请致电中心换新",
     "this link was revoked: call the centre for another",
 )
 _DONE: Final = re.compile("|".join(HOUSEHOLD_ACTIONS))
@@ -103,7 +103,7 @@ def change_by_household(  # noqa: PLR0917  a form's fields
         )
     except BadTerms as exc:
         log.info("not done", path=f"{HOUSEHOLD_PATH}…", status=422, reason=str(exc))
-        message = ("填写有误:请检查日期和时间", "cannot be so: check the date and the hours")
+        message = ("填写有误：请检查日期和时间", "cannot be so: check the date and the hours")
         return context.error_response(request, 422, message, detail=_bad_terms_text(exc, t))
     return RedirectResponse(f"{HOUSEHOLD_PATH}{token}?done={change.action}", 303)
 

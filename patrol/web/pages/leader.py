@@ -36,7 +36,14 @@ from patrol.pixels import PictureTooLarge
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayAnswerOnSite, WebContext
 from patrol.web.errors import NO_STORE, InvalidRequest, error_document, translate_errors
-from patrol.web.i18n import case_state_label, category_label, grid_name, level_label, person_name
+from patrol.web.i18n import (
+    case_state_label,
+    category_label,
+    grid_name,
+    level_label,
+    person_name,
+    stored_texts,
+)
 from patrol.web.pages.case_actions import visible_case
 from patrol.web.pages.cases import time_left
 from patrol.web.pages.phone import (
@@ -246,7 +253,7 @@ def _case_document(
         "grid": grid_name(registry, case.grid),
         "place": context.app.payloads.scrub(case.place),
         "check": known.check if t.language == "zh" else "",
-        "note": context.app.payloads.scrub(case.note),
+        "note": context.app.payloads.scrub(stored_texts(context.app.registry, t)(case.note)),
         "state": case.state.value,
         "state_words": case_state_label(case.state, t),
         "open": case.is_open,
@@ -354,9 +361,9 @@ def _case_history(
     context: WebContext, case: Case, user: CurrentUser
 ) -> Sequence[tuple[str, str, str]]:
     """(when, what, note) of the last entries, the newest first."""
-    scrub = context.app.payloads.scrub
+    scrub, read = context.app.payloads.scrub, stored_texts(context.app.registry, user.t)
     return [
-        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), scrub(one.note))
+        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), scrub(read(one.note)))
         for one in reversed(case.entries[-6:])
     ]
 

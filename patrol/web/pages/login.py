@@ -106,7 +106,7 @@ def accept_invitation(
                 form.ticket, form.password, device=device, origin=origin
             )
     except InvitationInvalid as exc:
-        message = ("二维码已用过或已过期,请联系管理员", "used or too old: ask for a new one")
+        message = ("二维码已用过或已过期，请联系管理员", "used or too old: ask for a new one")
         raise InvalidRequest(t.pair(message)) from exc
     except TooManyAttempts as exc:
         raise HTTPException(429) from exc

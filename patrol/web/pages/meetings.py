@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from patrol.domain import town_labels
 from patrol.domain.labels import label_of
+from patrol.reports.english import note_in_english
 from patrol.reports.figures import Figure
 from patrol.reports.meeting import (
     CountRow,
@@ -68,7 +69,7 @@ def meetings_page(
             _value_text(one.figure, user.t),
             _change_text(one.mom, user.t),
             _change_text(one.yoy, user.t),
-            one.figure.note,
+            user.t(one.figure.note, note_in_english(one.figure.note)),
         )
         for one in pack.figures
     ]

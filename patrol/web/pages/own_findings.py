@@ -207,14 +207,14 @@ def _keep_live_frame(
     frame = context.live_frames.find(user.session.id, form.frame, user.now)
     if frame is None or frame.camera != camera:
         raise InvalidRequest(
-            user.t("画面已不在,请重新查看后再登记", "the frame is gone: look again, then file")
+            user.t("画面已不在，请重新查看后再登记", "the frame is gone: look again, then file")
         )
     try:
         refuse_withdrawn(context, frame.camera)
     except PictureDeleted:
         context.live_frames.forget_camera(frame.camera)
         raise InvalidRequest(
-            user.t("住户已撤回同意,画面不能留存", "consent was withdrawn: no picture is kept")
+            user.t("住户已撤回同意，画面不能留存", "consent was withdrawn: no picture is kept")
         ) from None
     return FindingService(context.app).keep_frame(frame.camera, frame.jpeg, frame.taken_at)
 

@@ -277,11 +277,11 @@ log = structlog.get_logger(__name__)
 
 PICTURE_LINK_COOKIE: Final = "patrol_picture"
 HINT_NEW_LINK: Final = (
-    "需再看:在案件中回复后,新消息带新链接;或致电中心。",
+    "需再看：在案件中回复后，新消息带新链接；或致电中心。",
     "To look again: answer the case, the next message has a new link; or call the centre.",
 )
 HINT_CALL_CENTRE: Final = ("有疑问请致电中心。", "Questions: call the centre.")
-CONSENT_WITHDRAWN: Final = ("农户已撤回同意,画面不再提供", "the household withdrew its consent")
+CONSENT_WITHDRAWN: Final = ("农户已撤回同意，画面不再提供", "the household withdrew its consent")
 PICTURE_DELETED: Final = ("照片已按期删除", "deleted on schedule")
 
 

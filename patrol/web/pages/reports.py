@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from patrol.domain.labels import SUBJECTS
 from patrol.domain.timestamps import parse_day, parse_month
+from patrol.reports.english import COLUMNS, cell_in_english, note_in_english, unit_in_english
 from patrol.reports.figures import Figure
 from patrol.reports.queries import ReportHeading, ReportPeriod, period_of
 from patrol.reports.report import ComparedFigure, Report, load_report
@@ -66,6 +67,11 @@ def reports_page(  # noqa: PLR0917  the three ways to name a period
         bars=_round_bars(context, user.t),
         cameras=[_camera_row(one, user.t) for one in cameras],
         most_decided=[_camera_row(one, user.t) for one in _most_decided(report.cameras.documents)],
+        grid_columns=[user.t(name, COLUMNS.get(name, name)) for name in report.grids.columns],
+        grid_lines=[
+            [user.t(str(cell), cell_in_english(str(cell))) for cell in line]
+            for line in report.grids.lines
+        ],
         rounds=[(one["round"], plan_label(one["plan"], user.t)) for one in report.rounds],
         **pager,
     )
@@ -146,7 +152,7 @@ def _figure_row(one: ComparedFigure, t: Translator) -> dict[str, Any]:
         "n": figure.whole,
         "mom": _change_text(one.mom, t),
         "yoy": _change_text(one.yoy, t),
-        "note": figure.note,
+        "note": t(figure.note, note_in_english(figure.note)),
     }
 
 
@@ -160,7 +166,8 @@ def _value_text(figure: Figure, t: Translator) -> str:
     if figure.minutes:
         return t.duration(timedelta(minutes=figure.value))
     if figure.whole is None:
-        return f"{figure.value:g} {figure.unit}".rstrip()
+        unit = t(figure.unit, unit_in_english(figure.unit))
+        return f"{figure.value:g} {unit}".rstrip()
     return f"{100 * figure.value:.1f} %"
 
 

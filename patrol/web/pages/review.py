@@ -4,6 +4,7 @@ A batch of findings is claimed for one session; nobody else gets them until they
 passed, or the claims run out. A reviewer who was unsure of a finding does not get it again.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final, Literal
@@ -26,6 +27,7 @@ from patrol.domain.routing import route
 from patrol.review.claims import FindingClaimed, claim_findings, release_own_claims
 from patrol.review.decisions import ShownFinding
 from patrol.review.queue import waiting_in_order
+from patrol.review.reference import reference_is_learning
 from patrol.store import UnitOfWork
 from patrol.store.findings import WaitingFinding
 from patrol.web.auth import CurrentUser
@@ -38,13 +40,20 @@ from patrol.web.i18n import (
     category_label,
     grid_name,
     level_label,
+    stored_texts,
 )
 from patrol.web.pages.cameras import refusal_text
 from patrol.web.pages.case_actions import masked_note_warning
+from patrol.web.pages.review_strip import (
+    ReviewFilter,
+    check_is_named,
+    dismissal_reason,
+    taught,
+)
 
 BATCH_SIZE: Final = 3  # one on the screen, two behind it
 MAX_BATCH: Final = 10
-FindingDetails = tuple[StoredPicture | None, Case | None, str]
+FindingDetails = tuple[StoredPicture | None, Case | None, str, bool]
 router = APIRouter()
 
 
@@ -55,6 +64,15 @@ class BatchForm(BaseModel):
     passed: list[str] = Field(default_factory=list, max_length=500)
     first: str = ""
     subject: Literal["", "scene", "equipment"] = ""
+    level: Level | None = None
+    village: str = Field(default="", max_length=20)
+    kind: str = Field(default="", max_length=64)
+
+    @property
+    def wanted(self) -> ReviewFilter:
+        """The filters of the page."""
+        subject = Subject(self.subject) if self.subject else None
+        return ReviewFilter(level=self.level, village=self.village, kind=self.kind, subject=subject)
 
 
 class DecisionForm(BaseModel):
@@ -90,7 +108,8 @@ def review_page(
 @router.post("/api/review/hand")
 def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Response:
     """Renew the claims that the page keeps, and claim the findings that it lacks."""
-    cameras = context.app.registry.cameras
+    registry = context.app.registry
+    cameras = registry.cameras
     with context.app.store.begin_read() as uow:  # ranking is no work for the write transaction
         order = _in_wanted_order(waiting_in_order(uow, user.now, cameras=cameras), form)
         candidates = list(islice(order, _candidate_count(uow, form, user)))
@@ -99,7 +118,7 @@ def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Respon
         waiting = (found[ident] for ident in candidates if ident in found)
         chosen = claim_findings(
             uow,
-            (one for one in waiting if one.is_open and _is_for(one, form, user)),
+            (one for one in waiting if one.is_open and _is_for(one, form, user, registry)),
             holder=user.holder,
             now=user.now,
             limit=max(BATCH_SIZE, min(len(form.keep), MAX_BATCH)),
@@ -153,12 +172,15 @@ def _apply_decision(
     """Raises as Application.confirm, dismiss and unsure."""
     app, by, holder = context.app, user.account.name, user.holder
     if form.decision == "confirm":
+        with app.store.begin_read() as uow, translate_errors():
+            check_is_named(uow.findings.get(FindingId(form.id)), form.category, form.note, user.t)
         return app.confirm(
             form.id, by=by, category=form.category, level=form.level, note=form.note,
             phoned=form.phoned, holder=holder, shown=shown,
         )  # fmt: skip
     if form.decision == "dismiss":
-        app.dismiss(form.id, by=by, reason=form.reason, holder=holder, shown=shown)
+        reason = dismissal_reason(form.reason, form.note, user.t)
+        app.dismiss(form.id, by=by, reason=reason, holder=holder, shown=shown)
     else:
         app.unsure(form.id, by=by, reason=form.note, holder=holder, shown=shown)
     return None
@@ -169,7 +191,9 @@ def _no_recheck_text(context: WebContext, user: CurrentUser, ident: FindingId) -
     with context.app.store.begin_read() as uow:
         camera = uow.findings.get(ident).camera
     if not camera:
-        return user.t("已记为存疑;电话报告,没有点位可看", "noted; a call names no camera to visit")
+        return user.t(
+            "已记为存疑；电话报告，没有点位可看", "noted; a call names no camera to visit"
+        )
     gate = context.app.live_view.gate
     gate.refresh()
     refusal = gate.refusal_of(camera)
@@ -177,7 +201,7 @@ def _no_recheck_text(context: WebContext, user: CurrentUser, ident: FindingId) -
         return ""
     why = refusal_text(str(refusal), user.t)
     return user.t(
-        f"已记为存疑,但不会复看该点位:{why}", f"noted, but it is not visited again: {why}"
+        f"已记为存疑，但不会复看该点位：{why}", f"noted, but it is not visited again: {why}"
     )
 
 
@@ -207,11 +231,13 @@ def release_claims(context: ContextDep, user: MayReview, form: ReleaseForm) -> R
     return Response(status_code=204)
 
 
-def _candidate_count(uow: UnitOfWork, form: BatchForm, user: CurrentUser) -> int:
+def _candidate_count(uow: UnitOfWork, form: BatchForm, user: CurrentUser) -> int | None:
     """How many of the queue are enough: the batch, and all that may not be this session's.
 
     Those are what others hold, what this user was unsure of, and what he passed.
     """
+    if not form.wanted.is_empty:
+        return None
     claimed = len(uow.claims.active(user.now))
     unsure_count = uow.findings.waiting_unsure_count()
     return MAX_BATCH + 1 + claimed + unsure_count + len(form.passed)
@@ -234,9 +260,9 @@ def _in_wanted_order(waiting: Iterable[WaitingFinding], form: BatchForm) -> Iter
     yield from late
 
 
-def _is_for(finding: Finding, form: BatchForm, user: CurrentUser) -> bool:
-    """Whether this user may judge it here: his page has it, or it is of the subject and not his."""
-    if form.subject and finding.subject is not Subject(form.subject):
+def _is_for(finding: Finding, form: BatchForm, user: CurrentUser, registry: Registry) -> bool:
+    """Whether this user may judge it here: his page has it, or it is wanted and not his."""
+    if finding.id != form.first and not form.wanted.takes(finding, registry):
         return finding.id in form.keep
     is_supervisor = user.account.duty is AccountRole.SHIFT_SUPERVISOR
     is_unsure = finding.state is FindingState.UNSURE
@@ -245,7 +271,9 @@ def _is_for(finding: Finding, form: BatchForm, user: CurrentUser) -> bool:
 
 def _finding_details(uow: UnitOfWork, finding: Finding) -> FindingDetails:
     picture = uow.pictures.get(finding.picture) if finding.picture else None
-    return picture, uow.cases.open_like(finding.camera, finding.category), _light_of(uow, finding)
+    light = _light_of(uow, finding)
+    learning = reference_is_learning(uow, finding.camera, light) if finding.camera else False
+    return picture, uow.cases.open_like(finding.camera, finding.category), light, learning
 
 
 def _light_of(uow: UnitOfWork, finding: Finding) -> str:
@@ -258,14 +286,16 @@ def _light_of(uow: UnitOfWork, finding: Finding) -> str:
 def _review_item(
     context: WebContext, user: CurrentUser, finding: Finding, details: FindingDetails
 ) -> dict[str, Any]:
-    picture, running, light = details
+    picture, running, light, learning = details
     registry, t = context.app.registry, user.t
-    viewed_for = f"finding:{finding.id}"
+    viewed_for, read = f"finding:{finding.id}", stored_texts(registry, t)
     camera = registry.cameras.get(finding.camera)
     html = context.renderer.render_fragment(
         "review_item.html",
         user,
         finding=finding,
+        why=read(finding.why),
+        seen_again=read(finding.recheck.why) if finding.recheck else "",
         what=category_label(finding.category, t),
         level=level_label(finding.level, t),
         levels=[(one.value, level_label(one, t)) for one in Level],
@@ -275,6 +305,9 @@ def _review_item(
         grid=grid_name(registry, finding.grid),
         found=t.ago(finding.found_at, user.now),
         exactly=t.full_datetime(finding.found_at),
+        unnamed=finding.category == labels.UNNAMED_CHANGE,
+        learning=learning,
+        teaches=json.dumps(taught(finding, t), ensure_ascii=False),
         second=finding.state is FindingState.UNSURE,
         call=_first_to_call(finding, registry),
         running=(running.id, case_state_label(running.state, t)) if running else None,

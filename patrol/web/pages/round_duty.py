@@ -72,10 +72,10 @@ def start_adhoc_round(context: ContextDep, user: MayStartRounds, form: AdhocRoun
     except RoundsPaused as exc:
         return error_document(409, paused_text(exc.pause, t), detail="")
     except ProcessBusy:
-        message = t("已有一轮巡查在进行,未另开", "a round is under way: no other was begun")
+        message = t("已有一轮巡查在进行，未另开", "a round is under way: no other was begun")
         return error_document(409, message, detail="")
     except NothingToVisit:
-        message = t("没有可以巡查的点位,未开始", "no camera may be visited: not begun")
+        message = t("没有可以巡查的点位，未开始", "no camera may be visited: not begun")
         return error_document(409, message, detail="")
     return JSONResponse({"round": begun.id, "scope": begun.scope}, 202)
 
@@ -84,7 +84,7 @@ def paused_text(pause: Stoppage, t: Translator) -> str:
     """That all rounds are paused: why, by whom, until when."""
     until = t.short_datetime(pause.until) if pause.until else t("有人恢复为止", "somebody resumes")
     return t(
-        f"巡查已暂停,未开始:{pause.reason}({pause.by}),至{until}",
+        f"巡查已暂停，未开始：{pause.reason}（{pause.by}），至{until}",
         f"rounds are paused, not begun: {pause.reason} ({pause.by}), until {until}",
     )
 

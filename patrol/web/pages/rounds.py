@@ -134,11 +134,11 @@ def start_round(context: ContextDep, user: MayStartRounds, plan: str) -> Respons
     except RoundsPaused as exc:
         return error_document(409, paused_text(exc.pause, user.t), detail="")
     except ProcessBusy:
-        message = user.t("已有一轮巡查在进行,未另开", "a round is under way: no other was begun")
+        message = user.t("已有一轮巡查在进行，未另开", "a round is under way: no other was begun")
         return error_document(409, message, detail="")
     except NothingToVisit as exc:
         reasons = [f"{user.t.pair(pair)} {n}" for pair, n in _refusals(exc.refused)]
-        message = user.t("没有可以巡查的点位,未开始", "no camera may be visited: not begun")
+        message = user.t("没有可以巡查的点位，未开始", "no camera may be visited: not begun")
         return error_document(409, message, detail=user.t("、", ", ").join(reasons))
     return JSONResponse({"started": plan, "round": begun.id}, 202)
 

@@ -153,7 +153,7 @@ def take_shift(
         remember_request(uow, request_key(user, key, "take the shift", form), user.now)
         given = pending_sheet(uow.handovers.entries(limit=shift_handover.SIGNATURES_READ))
         if form.given and given is not None and given.number != form.given:
-            message = user.t("交接单已换,请看过再签", "another sheet was given: read it first")
+            message = user.t("交接单已换，请看过再签", "another sheet was given: read it first")
             return error_document(409, message, detail="")
         taken = shift_handover.take_shift(uow, who=user.account.name, note=form.note, now=user.now)
         uow.commit()

@@ -65,7 +65,9 @@ def stoppages_page(context: ContextDep, user: MayViewStoppages, page: int = 1) -
         **pager,
         days=[_day_row(today + timedelta(days=n), calendar, user.t) for n in range(DAYS_SHOWN)],
         links=sorted({camera.link for camera in registry.cameras.values() if camera.link}),
-        grids=sorted((g.name, g.code) for g in registry.tree.grids.values()),
+        grids=[
+            (g.name, g.code) for g in sorted(registry.tree.grids.values(), key=lambda one: one.code)
+        ],
         may_stop=user.has_permission(Permission.STOP),
         may_pause=_may_pause(user),
         paused=any(
@@ -152,12 +154,12 @@ def _ending_question(one: Stoppage, what: str, user: CurrentUser) -> str:
     if not one.is_active_at(user.now):
         since = t.short_datetime(one.start)
         planned = t("暂停巡查", "pause of all rounds") if is_pause else t(f"{what} 的维护", what)
-        return t(f"取消 {since} 起的{planned}({one.reason})?",
+        return t(f"取消 {since} 起的{planned}（{one.reason}）？",
                  f"Cancel what is planned from {since}: {planned} ({one.reason})?")  # fmt: skip
     if is_pause:
-        return t(f"恢复全部巡查?暂停({one.reason})到此为止,中断的一轮接着巡。",
+        return t(f"恢复全部巡查？暂停（{one.reason}）到此为止，中断的一轮接着巡。",
                  f"Let all rounds go on? The pause ({one.reason}) ends, an interrupted round resumes.")  # fmt: skip  # noqa: E501
-    return t(f"结束 {what} 的维护({one.reason})?下一轮起照常巡查。",
+    return t(f"结束 {what} 的维护（{one.reason}）？下一轮起照常巡查。",
              f"End the maintenance of {what} ({one.reason})? It is patrolled from the next round on.")  # fmt: skip  # noqa: E501
 
 

@@ -10,9 +10,11 @@ from patrol.cases.supervision import MAX_OPEN_CASES, overdue_list
 from patrol.domain import labels, town_labels
 from patrol.domain.answering import may_see_case
 from patrol.domain.approval import span_texts
-from patrol.domain.case import Case
+from patrol.domain.case import Case, CaseEvent
 from patrol.domain.ids import CaseId
+from patrol.domain.registry import Registry
 from patrol.domain.supervision import OverdueCase
+from patrol.domain.verification import RECHECK_EVENTS, MachineOpinion, machine_opinion
 from patrol.web.auth import CurrentUser
 from patrol.web.context import (
     ContextDep,
@@ -23,7 +25,14 @@ from patrol.web.context import (
     WebContext,
 )
 from patrol.web.errors import NO_STORE, InvalidRequest
-from patrol.web.i18n import category_label, grid_name, level_label, person_name
+from patrol.web.i18n import (
+    Translator,
+    category_label,
+    grid_name,
+    level_label,
+    person_name,
+    stored_texts,
+)
 from patrol.web.pages.case_actions import shown_revision, visible_case
 from patrol.web.pages.extension import granting_text
 
@@ -91,7 +100,7 @@ def approvals_page(context: ContextDep, user: MaySettle) -> Response:
             "about": _about(case, context, user),
             "by": person_name(registry, case.request.by, names),
             "at": t.short_datetime(case.request.at),
-            "why": case.request.why,
+            "why": stored_texts(context.app.registry, user.t)(case.request.why),
             "if_granted": granting_text(case, case.request, user),
         }
         for case in cases
@@ -106,7 +115,7 @@ def approvals_page(context: ContextDep, user: MaySettle) -> Response:
             "about": _about(of_broadcasts.get(one.case), context, user),
             "by": person_name(registry, one.by, names),
             "at": t.short_datetime(one.at),
-            "why": one.text,
+            "why": stored_texts(context.app.registry, user.t)(one.text),
             "if_granted": "",
         }
         for one in asked
@@ -130,6 +139,16 @@ def _about(case: Case | None, context: WebContext, user: CurrentUser) -> str:
         return "—"
     registry = context.app.registry
     return f"{category_label(case.category, user.t)} {grid_name(registry, case.grid)}"
+
+
+def _machine_text(case: Case, registry: Registry, t: Translator) -> str:
+    """The machine's word, with what it saw; where it has none, that a person has to see."""
+    last = next((e for e in reversed(case.entries) if e.what in RECHECK_EVENTS), None)
+    if machine_opinion(case) is MachineOpinion.NOTHING and (
+        last is None or last.what is CaseEvent.FEED_BACK
+    ):
+        return t("机器没有复看结果", "the machine has no word")
+    return stored_texts(registry, t)(last.note) if last else ""
 
 
 @router.get("/verify")
@@ -188,7 +207,9 @@ def verification_pictures(context: ContextDep, user: MayActOnCases, case_id: str
             "photos": [
                 user.picture_url(one.picture or one.sha256, "full", viewed_for) for one in photos
             ],
-            "note": last.note if last else "",
+            "opinion": str(machine_opinion(case)),
+            "machine": _machine_text(case, context.app.registry, t),
+            "note": stored_texts(context.app.registry, t)(last.note) if last else "",
         },
         headers=NO_STORE,
     )

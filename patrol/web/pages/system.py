@@ -118,7 +118,7 @@ def _queue_lines(uow: UnitOfWork, user: CurrentUser) -> Iterator[StatusLine]:
         return StatusLine(what=what, text=f"{count} {unit}", ok=now - oldest < late, note=note)
 
     yield since(
-        t("待发消息(发件箱)", "Messages to send (outbox)"), uow.outbox.unsent(),
+        t("待发消息（发件箱）", "Messages to send (outbox)"), uow.outbox.unsent(),
         uow.outbox.oldest_unsent(), LATE_OUTBOX, t("条", "messages"),
     )  # fmt: skip
     refused = read_refused(uow)

@@ -269,7 +269,7 @@ def _banners(
     banners += [
         (
             "bad",
-            t("上游故障", "Fault upstream"),
+            t("链路（整村）中断", "Fault upstream"),
             f"{subject_name(one.kind, one.subject, registry, t)} "
             + t(f"{len(one.cameras)} 路", f"{len(one.cameras)} cameras"),
             "/troubles",
@@ -338,7 +338,7 @@ def _unstaffed_name(one: UnstaffedGrid, registry: Registry, t: Translator) -> st
     if one.since is None:
         return name
     at = t.short_datetime(one.since)
-    return name + t(f"({at} 起)", f" (from {at})")
+    return name + t(f"（{at} 起）", f" (from {at})")
 
 
 def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, str, str, str]]:
@@ -348,7 +348,7 @@ def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, st
         off = t.duration(timedelta(seconds=abs(record.jump_s)))
         title = t("本机时钟不可信", "The machine's clock is not believed")
         text = t(
-            f"与应有时间相差 {off};不写入漏巡与清理,请校时或执行 patrol clock accept",
+            f"与应有时间相差 {off}；不写入漏巡与清理，请校时或执行 patrol clock accept",
             f"{off} from where it should be; no missed rounds, no deletions until it is set right "
             "or confirmed by patrol clock accept",
         )
@@ -359,7 +359,7 @@ def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, st
     at = t.time(record.step_at)
     ahead = record.step_s > 0
     text = t(
-        f"{at} 拨{'快' if ahead else '慢'} {by},计时已随之调整",
+        f"{at} 拨{'快' if ahead else '慢'} {by}，计时已随之调整",
         f"at {at} by {by} {'ahead' if ahead else 'back'}; all timers moved with it",
     )
     return [("warn", t("本机时钟被拨动", "The machine's clock was set"), text, SYSTEM_PAGE)]

@@ -26,6 +26,7 @@ from patrol.web.i18n import (
     grid_name,
     paginate,
     person_name,
+    stored_texts,
     subject_name,
 )
 from patrol.web.pages.camera_filter import subject_url
@@ -74,7 +75,7 @@ def _trouble_row(
     one: Trouble, context: WebContext, user: CurrentUser, names: dict[str, str]
 ) -> dict[str, Any]:
     t, registry = user.t, context.app.registry
-    due_light = one.due_light(user.now)
+    due_light, read = one.due_light(user.now), stored_texts(registry, t)
     camera = registry.cameras.get(CameraId(one.subject))
     return {
         "number": one.number,
@@ -85,7 +86,7 @@ def _trouble_row(
         "upstream": one.kind is not TroubleKind.CAMERA,
         "where": grid_name(registry, camera.grid) if camera else _village_name(one, context),
         "state": t.pair(labels.label_of(labels.TROUBLE_STATES, one.state)),
-        "why": one.why,
+        "why": read(one.why),
         "cameras": len(one.cameras),
         "named": [
             (camera_name(registry, ident), _cameras_url(TroubleKind.CAMERA, ident, user))
@@ -98,7 +99,9 @@ def _trouble_row(
         "left": t.time_left(one.due_at, user.now),
         "taken": person_name(registry, one.taken_by, names) if one.taken_by else "",
         "taken_at": t.short_datetime(one.taken_at),
-        "closed": f"{t.short_datetime(one.closed_at)} {one.closed_why}" if one.closed_at else "",
+        "closed": f"{t.short_datetime(one.closed_at)} {read(one.closed_why)}"
+        if one.closed_at
+        else "",
     }
 
 

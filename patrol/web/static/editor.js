@@ -155,7 +155,7 @@ function panel() {
       Object.assign(document.createElement("p"), {
         className: "empty",
         textContent: t(
-          "还没有划定:整幅画面都看,没有关注区。",
+          "还没有划定：整幅画面都看，没有关注区。",
           "Nothing drawn: the whole picture is seen, and no zone asks for anything.",
         ),
       }),
@@ -180,20 +180,20 @@ function panel() {
     JSON.stringify(areasOf(shapes, before).visible) === JSON.stringify(before.visible)
   if (sketch)
     hint.textContent = t(
-      "逐点点击;点回第一点或按 Enter 完成,Esc 取消。直接按 Enter 得到一个方框。",
+      "逐点点击；点回第一点或按 Enter 完成，Esc 取消。直接按 Enter 得到一个方框。",
       "Click point after point; click the first one or press Enter to finish, Esc to cancel. Enter at once gives a box.",
     )
   else if (wrong)
     hint.textContent = t(
-      "红色的轮廓自己交叉了,请把点按顺序围起来。",
+      "红色的轮廓自己交叉了，请把点按顺序围起来。",
       "The red outline crosses itself; put its points in order around the area.",
     )
   else if (chosen !== null)
     hint.textContent = t(
-      "拖动圆点移动,拖动小点加点,拖动内部整体移动。",
+      "拖动圆点移动，拖动小点加点，拖动内部整体移动。",
       "Drag a point to move it, a small one to add one, the inside to move all.",
     )
-  else hint.textContent = t("点选一个区域,或添加一个。", "Choose an area, or add one.")
+  else hint.textContent = t("点选一个区域，或添加一个。", "Choose an area, or add one.")
   showZone()
 }
 
@@ -301,7 +301,7 @@ function remove() {
   } else {
     toast(
       t(
-        "至少三个点;要删整个区域,先按 Esc 取消选点。",
+        "至少三个点；要删整个区域，先按 Esc 取消选点。",
         "Three points at least; press Esc first to delete the whole area.",
       ),
     )
@@ -455,7 +455,7 @@ form.addEventListener("submit", async (event) => {
     mark = saved.mark
     history = new History(shapesOf(before))
     form.elements.why.value = ""
-    toast(t("已保存,下一次巡查起生效", "Saved; it counts from the next visit on"))
+    toast(t("已保存，下一次巡查起生效", "Saved; it counts from the next visit on"))
     go(history.state)
   } catch (error) {
     const lines = (error.reply?.problems ?? []).map((one) =>

@@ -204,7 +204,7 @@ const total = (name, found) =>
 
 begin().catch(() => {
   mapStatus.textContent = t(
-    "地图加载失败;网格树不受影响。",
+    "地图加载失败；网格树不受影响。",
     "The map could not be loaded; the tree is complete without it.",
   )
 })

@@ -62,10 +62,10 @@ function compared(plan, file) {
     some = added + changed + retired > 0
   const summary = some
     ? t(
-        `新增 ${added},修改 ${changed},${KINDS.retired} ${retired};${plan.unchanged} 行不变`,
+        `新增 ${added}，修改 ${changed}，${KINDS.retired} ${retired}；${plan.unchanged} 行不变`,
         `${added} added, ${changed} changed, ${retired} ${KINDS.retired}; ${plan.unchanged} as they are`,
       )
-    : t("与现在的表完全一样,没有要做的。", "The same as the present table: nothing to do.")
+    : t("与现在的表完全一样，没有要做的。", "The same as the present table: nothing to do.")
   outcome.replaceChildren(make("h2", summary))
   const rows = plan.changes.map((change) => {
     const row = make("tr", "", change.kind)
@@ -113,7 +113,7 @@ function confirmation(plan, file) {
     button.disabled = true
     try {
       await send(to, body)
-      toast(form.dataset.done ?? t("已导入,下一轮巡查起使用", "Taken over; used from the next round on"))
+      toast(form.dataset.done ?? t("已导入，下一轮巡查起使用", "Taken over; used from the next round on"))
       setTimeout(() => location.assign(then), 800)
     } catch (error) {
       wrong(error)

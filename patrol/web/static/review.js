@@ -4,6 +4,7 @@
 // server has answered (kept.js) and waits a few seconds before it is sent, so that Z can take it
 // back; urgent ones go at once.
 import { send, toast, onMoved, listen } from "./console.js"
+import { dismissChosen, drawStrip, stripFilter, watchStrip } from "./strip.js"
 import { deliver, keepPost, keptPosts, onAttempt, release, sentence, takeBack } from "./kept.js"
 
 const UNDO_S = 5,
@@ -24,7 +25,9 @@ const phrase = (name, facts = {}) =>
 let batch = [] // [{id, element, urgent, what, seen, ready, decidableAt}]
 const passed = new Set(),
   decided = new Map() // key → item, of decisions of this page that are not answered yet
-let pending = null // {key, item, box} of a decision that can still be taken back
+let pending = null // {key, item, box} of a decision that was not sent yet
+const undoable = [] // ids of what was decided and sent, the newest last: Z asks the server for them
+const MOST_UNDOABLE = 20
 let refilling = false,
   refillAgain = false,
   blinking = 0,
@@ -47,6 +50,7 @@ async function refill() {
       passed: [...passed, ...unanswered],
       first,
       subject: root.dataset.subject,
+      ...stripFilter(),
     })
     first = ""
     document.getElementById("waiting").textContent = answer.waiting
@@ -57,6 +61,7 @@ async function refill() {
     }
     show()
     state(batch.length ? "" : "empty")
+    drawStrip(current()?.id)
   } catch (error) {
     document.getElementById("failure").textContent = error.message
     if (!batch.length) state("failed")
@@ -88,6 +93,7 @@ function show() {
   const item = current()
   for (const other of stage.children) if (other !== item?.element) other.hidden = true
   if (reasons.open && reasons.dataset.of !== item?.id) reasons.close() // it was about another item
+  if (item) drawStrip(item.id, false)
   if (!item || !item.element.hidden) return
   const began = performance.now()
   item.element.hidden = false
@@ -132,10 +138,11 @@ function isTooSoon(item) {
   return true
 }
 
-async function decide(decision, reason = "") {
+async function decide(decision, reason = "", words = "") {
   const item = current()
   if (!item || isTooSoon(item)) return
   const field = (name) => item.element.querySelector(`[name=${name}]`).value
+  if (decision === "confirm" && isUnnamed(item, field)) return
   const level = field("level")
   const urgent = decision === "confirm" && (level === "I" || level === "II")
   const name = { confirm: "Confirmed", dismiss: "Dismissed", unsure: "Unsure" }[decision]
@@ -143,7 +150,7 @@ async function decide(decision, reason = "") {
     id: item.id,
     decision,
     reason,
-    note: field("note"),
+    note: words || field("note"),
     seen: item.seen,
     ...(decision === "confirm"
       ? { category: field("category"), level, phoned: level === "I" ? field("phoned") : "" }
@@ -171,6 +178,16 @@ async function decide(decision, reason = "") {
   if (urgent) deliver()
 }
 
+// A change that nobody has named is not sent: the leader would not know what to look at.
+function isUnnamed(item, field) {
+  if (!("unnamed" in item.element.dataset) || field("note").trim()) return false
+  const select = item.element.querySelector("[name=category]")
+  if (select.value !== select.dataset.given) return false
+  toast(phrase("Unnamed"), "bad")
+  select.focus()
+  return true
+}
+
 async function flush() {
   const waits = pending
   pending = null
@@ -181,6 +198,7 @@ onAttempt(({ entry, state, reply }) => {
   if (entry.address !== DECIDE) return
   if (pending?.key === entry.key) pending = null
   if (state === "later") return
+  if (state === "done") remember(entry.body.id)
   if (state === "refused") toast(`${entry.what}: ${sentence(reply)}`, "bad")
   if (state === "done" && reply.words) toast(reply.words)
   if (state === "done" && reply.warning) toast(reply.warning, "bad")
@@ -192,13 +210,17 @@ onAttempt(({ entry, state, reply }) => {
   refill()
 })
 
+function remember(ident) {
+  undoable.push(ident)
+  if (undoable.length > MOST_UNDOABLE) undoable.shift()
+}
+
+// The newest decision back: one that was not sent yet is dropped here, an older one is undone by the
+// server, which knows whether its case was sent (then it says so, and the one before it is next).
 async function undo() {
   const waits = pending
   pending = null
-  if (!waits || !(await takeBack(await waits.keeping))) {
-    toast(phrase("Nothing"))
-    return
-  }
+  if (!waits || !(await takeBack(await waits.keeping))) return undoSent()
   waits.box.remove()
   decided.delete(waits.key)
   batch.unshift(waits.item)
@@ -209,6 +231,42 @@ async function undo() {
   toast(phrase("Undone"))
 }
 
+async function undoSent() {
+  const ident = undoable.pop()
+  if (!ident) {
+    toast(phrase("Nothing"))
+    return
+  }
+  try {
+    await send(`/api/findings/${ident}/undo`, { note: "" })
+    passed.delete(ident)
+    first = ident
+    toast(`${phrase("Undone")} ${ident}`)
+    await comeForward(ident)
+  } catch (error) {
+    toast(`${ident} ${error.message}`, "bad")
+  }
+}
+
+// Bring a finding onto the stage: what stands there waits behind it, or goes back to the queue.
+async function comeForward(ident) {
+  const here = batch.findIndex((item) => item.id === ident)
+  if (here > 0) batch.unshift(...batch.splice(here, 1))
+  else if (here < 0) {
+    const last = batch.length >= 3 ? batch.pop() : null
+    if (last) {
+      last.element.remove()
+      await send("/api/review/release", { ids: [last.id] }).catch(() => {})
+    }
+    first = ident
+    await refill()
+    const came = batch.findIndex((item) => item.id === ident)
+    if (came > 0) batch.unshift(...batch.splice(came, 1))
+  }
+  state(batch.length ? "" : "empty")
+  show()
+}
+
 function next() {
   if (!current()) return
   const item = advance()
@@ -217,19 +275,83 @@ function next() {
   send("/api/review/release", { ids: [item.id] }).then(refill, () => {})
 }
 
-function askReason() {
-  if (!current() || isTooSoon(current())) return
-  reasons.dataset.of = current().id
+const words = document.getElementById("reason-words"),
+  wordsInput = words.querySelector("input")
+let onReason = () => {} // what to do with the chosen reason and its words
+
+// `teaches`: by reason what its dismissal teaches, and for how long.
+function openReasons(teaches, act) {
+  onReason = act
+  words.hidden = true
+  wordsInput.value = ""
+  for (const button of reasons.querySelectorAll("button")) {
+    button.querySelector("small").textContent = teaches[button.value] ?? ""
+  }
   reasons.showModal()
   reasons.querySelector("button").focus()
 }
+function askReason() {
+  const item = current()
+  if (!item || isTooSoon(item)) return
+  reasons.dataset.of = item.id
+  openReasons(JSON.parse(item.element.dataset.teaches), (reason, said) => {
+    if (current()?.id === reasons.dataset.of) decide("dismiss", reason, said)
+  })
+}
 reasons.addEventListener("click", (event) => {
   const button = event.target.closest("button")
-  if (button) {
-    reasons.close()
-    if (current()?.id === reasons.dataset.of) decide("dismiss", button.value)
+  if (!button) return
+  if (button.value === "other") {
+    words.hidden = false
+    wordsInput.focus()
+    return
   }
+  reasons.close()
+  onReason(button.value, "")
 })
+wordsInput.addEventListener("keydown", (event) => {
+  event.stopPropagation()
+  if (event.key !== "Enter") return
+  event.preventDefault()
+  const said = wordsInput.value.trim()
+  if (!said) {
+    toast(phrase("Words"), "bad")
+    return
+  }
+  reasons.close()
+  onReason("other", said)
+})
+watchStrip({
+  choose: (ident) => comeForward(ident),
+  filtered: async () => {
+    const mine = batch.splice(0)
+    for (const item of mine) item.element.remove()
+    await send("/api/review/release", { ids: mine.map((item) => item.id) }).catch(() => {})
+    state("loading")
+    await refill()
+  },
+  dismiss: (items) => {
+    reasons.dataset.of = ""
+    openReasons({}, (reason, note) => dismissBatch(items, reason, note))
+  },
+})
+
+async function dismissBatch(items, reason, note) {
+  try {
+    const answer = await send("/api/review/dismiss", { items, reason, note })
+    for (const ident of answer.done) {
+      remember(ident)
+      const here = batch.findIndex((item) => item.id === ident)
+      if (here >= 0) batch.splice(here, 1)[0].element.remove()
+    }
+    if (answer.done.length) toast(phrase("Batch", { n: answer.done.length }))
+    for (const one of answer.refused) toast(phrase("Refused", { id: one.id, why: one.words }), "bad")
+  } catch (error) {
+    toast(error.message, "bad")
+  }
+  show()
+  refill()
+}
 reasons.addEventListener("keydown", (event) => {
   const button = /^[1-9]$/.test(event.key) && reasons.querySelectorAll("button")[Number(event.key) - 1]
   if (button) {
@@ -258,14 +380,42 @@ function mode(element, chosen) {
 }
 
 function split(element) {
-  const at = element.querySelector(".split").value
-  element.querySelector(".now").style.clipPath = `inset(0 ${100 - at}% 0 0)`
+  const at = element.querySelector(".split").value,
+    now = element.querySelector(".now")
+  now.style.clipPath = `inset(0 ${100 - at}% 0 0)`
+  const line = element.querySelector(".divider")
+  line.style.left = `${now.offsetLeft + (now.offsetWidth * at) / 100}px`
+  line.style.top = `${now.offsetTop}px`
+  line.style.height = `${now.offsetHeight}px`
 }
 
-function zoom(element, step) {
-  const scale = Math.min(6, Math.max(1, Number(element.dataset.scale ?? 1) * (step > 0 ? 1.5 : 1 / 1.5)))
+// Closer by a step, about a point of the picture (0..1 of its sides) that stays where it is on the
+// screen: the pointer's; by key the middle of the box, which comes to the middle.
+function zoom(element, step, point = null) {
+  const before = Number(element.dataset.scale ?? 1)
+  const scale = Math.min(8, Math.max(1, before * (step > 0 ? 1.5 : 1 / 1.5)))
   element.dataset.scale = scale
+  if (point) {
+    for (const [axis, at] of [
+      ["x", point[0]],
+      ["y", point[1]],
+    ]) {
+      const shift = Number(element.dataset[axis] ?? 0)
+      element.dataset[axis] = shift + (at - 0.5) * 100 * (1 / scale - 1 / before)
+    }
+  } else if (element.dataset.centre && step > 0) {
+    const [x, y] = element.dataset.centre.split(" ").map(Number)
+    element.dataset.x = (0.5 - x) * 100
+    element.dataset.y = (0.5 - y) * 100
+  }
   place(element)
+}
+
+// The point of a picture under the pointer, 0..1 of the picture's frame on the screen.
+function pointed(event) {
+  const frame = event.target.closest("figure")?.getBoundingClientRect()
+  if (!frame) return null
+  return [(event.clientX - frame.left) / frame.width, (event.clientY - frame.top) / frame.height]
 }
 
 function place(element) {
@@ -299,7 +449,7 @@ stage.addEventListener(
     const views = event.target.closest(".views")
     if (views) {
       event.preventDefault()
-      zoom(views.closest(".item"), -event.deltaY)
+      zoom(views.closest(".item"), -event.deltaY, pointed(event))
     }
   },
   { passive: false },
@@ -341,6 +491,7 @@ const KEYS = {
   z: DO.undo,
   b: () => toggle("blink"),
   s: () => toggle("slide"),
+  x: dismissChosen,
   "+": () => zoom(current().element, 1),
   "=": () => zoom(current().element, 1),
   "-": () => zoom(current().element, -1),
@@ -372,7 +523,7 @@ document.addEventListener("keydown", (event) => {
   if (field && !(event.key === "Enter" && field.matches("input"))) return
   if (event.target.closest("button, a") && event.key === "Enter") return
   const act = KEYS[event.key] ?? KEYS[event.key.toLowerCase()]
-  if (!act || (!current() && act !== DO.undo)) return
+  if (!act || (!current() && act !== DO.undo && act !== dismissChosen)) return
   event.preventDefault()
   if (event.repeat && Object.values(DO).includes(act)) return // a key held down decides nothing more
   act()

@@ -1,5 +1,7 @@
-// Verifications as a queue: one case after the other, before and after large. Enter closes it, S and a
-// reason send it back, the arrows go on. What was decided is kept until it stands (kept.js).
+// Verifications as a queue: one case after the other, before and after large, with the machine's word.
+// G closes it, S and a reason send it back, the arrows go on. Enter is the button that stands out, and
+// that is never "gone" while the machine still sees it: then G has to be pressed twice. What was
+// decided is kept until it stands (kept.js).
 import { onMoved, listen, send, toast } from "./console.js"
 import { sentence, submit } from "./kept.js"
 
@@ -8,7 +10,9 @@ const root = document.getElementById("verify"),
   input = reason.querySelector("input")
 let queue = [],
   position = 0,
-  busy = false
+  busy = false,
+  opinion = "nothing", // of the machine: gone, still_there, nothing
+  insisted = "" // the case that G was pressed for, against the machine's word
 const current = () => queue[position]
 
 async function load() {
@@ -29,6 +33,16 @@ async function draw() {
     : root.dataset.textNone
   const shown = one ? await send(`/api/verify/${one.id}`, undefined, { method: "GET" }) : {}
   if (one !== current()) return
+  opinion = shown.opinion ?? "nothing"
+  insisted = ""
+  const machine = document.getElementById("verify-machine")
+  machine.textContent = one ? `${root.dataset.textMachine} · ${shown.machine ?? ""}` : ""
+  machine.className = opinion === "still_there" ? "warn" : ""
+  const strong = one ? (opinion === "still_there" ? "still" : "gone") : ""
+  for (const button of root.querySelectorAll("button[data-act]")) {
+    button.classList.toggle("strong", button.dataset.act === strong)
+    button.disabled = !one
+  }
   show("verify-before", shown.before)
   show("verify-after", shown.after ?? (shown.photos?.[0] ? { url: shown.photos[0], taken: "" } : null))
   document.getElementById("verify-note").textContent = shown.note ?? ""
@@ -77,14 +91,24 @@ async function decide(move, note) {
   }
 }
 
+function gone() {
+  if (opinion === "still_there" && insisted !== current()?.id) {
+    insisted = current()?.id
+    toast(root.dataset.textInsist, "bad")
+    return
+  }
+  decide("gone", "")
+}
+
 function still() {
   reason.hidden = false
   input.focus()
 }
 
 const ACTS = {
-  gone: () => decide("gone", ""),
+  gone,
   still,
+  enter: () => (opinion === "still_there" ? still() : gone()),
   next: () => {
     if (queue.length) position = (position + 1) % queue.length
     draw()
@@ -94,7 +118,7 @@ const ACTS = {
     draw()
   },
 }
-const KEYS = { Enter: "gone", s: "still", ArrowRight: "next", ArrowLeft: "back" }
+const KEYS = { Enter: "enter", g: "gone", s: "still", ArrowRight: "next", ArrowLeft: "back" }
 root.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-act]")
   if (button) ACTS[button.dataset.act]()
