@@ -113,9 +113,9 @@ def diagnose(
     read = _read_visit(plain, _GaugeReader(visible, history, rules, corrupt), light)
     measured, readings, baseline, light = read.measured, read.readings, read.baseline, read.light
     there = [m for m in measured if m is not None]
-    pair = measure_pair(there[0], there[1]) if len(there) > 1 else None
-    causes = [_causes(of_picture) for of_picture in readings]
-    agreed, by_light = _agreed(causes), _by_light(history, other_history)
+    pair = _pair(there)
+    agreed = _agreed(causes := [_causes(of_picture) for of_picture in readings])
+    by_light = _by_light(history, other_history)
     of_visit = [
         stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
         *_freezes_by_history(there, pair, by_light.get(light), freshness, rules),
@@ -214,6 +214,10 @@ def _measured(
     if sound is None or largest_change(sound.luma, seen.luma) > SAME_SCENE:
         return measure_picture(seen)
     return measure_glitches(seen, sound)
+
+
+def _pair(measured: Sequence[PictureFeatures]) -> PairFeatures | None:
+    return measure_pair(measured[0], measured[1]) if len(measured) > 1 else None
 
 
 def _freezes_by_history(
