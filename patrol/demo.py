@@ -30,9 +30,13 @@ from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import FilingSource, Finding
 from patrol.domain.hand_off import HandOffEvent
+from patrol.domain.ids import GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
-from patrol.domain.registry import GridLevel
+from patrol.domain.registry import GridLevel, Role
+from patrol.domain.registry_change import RegistryTable
+from patrol.domain.routing import person_with_role
+from patrol.domain.teams import owner_of
 from patrol.domain.verification import Verifier
 from patrol.files import process_lock
 from patrol.mqtt.embedded_broker import EmbeddedBroker
@@ -66,6 +70,7 @@ OPERATOR: Final = "值班员"
 SUPERVISOR: Final = "值班长"
 EVERYBODY: Final = "simulated-people"  # their account at the broker
 POLL_S: Final = 0.3
+MAX_CASES: Final = 10_000  # of a demonstration: far more than its rounds make
 CASES_WITHIN_S: Final = 180.0
 NEXT_ROUND_AFTER_S: Final = 600.0
 
@@ -114,15 +119,32 @@ class _SimulatedStaff:
         """One round, the operator's decisions, and the cases to their end."""
         with progress_display(err, self.app.site.settings.site.tz) as show:
             summary = self.app.run_round("morning", on_progress=show, stop=stop)
+        self._enter_leave()
         self._answer_a_call()
         with err.status("值班员审核、网格长处置中 … operator and leaders at work"):
             self._until_closed(stop)
         return summary
 
+    @property
+    def _group(self) -> GridCode:
+        """The group in which the leave and the call of the demonstration are."""
+        grids = self.app.registry.tree.grids.values()
+        return min(grid.code for grid in grids if grid.level is GridLevel.GROUP)
+
+    def _enter_leave(self) -> None:
+        """The group's leader is on leave today; a grid worker stands in and gets its cases."""
+        registry, today = self.app.registry, self.app.clock.now()
+        leader = person_with_role(registry, self._group, Role.GRID_LEADER)
+        worker = person_with_role(registry, self._group, Role.GRID_WORKER)
+        if leader is None or worker is None:
+            return
+        day = today.astimezone(self.app.site.settings.site.tz).date().isoformat()
+        cells = {"person_id": leader.id, "from": day, "until": day, "substitute": worker.id}
+        self.app.people_tables.put_row(RegistryTable.LEAVE, cells, by=SUPERVISOR, why="病假")
+
     def _answer_a_call(self) -> None:
         """A caller reports a fire: own finding, case, loudspeaker, police; all of them answer."""
-        town, grids = TownService(self.app), self.app.registry.tree.grids.values()
-        group = min(grid.code for grid in grids if grid.level is GridLevel.GROUP)
+        town, group = TownService(self.app), self._group
         call = FilingForm(
             category="open_flame", source=FilingSource.PHONE, grid=group, level=Level.URGENT,
             text="村民来电:打麦场边冒烟", place="打麦场",
@@ -140,16 +162,22 @@ class _SimulatedStaff:
 
     def outcome(self, leaders: ReplySimulator) -> dict[str, Any]:
         """The results, counted in the store."""
+        registry = self.app.registry
         with self.app.store.begin_read() as uow:
             found = demo_outcome(uow)
             handed = [one for one in uow.hand_offs.list() if one.answered_at]
             played = [one for one in uow.broadcasts.list() if one.played_at]
+            cases = uow.cases.list(limit=MAX_CASES)
         problems = check(self.app.site.settings.database)
         return {
             **found,
             "leaders_said": dict(leaders.sent),
             "hand_offs_answered": len(handed),
             "broadcasts_played": len(played),
+            "on_leave": len(registry.leaves),
+            "answered_by_substitutes": sum(
+                owner_of(case) in registry.absent.values() for case in cases
+            ),
             "store_problems": [str(problem) for problem in problems],
         }
 

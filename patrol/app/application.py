@@ -16,6 +16,7 @@ import structlog
 from patrol import __version__
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
+from patrol.administration.people_tables import PeopleTables
 from patrol.administration.registry_files import RegistryWatcher
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor
@@ -90,6 +91,7 @@ class Application:
     redact: PictureRedactor  # makes a stored picture fit to leave the centre
     area_editor: AreaEditor
     camera_table: CameraTable
+    people_tables: PeopleTables
     live_view: LiveView
     sources: Sources
     detectors: Detectors = field(default_factory=Detectors)
@@ -100,6 +102,7 @@ class Application:
     households: HouseholdData = field(init=False)  # their pictures and their consent
     _relays: list[OutboxRelay] = field(default_factory=list)
     _stored_registry_version: int = 0
+    _noted_registry_version: int = -1  # files may have been changed while no service ran
 
     @property
     def registry(self) -> Registry:
@@ -112,6 +115,9 @@ class Application:
         self.registry_watcher.refresh()
         self.follow_accounts(self.registry_watcher.registry())
         version = self.registry_watcher.version
+        if version != self._noted_registry_version:
+            self.people_tables.note_outside_changes()
+            self._noted_registry_version = version
         if version == self._stored_registry_version:
             return
         with self.store.begin() as uow:

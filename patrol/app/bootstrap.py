@@ -10,7 +10,7 @@ import random
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ import structlog
 
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
+from patrol.administration.people_tables import PeopleTables
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
 from patrol.administration.sealed_streams import SealedSiteLoader, with_store_passwords
 from patrol.allocator import set_for_pictures
@@ -88,7 +89,7 @@ def build(
         _prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = open_site_store(stack, site, clock, startup_wait, create=create_store)
-        site, watcher, site_key = _unlocked_site(site, monitor.store, config_dir)
+        site, watcher, site_key = _unlocked_site(site, monitor, config_dir)
         monitor.store.add_observers(store_observers(integrations, meters, monitor.clock, watcher))
         services = _shared_services(site, monitor, stack, watcher, site_key=site_key, rng=rng)
         guarded_visit, editing = _guarded_visit(services), _write_context(services)
@@ -113,19 +114,24 @@ def build(
             redact=PictureRedactor(site.settings),
             area_editor=AreaEditor(editing),
             camera_table=CameraTable(editing),
+            people_tables=PeopleTables(editing, follow),
             live_view=_live_view(services, guarded_visit),
             outside_replies=OUTSIDE_REPLIES,
         )
 
 
 def _unlocked_site(
-    site: Site, store: Store, config_dir: Path | None
+    site: Site, monitor: ClockMonitor, config_dir: Path | None
 ) -> tuple[Site, RegistryWatcher, SiteKey]:
-    """The site with the passwords that its store has sealed, now and whenever it is read again."""
+    """The site with the passwords that its store has sealed, now and whenever it is read again.
+
+    Its registry has absent who is on leave now.
+    """
+    store, now = monitor.store, monitor.clock.now
     site_key = adopt_site_key(store, site.settings)
     opened = with_store_passwords(site, store)
-    watcher = RegistryWatcher(opened, config_dir, SealedSiteLoader(store, load_site))
-    return opened, watcher, site_key
+    watcher = RegistryWatcher(opened, config_dir, SealedSiteLoader(store, load_site), now)
+    return replace(opened, registry=watcher.registry()), watcher, site_key
 
 
 def _prepare_process(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from functools import partial
 
 import structlog
 
-from patrol.app.anchors import publish_anchor
+from patrol.app.anchors import publish_anchor, stamp_anchors
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.finding_service import new_review_alarms
@@ -53,6 +53,8 @@ ALARM_WITHIN_S = 120.0
 RECHECK_WITHIN_S = 300.0
 ANCHOR_EVERY_S = 60.0
 ANCHOR_WITHIN_S = 600.0
+STAMP_EVERY_S = 600.0
+STAMP_WITHIN_S = 3600.0
 ROUND_WITHIN_S = 600.0
 # One turn of a job is stuck after so long: the service ends itself, and systemd starts it again.
 LADDER_STUCK_AFTER_S = 300.0  # a turn writes for seconds, and the shortest silence is five minutes
@@ -213,6 +215,9 @@ def _jobs(
         *side_services.jobs(_retry_while_store_away),
         *_daily_jobs(app, side_services),
     ]
+    if app.site.settings.timestamp is not None:
+        stamps = every(STAMP_EVERY_S, "stamps", lambda: stamp_anchors(app), STAMP_WITHIN_S)
+        jobs.append(stamps)
     if with_rounds:
         beat = side_services.heartbeats.expect("rounds", ROUND_WITHIN_S)
         show = side_services.progress_with_heartbeat(beat, on_progress)

@@ -16,13 +16,14 @@ notice and changes no exit code. Six parts, in this order:
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import typer
 
+from patrol.administration.people_tables import BROKER_FOLDER
 from patrol.app.detectors import open_detectors
 from patrol.cli.check_secrets import check_secrets
 from patrol.cli.options import AsJson, config_directory
@@ -31,7 +32,13 @@ from patrol.cli.site import site_of
 from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
 from patrol.domain.registry import GridLevel, Role
-from patrol.domain.routing import RoutingGap, routing_gaps, staffing_problems
+from patrol.domain.routing import (
+    LEAVE_AHEAD,
+    RoutingGap,
+    routing_gaps,
+    staffing_problems,
+    unstaffed_within,
+)
 from patrol.inference.manifest import list_models
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.mqtt.mosquitto_files import ACL, AccountsProblem, file_differences
@@ -48,7 +55,6 @@ from patrol.settings.site_paths import (
 from patrol.store import StoreOutdated, StoreUnavailable, current_revision, open_store
 
 MAX_BROKER_LINES: Final = 20  # differences listed one by one; beyond that `mosquitto write` is due
-DEFAULT_BROKER_FOLDER: Final = "mosquitto"
 BROKER_REMEDY: Final = "`patrol mosquitto write` makes them"
 LONGEST_CONSENT: Final = timedelta(days=366)  # twelve months, a leap day among them
 YEAR_DAYS: Final = 366  # each date of the sun's year
@@ -125,13 +131,16 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _run_checks(context: typer.Context, site: Site) -> CheckReport:
-    today = SystemClock().now().astimezone(site.settings.site.tz).date()
+    now = SystemClock().now()
+    today = now.astimezone(site.settings.site.tz).date()
     config = config_directory(context)
+    site = replace(site, registry=site.registry.at(now))  # who is on leave is told of nothing
     found = [
         checker(site, config) for checker in (check_chains, check_staffing, check_broker_files)
     ]
     gaps = [gap for one in found for gap in one.problems]
     notes = [note for one in found for note in one.notices]
+    notes.extend(check_leave(site, now, config))
     notes.extend(check_consents(site, today, config))
     notes.extend(check_old_paths(site, config))
     notes.extend(check_camera_grids(site, config))
@@ -182,7 +191,7 @@ def _print_results(report: CheckReport) -> None:
 def check_broker_files(site: Site, config: Path) -> FileProblems:
     """Accounts and permissions of the broker's own files that differ from people.csv."""
     named = site.settings.mqtt.broker_files
-    folder = named or config / DEFAULT_BROKER_FOLDER
+    folder = named or config / BROKER_FOLDER
     if named is None and not (folder / ACL).is_file():
         return FileProblems([], [])
     try:
@@ -255,6 +264,21 @@ def check_staffing(site: Site, config: Path) -> FileProblems:
         problem = ConfigProblem(str(path), lines.get(one.person, 1), one.column, text)
         (problems if one.grave else notices).append(problem)
     return FileProblems(problems, notices)
+
+
+def check_leave(site: Site, now: datetime, config: Path) -> Iterator[ConfigProblem]:
+    """Grids that will have nobody when a leave begins; said before it does."""
+    path, zone = config / "leave.csv", site.settings.site.tz
+    lines = lines_by_first_cell(path) if path.exists() else {}
+    for one in unstaffed_within(site.registry, now, LEAVE_AHEAD):
+        if one.since is None:
+            continue  # a gap of the chain, which `check_chains` reports
+        text = (
+            f"grid {one.grid}: nobody from {one.since.astimezone(zone):%Y-%m-%d %H:%M} on"
+            f" ({', '.join(one.away)} on leave), name who stands in"
+        )
+        line = min((lines[who] for who in one.away if who in lines), default=1)
+        yield ConfigProblem(str(path), line, "substitute", text)
 
 
 def check_consents(site: Site, today: date, config: Path) -> Iterator[ConfigProblem]:

@@ -130,7 +130,7 @@ def pull(
 def _pull_document(one: PullResult) -> dict[str, Any]:
     return {
         "town": one.town,
-        "heard": one.problem is None,
+        "read": one.problem is None,
         "pages": one.pages,
         "rounds": one.rounds,
         "days": one.days,
@@ -143,8 +143,8 @@ def _pull_document(one: PullResult) -> dict[str, Any]:
 def _print_results(results: Sequence[PullResult], names: Mapping[str, str]) -> None:
     table = folding_table("乡镇 town", "结果 result", "轮次 rounds", "日 days")
     for one in results:
-        heard = bilingual(TOWN_CONTACT["current"])
-        outcome = heard if one.problem is None else _problem_text(one.problem, one.text)
+        current = bilingual(TOWN_CONTACT["current"])
+        outcome = current if one.problem is None else _problem_text(one.problem, one.text)
         table.add_row(f"{names[one.town]} {one.town}", outcome, str(one.rounds), str(one.days))
     console().print(table)
 
@@ -173,8 +173,8 @@ def status(context: typer.Context, *, as_json: AsJson = False) -> None:
 def _status_line(town: Mapping[str, Any]) -> list[str]:
     now = town["now"]
     contact = bilingual(TOWN_CONTACT[town["contact"]])
-    if town["heard_at"]:
-        contact += f" · {town['heard_at']}"
+    if town["contacted_at"]:
+        contact += f" · {town['contacted_at']}"
     if town["problem"]:
         contact += f" · {_problem_text(town['problem'], town['problem_text'] or '')}"
     rounds = ", ".join(
@@ -192,10 +192,10 @@ def _status_line(town: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _figure_text(told: Mapping[str, Any] | None, name: str) -> str:
+def _figure_text(reported: Mapping[str, Any] | None, name: str) -> str:
     from patrol.county.figures import CountyTotal  # noqa: PLC0415
 
-    total = told and CountyTotal(id=name, part=told["part"], n=told["n"])
+    total = reported and CountyTotal(id=name, part=reported["part"], n=reported["n"])
     return total_text(total or None, minutes="min")
 
 
@@ -267,8 +267,8 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
             print_err(str(notice))
         for one in answers:
             problem = one["problem"]
-            heard = bilingual(TOWN_CONTACT["current"])
-            text = _problem_text(problem, one["problem_text"]) if problem else heard
+            current = bilingual(TOWN_CONTACT["current"])
+            text = _problem_text(problem, one["problem_text"]) if problem else current
             console().print(f"{one['town']}: {text}", markup=False)
     if any(one["problem"] for one in answers):
         raise typer.Exit(FAILED)

@@ -26,9 +26,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.errors import BadInput, Failed
-from patrol.domain.labels import bilingual
 from patrol.lazy_imports import after_import
 from streams.errors import BadAddress, StreamError
 
@@ -37,9 +35,17 @@ _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:
 _NO_LIMIT: Final = 10_000  # columns: how wide a table would like to be
 
 
+LONG_LIST: Final = 200  # rows
+
+
 def print_json(document: Any) -> None:
-    """Print the one document of `--json`."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """Print the one document of `--json`; of a long list each row on a line of its own."""
+    if isinstance(document, list) and len(document) > LONG_LIST:  # indented it costs five times
+        encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+        text = "[\n" + ",\n".join(f"  {encode(row)}" for row in document) + "\n]"
+    else:
+        text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
@@ -52,6 +58,9 @@ def print_err(text: str) -> None:
 def warn_masked(masked: Sequence[str]) -> None:
     """Say on stderr what of a note is masked before it goes to phones."""
     if masked:
+        from patrol.domain.access_labels import NOTE_MASKED  # noqa: PLC0415  all of the domain
+        from patrol.domain.labels import bilingual  # noqa: PLC0415
+
         print_err(f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}")
 
 
@@ -185,6 +194,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "pwdlib": "console",
     "pypinyin": "console",
     "python_multipart": "console",
+    "rfc3161_client": "timestamp",
     "starlette": "console",
     "uvicorn": "console",
     "python_calamine": "reports",

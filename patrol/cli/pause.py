@@ -1,7 +1,7 @@
 """`patrol pause|resume|maintenance`: what is deliberately not patrolled, by whom and why."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -10,7 +10,9 @@ from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import EndAction, end_by_number, site_for_lists, site_of, store_of, trusted_now
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.timestamps import parse_time, rfc3339_or_none
-from patrol.settings import Site
+
+if TYPE_CHECKING:
+    from patrol.settings import Site
 
 Reason = Annotated[str, typer.Option("--reason", help="原因,必填。 Why; needed.")]
 Until = Annotated[
@@ -127,7 +129,7 @@ def show_stoppages(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _add_stoppage(
-    site: Site,
+    site: "Site",
     scope: StoppageScope,
     subject: str,
     *,
@@ -156,7 +158,7 @@ def _add_stoppage(
     return added
 
 
-def _local_time(text: str, site: Site) -> datetime | None:
+def _local_time(text: str, site: "Site") -> datetime | None:
     if not text.strip():
         return None
     try:

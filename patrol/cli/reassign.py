@@ -53,9 +53,9 @@ def phoned(
     except IllegalCaseTransition as exc:
         bad_input(str(exc))
     if as_json:
-        print_json(case_document(changed))
+        print_json(case_document(changed, app.clock.now()))
     else:
-        print_case(changed, app.site)
+        print_case(changed, app.site, app.clock.now())
 
 
 def reassign(
@@ -253,9 +253,9 @@ def _run_action(
         warn_masked(app.payloads.masked_parts(changed.entries[-1].note))
         app.send_now(RELAY_WITHIN_S)
     if as_json:
-        print_json({**case_document(changed), **_request_document(changed)})
+        print_json({**case_document(changed, now), **_request_document(changed, now)})
         return
-    print_case(changed, app.site)
+    print_case(changed, app.site, now)
     if changed.request is not None:
         console().print(
             f"待批准,由他人执行 patrol grant {changed.id} 或 refuse"
@@ -264,7 +264,7 @@ def _run_action(
         )
 
 
-def _request_document(case: Case) -> dict[str, Any]:
+def _request_document(case: Case, now: datetime) -> dict[str, Any]:
     request = case.request
     document = request and {
         "wish": str(request.kind),
@@ -274,6 +274,6 @@ def _request_document(case: Case) -> dict[str, Any]:
         "why": request.why,
         "hours": request.span_s / 3600,
         "office_hours": case.policy.office is not None,
-        "close_if_granted": rfc3339_or_none(close_after_grant(case)),
+        "close_if_granted": rfc3339_or_none(close_after_grant(case, now)),
     }
     return {"request": document}

@@ -99,6 +99,36 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "supervise:decide_broadcast",
         "批准或不批准播报(不得由申请人本人)。 Approve or refuse a broadcast.",
     ),
+    "people list": (
+        "people:list_rows",
+        "人员、网格或请假一览。 The rows of people.csv, grids.csv or leave.csv, as they are.",
+    ),
+    "people set": (
+        "people:set_row",
+        "新增或修改一行。 Add a row, or change the given cells of the row with its key.",
+    ),
+    "people remove": (
+        "people:remove_row",
+        "删除一行;人员离任则停用其登录。 Remove a row; who leaves can no longer log in.",
+    ),
+    "people import": (
+        "people:import_rows",
+        "导入整表:先逐行比对,再以 --apply 写入。 Compare a whole table; --apply takes it over.",
+    ),
+    "people export": (
+        "people:export_rows",
+        "导出整表(CSV)。 The table as CSV, to a file or to standard output.",
+    ),
+    "people history": (
+        "people:show_history",
+        "人员、网格、请假的修改历史,新的在前。 Who changed what and when, the newest first.",
+    ),
+    "leave add": (
+        "people:add_leave",
+        "登记请假与代班;无人代班的网格会提示。 Enter a leave; a grid left with nobody is said.",
+    ),
+    "leave end": ("people:end_leave", "撤销请假。 Take a leave back."),
+    "leave list": ("people:list_leave", "请假一览。 Every leave of leave.csv."),
     "meeting": (
         "meeting:make_pack",
         "会议材料:村月例会、镇联席会。 A pack for a meeting: html, xlsx, docx, csv, json.",
@@ -110,5 +140,7 @@ TOWN_GROUPS: Final[Mapping[str, str]] = {
     "tags": "标签。 Free tags on cases and grids.",
     "hand-off": "移交(警格联动)。 Cases handed to other departments.",
     "broadcast": "大喇叭。 Broadcasts to loudspeakers.",
+    "people": "人员、网格、请假:修改、导入、历史。 People, grids and leave, edited.",
+    "leave": "请假与代班。 Leave, and who stands in.",
     "duty": "巡查员签到与移交。 Who owns a round.",
 }

@@ -23,7 +23,7 @@ from patrol.administration.accounts import (
 )
 from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import site_for_lists, store_of, trusted_now, trusted_now_of
+from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now, trusted_now_of
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
@@ -111,7 +111,7 @@ def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
 
 def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
     """账号列表。 All accounts."""
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         accounts = list(uow.accounts.all())
     if as_json:
         print_json([_account_document(account) for account in accounts])
@@ -187,7 +187,7 @@ def add_key(
 
 def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
     """全部密钥,不含密文。 All keys, without their secrets."""
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         keys = uow.api_keys.all()
     rows = [
         {
@@ -215,7 +215,7 @@ def revoke_key(
     key: Annotated[str, typer.Argument(metavar="ID", help="密钥编号。 The key's id.")],
 ) -> None:
     """撤销密钥,立即生效。 Revoke a key, at once."""
-    with store_of(site_for_lists(context)) as store, store.begin() as uow:
+    with store_of(site_names(context)) as store, store.begin() as uow:
         if not revoke_api_key(uow, key, by=operator(""), now=trusted_now(uow)):
             bad_input(f"key {key!r}: there is none that stands, `patrol key list` lists them")
         uow.commit()

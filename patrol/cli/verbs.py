@@ -50,10 +50,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "待核线索,最要紧的在前。 What waits for a person's judgement, the worst first.",
     ),
     "confirm": Verb(
-        "queue:confirm",
+        "confirm:confirm",
         "确认线索,立案并推送网格长。 Confirm a finding: opens a case and notifies its grid leader.",
     ),
-    "dismiss": Verb("queue:dismiss", "排除线索,写明原因。 Dismiss a finding, with the reason."),
+    "dismiss": Verb("confirm:dismiss", "排除线索,写明原因。 Dismiss a finding, with the reason."),
     "cases": Verb("cases:list_cases", "案件列表,新的在前。 Cases, the newest first."),
     "case": Verb("cases:show_case", "一个案件及其全部经过。 One case and all that happened to it."),
     "report": Verb(
@@ -88,7 +88,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "reassign:reopen", "重开已结案的案件。 Reopen a closed case: back to the ground."
     ),
     "unsure": Verb(
-        "queue:unsure",
+        "confirm:unsure",
         "线索存疑:一分钟内复看,留待他人判断。 Not sure: looked at again, others decide.",
     ),
     "backup": Verb(
@@ -123,11 +123,11 @@ VERBS: Final[Mapping[str, Verb]] = {
         "本机时钟是否可信;accept 由人确认。 What is believed of the clock; accept confirms it.",
     ),
     "suppressions": Verb(
-        "queue:show_suppressions",
+        "suppressions:show_suppressions",
         "现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was.",
     ),
     "accept": Verb(
-        "queue:accept",
+        "confirm:accept",
         "认可为新常态:以最近可用画面为参考。 Make its newest usable picture the reference.",
     ),
     "phoned": Verb(
@@ -340,7 +340,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "为一路码流封存口令。 Seal one stream's password: asked for, or from a file.",
     ),
     "suppress revoke": Verb(
-        "queue:revoke_suppression",
+        "suppressions:revoke_suppression",
         "撤销抑制:下一轮起照常提出。 Take one back: proposed again from the next round on.",
     ),
     "assets install": Verb(

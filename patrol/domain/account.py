@@ -15,11 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
-from patrol.domain.case import Case
-from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, PictureId, Sha256
-from patrol.domain.observation import Subject
-from patrol.domain.registry import GridTree
 
 MAX_LOGIN_FAILURES: Final = 5  # wrong passwords in a row before a name is locked for an address
 FIRST_LOCKOUT: Final = timedelta(minutes=5)  # doubled by each further lock of a day …
@@ -67,7 +63,8 @@ class Permission(StrEnum):
     AREAS = auto()  # draw what may be seen, and accept what is normal there
     CONSENT = auto()  # enter what a household says: withdrawal, pause, hours; print its slip
     LIVE = auto()  # look through a camera now, for a finding, a case or a round
-    REGISTRY = auto()  # download cameras.csv, and upload it changed
+    REGISTRY = auto()  # download cameras.csv, people and grids, and upload them changed
+    PEOPLE = auto()  # who does what for which grid, with telephones; enter their leave
     GRID = auto()
     REPORTS = auto()
     AUDIT = auto()  # the access log
@@ -85,11 +82,19 @@ _OPERATOR_PERMISSIONS: Final = frozenset(
 PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
     _ROLE.OPERATOR: _OPERATOR_PERMISSIONS,
     _ROLE.SHIFT_SUPERVISOR: _OPERATOR_PERMISSIONS
-    | {_MAY.SETTLE, _MAY.SUPERVISE, _MAY.AREAS, _MAY.STOP, _MAY.SUPPRESSIONS, _MAY.SYSTEM},
+    | {
+        _MAY.SETTLE,
+        _MAY.SUPERVISE,
+        _MAY.AREAS,
+        _MAY.STOP,
+        _MAY.SUPPRESSIONS,
+        _MAY.SYSTEM,
+        _MAY.PEOPLE,
+    },
     _ROLE.VILLAGE_CADRE: frozenset({_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS}),
     _ROLE.GRID_LEADER: frozenset({_MAY.GROUND}),
     _ROLE.MAINTAINER: frozenset(
-        {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM}
+        {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM, _MAY.GROUND}
     ),
     _ROLE.AUDITOR: frozenset({_MAY.TODAY, _MAY.AUDIT, _MAY.REPORTS}),
     _ROLE.ADMIN: frozenset(
@@ -97,6 +102,7 @@ PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
             _MAY.TODAY,
             _MAY.CAMERAS,
             _MAY.REGISTRY,
+            _MAY.PEOPLE,
             _MAY.GRID,
             _MAY.AUDIT,
             _MAY.ACCOUNTS,
@@ -146,37 +152,6 @@ class Account:
     def logged_in(self) -> "Account":
         """The account without wrong passwords and without a lock."""
         return replace(self, failures=0, locked_until=None)
-
-
-def may_see_case(account: Account, case: Case, tree: GridTree) -> bool:
-    """Whether the case lies within the account's scope.
-
-    A leader sees cases announced to the own grid; a cadre those of the centre's grids (综治中心),
-    without a centre those of the village and its groups; a maintainer camera faults only. Leaders
-    and cadres see a fault only if it was announced to them.
-    """
-    if account.duty is AccountRole.MAINTAINER:
-        return case.subject is Subject.EQUIPMENT
-    if account.duty not in GRID_ACCOUNT_ROLES:
-        return account.has_permission(Permission.CASES)
-    if account.grid in announced_grids(case):
-        return True
-    if account.duty is AccountRole.GRID_LEADER or case.subject is Subject.EQUIPMENT:
-        return False
-    own = account.grid
-    return own is not None and any(
-        is_within_grid(tree, case.grid, grid) for grid in tree.scope_of(own)
-    )
-
-
-def reply_grid_of(account: Account, case: Case) -> GridCode | None:
-    """Under which grid's topic the account replies to the case; None when it cannot."""
-    return account.grid if account.grid in announced_grids(case) else None
-
-
-def is_within_grid(tree: GridTree, code: GridCode, ancestor: GridCode | None) -> bool:
-    """Whether the grid lies within `ancestor` (GridTree.is_within); False without an ancestor."""
-    return ancestor is not None and tree.is_within(code, ancestor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +208,7 @@ API_KEY_PREFIX: Final = "patrol_"
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
     "findings:file", "rounds:work", "cases:move", "meetings:read", "holds:read", "holds:write",
-    "consents:change", "county:read",
+    "consents:change", "county:read", "people:read", "people:write",
 )  # fmt: skip
 
 

@@ -85,6 +85,8 @@ class CaseEvent(StrEnum):
     BROADCAST = auto()  # asked for, approved, sent to a loudspeaker (domain/broadcast.py)
     BROADCAST_PLAYED = auto()  # the device said so
     TAG = auto()  # a free tag was put on, or taken off
+    RECOVER = auto()  # about a camera: a visit saw it well again, whoever said what before
+    STAND_IN = auto()  # somebody on leave: who stands in is told instead
 
 
 S, E = CaseState, CaseEvent
@@ -102,6 +104,7 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
     **{(s, E.FEED_BACK): S.FED_BACK for s in FIELD_STATES},
     **{(s, E.RETURN): S.RETURNED for s in FIELD_STATES},
     (S.FED_BACK, E.VERIFY): S.VERIFIED,
+    **{(s, E.RECOVER): S.VERIFIED for s in (*FIELD_STATES, S.FED_BACK, S.VERIFIED)},
     (S.FED_BACK, E.NOT_VERIFIED): S.REWORK,
     (S.VERIFIED, E.CLOSE): S.CLOSED,
     (S.RETURNED, E.REASSIGN): S.DISPATCHED,
@@ -117,7 +120,7 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
         for e in (
             E.RECEIVED, E.OPENED, E.PROGRESS, E.NEED_HELP, E.CANNOT_REACH, E.ESCALATE,
             E.SUPERVISE, E.EXTEND, E.MERGE, E.UNMERGE, E.ASK, E.GRANT, E.REFUSE, E.SUSPEND,
-            E.RESUME, E.HOLD, E.RELEASE, E.PHONE, E.URGE, E.HAND_OFF, E.BROADCAST,
+            E.RESUME, E.HOLD, E.RELEASE, E.PHONE, E.URGE, E.HAND_OFF, E.BROADCAST, E.STAND_IN,
         )
     },
     # … and in any state: an answer may come late, and a tag sorts ended cases, too.
@@ -224,6 +227,8 @@ CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
         clears_hold=True,
     ),
     E.URGE: CaseEffect(announce=_ALWAYS),
+    E.RECOVER: CaseEffect(escalation=_STOP, recheck=_DONE, announce=_ALWAYS),
+    E.STAND_IN: CaseEffect(escalation=_START, announce=_ALWAYS),
     **dict.fromkeys(_NOTED_EVENTS, CaseEffect()),
 }
 

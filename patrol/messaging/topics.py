@@ -81,6 +81,19 @@ class EquipmentCaseTopic(NamedTuple):
         return f"{prefix(self.site)}/grid/{grid}/equipment/case/{case}"
 
 
+class TeamCaseTopic(NamedTuple):
+    """Centre → those of a grid's team who only see (网格组团), retained: a case's short form."""
+
+    site: str
+    grid: GridCode
+    case: CaseId
+
+    @override
+    def __str__(self) -> str:
+        grid, case = _topic_level(self.grid), _topic_level(self.case)
+        return f"{prefix(self.site)}/grid/{grid}/team/case/{case}"
+
+
 class EquipmentReplyTopic(NamedTuple):
     """Maintainer → centre: like a leader's reply, about a case about a camera."""
 
@@ -233,6 +246,11 @@ def recipient_rights(
     lists = (overdue_topic(site, grid),) if subject is Subject.SCENE else ()
     own = f"{topics}{_person_level(person)}reply/+"
     return (f"{topics}case/+", *lists), (f"{topics}reply/+", own)
+
+
+def team_filter(site: str, grid: str) -> str:
+    """What those of a grid's team who only see may read."""
+    return f"{prefix(site)}/grid/{_topic_level(grid)}/team/case/+"
 
 
 def case_filter(site: str, grid: str = "+") -> str:

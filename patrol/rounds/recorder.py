@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 
+from patrol.cases.equipment import settle_recovered
 from patrol.cases.save_and_send import SendGate, merge_into_case, queued_message_count
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case
@@ -89,6 +90,8 @@ def record_visit(
             at=now, who=ACTOR, what="visit", camera=camera.id, why=visit.round or "second look"
         )
     messages = record_health(uow, visit, policy.health, now)
+    if is_seen_well(visit, policy.health.policy):
+        settle_recovered(uow, camera.id, by=ACTOR, now=now, payloads=policy.health.payloads)
     proposed = _drop_suppressed(uow, visited.observations, camera.id, now)
     findings = 0
     # Frame-wide changes wait for the round's end (weather.py).
@@ -105,6 +108,12 @@ def record_visit(
         messages=messages,
         suppressed=len(visited.observations) - len(proposed),
     )
+
+
+def is_seen_well(visit: Visit, policy: HealthPolicy) -> bool:
+    """Whether the visit had a picture without a fault of the camera."""
+    sample = health_sample(visit, policy)
+    return sample is not None and sample.state is CameraCondition.ONLINE
 
 
 def record_health(uow: UnitOfWork, visit: Visit, notifier: HealthNotifier, now: datetime) -> int:

@@ -45,11 +45,11 @@ from patrol.settings.site_integrations import (
     is_loopback,
     missing_file,
 )
-from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
+from patrol.settings.site_paths import Defaults, HomeNotExpanded, resolve_paths
 from patrol.settings.site_sampling import SamplingSettings
 from patrol.settings.site_town import ReviewAlarmSection, TownSettings
 from patrol.settings.sources_yaml import SourcesSettings
-from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
+from patrol.settings.yaml_file import YamlDocument, read_yaml
 from patrol.settings.yaml_types import (
     BrokerUrl,
     DatabaseUrl,
@@ -60,6 +60,7 @@ from patrol.settings.yaml_types import (
     TilesUrl,
     ZoneName,
 )
+from patrol.settings.yaml_validation import validate
 
 EMBEDDED: Final = "embedded"
 DEFAULT_MODELS: Final = Path("var/models")
@@ -74,7 +75,7 @@ class SiteInfo(SettingsSection):
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
     code: Division = ""  # administrative division, 9 digits for a township
-    timezone: ZoneName = "Asia/Shanghai"
+    timezone: ZoneName = Defaults.ZONE
     language: Literal["zh", "en"] = "zh"  # what comes first on screen and paper
 
     @property
@@ -220,8 +221,8 @@ class Settings(IntegrationSettings, TownSettings):
     """
 
     site: SiteInfo
-    database: DatabaseUrl = Field(default="sqlite:///var/patrol.db", repr=False)  # with a password
-    evidence: Path = Path("var/evidence")
+    database: DatabaseUrl = Field(default=Defaults.DATABASE, repr=False)  # with a password
+    evidence: Path = Path(Defaults.EVIDENCE)
     models: Path = DEFAULT_MODELS
     objects: bool = True  # look for objects when their weights are installed
     mqtt: MqttSettings = MqttSettings()

@@ -167,8 +167,14 @@ class SupervisionSection(SettingsSection):
     overdue_at: ClockTime | None = time(9)  # null: only when somebody sends it
 
 
+class TeamsSection(SettingsSection):
+    """网格组团: whether the team of a grid is told together; off, the ladder alone tells people."""
+
+    notified_together: bool = False
+
+
 class TownSettings(SettingsSection):
-    """`patrols:`, `centres:`, `hand_off:`, `broadcast:` and `supervision:` of site.yaml."""
+    """The town's own work in site.yaml: `patrols:`, `centres:`, `hand_off:`, `teams:` and so on."""
 
     patrol_sections: dict[PlainId, HumanPatrolSection] = Field(
         default_factory=dict, alias="patrols"
@@ -177,6 +183,7 @@ class TownSettings(SettingsSection):
     hand_off: dict[PlainId, HandOffSection] = Field(default_factory=dict)
     broadcast: BroadcastSection = BroadcastSection()
     supervision: SupervisionSection = SupervisionSection()
+    teams: TeamsSection = TeamsSection()
 
     @model_validator(mode="after")
     def _a_grid_has_one_centre(self) -> Self:

@@ -15,6 +15,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select
 
+from patrol.domain.finding import Finding
 from patrol.store.schema_town import report_changes
 from patrol.store.transaction import Transaction
 
@@ -72,6 +73,14 @@ def moment_subject(at: datetime) -> str:
     utc = at.astimezone(UTC)
     begun = utc - (utc - datetime.min.replace(tzinfo=UTC)) % _QUARTER
     return f"{begun.replace(tzinfo=None).isoformat(timespec='minutes')}Z"
+
+
+def touch_finding(db: Transaction, finding: Finding) -> None:
+    """Note the round that the finding counts in, or the moment of one that belongs to none."""
+    if finding.round is not None:
+        db.touch_report(ROUND_CHANGE, finding.round)
+    else:
+        db.touch_report(MOMENT_CHANGE, moment_subject(finding.found_at))
 
 
 class ReportChangeRepository:

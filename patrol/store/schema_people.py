@@ -381,6 +381,7 @@ troubles = Table(
     Column("taken_by", CleanText, nullable=False),
     Column("closed_at", UtcTime),
     Column("closed_why", CleanText, nullable=False),
+    Column("case", Text),  # the case about the same fault: one thing, by the case's number
     Index("uq_troubles_standing", "kind", "subject", unique=True, **where("closed_at IS NULL")),
     sqlite_autoincrement=True,
 )

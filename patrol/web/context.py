@@ -214,6 +214,7 @@ MayDrawAreas = Annotated[CurrentUser, Depends(RequirePermission(Permission.AREAS
 MayViewLive = Annotated[CurrentUser, Depends(RequirePermission(Permission.LIVE))]
 MayChangeConsent = Annotated[CurrentUser, Depends(RequirePermission(Permission.CONSENT))]
 MayChangeRegistry = Annotated[CurrentUser, Depends(RequirePermission(Permission.REGISTRY))]
+MayViewPeople = Annotated[CurrentUser, Depends(RequirePermission(Permission.PEOPLE))]
 MayViewGrid = Annotated[CurrentUser, Depends(RequirePermission(Permission.GRID))]
 MayViewReports = Annotated[CurrentUser, Depends(RequirePermission(Permission.REPORTS))]
 MayAudit = Annotated[CurrentUser, Depends(RequirePermission(Permission.AUDIT))]

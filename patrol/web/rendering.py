@@ -56,6 +56,10 @@ _CASE_PAGES: Final = (
     ("/overdue", "超时清单", "Overdue", (Permission.CASES,)),
     ("/hand-offs", "移交", "Hand-offs", (Permission.HAND_OFF,)),
 )
+_GRID_PAGES: Final = (
+    ("/grid", "网格", "Grid", (Permission.GRID,)),
+    ("/people", "人员与请假", "People, leave", (Permission.PEOPLE,)),
+)
 _REPORT_PAGES: Final = (
     ("/reports", "报表", "Reports", (Permission.REPORTS,)),
     ("/meetings", "会议材料", "Meetings", (Permission.MEETINGS,)),
@@ -81,7 +85,7 @@ NAVIGATION: Final = (
     ("研判", "Review", _REVIEW_PAGES),
     ("案件", "Cases", _CASE_PAGES),
     ("点位", "Cameras", (("/cameras", "点位", "Cameras", (Permission.CAMERAS,)),)),
-    ("网格", "Grid", (("/grid", "网格", "Grid", (Permission.GRID,)),)),
+    ("网格", "Grid", _GRID_PAGES),
     ("报表", "Reports", _REPORT_PAGES),
     ("值班", "Shift", _SHIFT_PAGES),
     ("管理", "Office", _ADMIN_PAGES),

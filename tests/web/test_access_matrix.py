@@ -126,7 +126,7 @@ def values(town: Any) -> Mapping[str, str]:
         "key_id": "Knone", "name": "nobody", "action": "disable", "short": "none",
         "language": "zh", "kind": "html", "period": "2020-01-01", "patrol_id": "none",
         "event": "start", "decision": "approve", "grid": str(town.case.grid), "scope": "town",
-        "source": "nobody",
+        "source": "nobody", "table": "leave", "row": "nobody 2026-01-01",
     }  # fmt: skip
 
 

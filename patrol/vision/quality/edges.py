@@ -54,7 +54,8 @@ def edge_slope(luma: U8) -> float:
     known = np.array([slope for slope in steepest if math.isfinite(slope)], np.float32)
     if len(known) < ENOUGH_CELLS:
         return math.nan
-    return percentile(known, CELLS_KEPT) * max(size) / WIDTH_PX
+    steep: float = percentile(known, CELLS_KEPT) * max(size) / WIDTH_PX
+    return steep
 
 
 def _slopes(small: U8) -> NDArray[np.float32]:

@@ -124,7 +124,7 @@ def camera_import_page(context: ContextDep, user: MayChangeRegistry) -> Response
 @router.post("/api/cameras/import/check")
 def check_import(context: ContextDep, user: MayChangeRegistry, file: Upload) -> JSONResponse:
     """Compare the uploaded file with the registry: its changes, or every problem in it."""
-    data = _read_upload(file)
+    data = read_upload(file)
     return json_or_reason(
         lambda: _plan_document(context.app.camera_table.plan_import(data)), user.t
     )
@@ -137,7 +137,7 @@ def apply_import(
     why: Annotated[str, Form(min_length=2, max_length=200)],
 ) -> JSONResponse:  # fmt: skip
     """Import the file whose comparison has the version `mark`."""
-    data, by = _read_upload(file), user.account.name
+    data, by = read_upload(file), user.account.name
 
     def apply() -> dict[str, Any]:
         plan = context.app.camera_table.apply_import(data, version=mark, by=by, why=why)
@@ -146,7 +146,8 @@ def apply_import(
     return json_or_reason(apply, user.t)
 
 
-def _read_upload(file: UploadFile) -> bytes:
+def read_upload(file: UploadFile) -> bytes:
+    """The uploaded bytes. Raises HTTPException 413 beyond MAX_CSV_BYTES."""
     data = file.file.read(MAX_CSV_BYTES + 1)
     if len(data) > MAX_CSV_BYTES:
         raise HTTPException(413, "too large")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from patrol.app.town_service import TownService
 from patrol.domain import labels
-from patrol.domain.account import may_see_case
+from patrol.domain.answering import may_see_case
 from patrol.domain.approval import span_texts
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.escalation import announced_grids
@@ -344,7 +344,7 @@ def _board_content(
     cases = [
         case
         for case in (*running, *ended)
-        if may_see_case(user.account, case, registry.tree)
+        if may_see_case(user.account, case, registry)
         and (not level or case.level.value == level)
         and (not text or text.strip() in _searchable_text(case, registry, user.t))
     ]

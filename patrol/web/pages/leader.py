@@ -1,11 +1,14 @@
-"""The grid leader's phone page (/leader): own cases, replies, photos and reports over a flaky link.
+"""The phone page (/leader) of those who act on the ground: own cases, replies, photos, reports.
+
+Grid leaders and cadres have the cases of the grids that they answer for, also while they stand in
+for somebody; a maintainer those about cameras that were sent to them (domain/answering.py).
 
 The phone queues every reply under a key of its own and sends it until it was accepted; repeats are
 dropped. A reply is handled as one over MQTT is (Application.handle_reply).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal
 
@@ -17,18 +20,21 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from patrol.cases.reply_handler import ReplyOutcome, ReplyResult
-from patrol.domain.account import CasePhoto, may_see_case, reply_grid_of
+from patrol.domain.account import AccountRole, CasePhoto
+from patrol.domain.answering import answered_grids, first_announced, may_see_case, reply_grid_of
 from patrol.domain.case import Case
 from patrol.domain.finding import CATEGORIES, category_named
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
 from patrol.domain.labels import CASE_EVENTS
+from patrol.domain.observation import Subject
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
-from patrol.messaging.topics import ReplyTopic, ReportTopic
+from patrol.domain.teams import owner_of
+from patrol.messaging.topics import EquipmentReplyTopic, ReplyTopic, ReportTopic
 from patrol.pixels import PictureTooLarge
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayAnswerOnSite, WebContext
 from patrol.web.errors import NO_STORE, InvalidRequest, error_document
-from patrol.web.i18n import case_state_label, category_label, grid_name, level_label
+from patrol.web.i18n import case_state_label, category_label, grid_name, level_label, person_name
 from patrol.web.pages.case_actions import visible_case
 from patrol.web.pages.cases import time_left
 from patrol.web.rendering import STATIC, static_url
@@ -38,6 +44,7 @@ from patrol.web.thumbnails import normalized_photo
 MAX_CASES: Final = 200
 KEY_PATTERN: Final = r"[A-Za-z0-9-]{8,64}"
 router = APIRouter()
+_Answered = Mapping[Subject, Sequence[GridCode]]  # the grids that the account answers for
 ReplyType = Literal["opened", "acknowledge", "arrive", "feedback"]
 PhoneFeedbackResult = Literal[
     "", "handled", "false_alarm", "not_my_grid", "need_help", "cannot_reach", "in_progress"
@@ -78,19 +85,29 @@ def leader_page(context: ContextDep, user: MayAnswerOnSite) -> Response:
 @router.get("/leader/api/cases")
 def own_cases(context: ContextDep, user: MayAnswerOnSite) -> Response:
     """The account's open cases, the most pressing first, and the last five that ended."""
-    tree = context.app.registry.tree
+    registry = context.app.registry
+    answered = {kind: answered_grids(user.account, registry, kind) for kind in Subject}
+
+    def is_own(case: Case) -> bool:
+        if user.account.duty is AccountRole.MAINTAINER:  # those of others are in the queue
+            return first_announced(case, answered[case.subject]) is not None
+        return may_see_case(user.account, case, registry)
+
     with context.app.store.begin_read() as uow:
         running = uow.cases.list(open_only=True, limit=2000)
         ended = [case for case in uow.cases.list(limit=200) if not case.is_open]
-        mine = [case for case in running if may_see_case(user.account, case, tree)]
+        mine = [case for case in running if is_own(case)]
         mine = sorted(mine, key=lambda case: (case.level.value, case.due_at))[:MAX_CASES]
         photos = {case.id: len(uow.case_photos.of_case(case.id)) for case in mine}
-    past = [case for case in ended if may_see_case(user.account, case, tree)][:5]
+    past = [case for case in ended if is_own(case)][:5]
     return JSONResponse(
         {
             "account": user.account.name,
-            "cases": [_case_document(context, user, case, photos[case.id]) for case in mine],
-            "ended": [_case_document(context, user, case, 0) for case in past],
+            "cases": [
+                _case_document(context, user, case, photos[case.id], answered) for case in mine
+            ],
+            "ended": [_case_document(context, user, case, 0, answered) for case in past],
+            "away": user.account.person in registry.absent,
             "phone": context.app.site.settings.centre_phone,
             "at": user.now.isoformat(),
         },
@@ -102,13 +119,14 @@ def own_cases(context: ContextDep, user: MayAnswerOnSite) -> Response:
 def send_reply(context: ContextDep, user: MayAnswerOnSite, form: ReplyForm) -> Response:
     """Accept a reply; a repeat of its key changes nothing."""
     case = visible_case(context, user, CaseId(form.case))
-    grid = reply_grid_of(user.account, case)
+    grid = reply_grid_of(user.account, case, context.app.registry)
     if grid is None:
         raise Forbidden(f"{case.id} was not announced to the grid of {user.account.name}")
     body = {"type": form.type, "text": form.text, "client_at": form.client_at}
     if form.type == "feedback":
         body["result"] = form.result
-    topic = str(ReplyTopic(context.site.id, grid, case.id))
+    reply_topic = EquipmentReplyTopic if user.account.duty is AccountRole.MAINTAINER else ReplyTopic
+    topic = str(reply_topic(context.site.id, grid, case.id))
     payload = _reply_payload(user, form.key, body)
     return _handled_response(context.app.handle_reply(topic, payload, sender=_person(user)))
 
@@ -118,9 +136,10 @@ def send_ground_report(
     context: ContextDep, user: MayAnswerOnSite, form: GroundReportForm
 ) -> Response:
     """Accept a report; it becomes a case at once."""
-    grid = user.account.grid
-    if grid is None:
+    answered = answered_grids(user.account, context.app.registry, Subject.SCENE)
+    if not answered:
         raise Forbidden(f"{user.account.name} answers for no grid")
+    grid = answered[0]
     body = {
         "category": form.category,
         "place": form.place,
@@ -196,8 +215,9 @@ def _handled_response(handled: ReplyResult) -> Response:
 
 
 def _case_document(
-    context: WebContext, user: CurrentUser, case: Case, photos: int
+    context: WebContext, user: CurrentUser, case: Case, photos: int, answered: _Answered
 ) -> dict[str, Any]:
+    registry, owner = context.app.registry, owner_of(case)
     t, known = user.t, category_named(case.category)
     viewed_for = f"case:{case.id}"
     return {
@@ -205,7 +225,7 @@ def _case_document(
         "what": category_label(case.category, t),
         "level": level_label(case.level, t),
         "urgent": case.level.value in ("I", "II"),
-        "grid": grid_name(context.app.registry, case.grid),
+        "grid": grid_name(registry, case.grid),
         "place": context.app.payloads.scrub(case.place),
         "check": known.check if t.language == "zh" else "",
         "note": context.app.payloads.scrub(case.note),
@@ -215,9 +235,10 @@ def _case_document(
         "lamp": case.due_light(user.now).value,
         "left": time_left(case, user),
         "found": t.short_datetime(case.found_at),
-        "mine": reply_grid_of(user.account, case) is not None,
+        "mine": first_announced(case, answered[case.subject]) is not None,
+        "owner": person_name(registry, owner, {}) if owner else "",
         "escalated": case.rung > 0,
-        "picture": user.picture_url(case.before, "full", viewed_for) if case.before else "",
+        "picture": user.picture_url(case.before, "ground", viewed_for) if case.before else "",
         "photos": photos,
         "history": _case_history(context, case, user),
     }
@@ -250,7 +271,7 @@ def _store_photo(
     context: WebContext, user: CurrentUser, case_id: str, key: str, upload: bytes
 ) -> bool:
     case = visible_case(context, user, CaseId(case_id))
-    if reply_grid_of(user.account, case) is None:
+    if reply_grid_of(user.account, case, context.app.registry) is None:
         raise Forbidden(f"{case.id} was not announced to the grid of {user.account.name}")
     try:
         jpeg, width, height = normalized_photo(upload)

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from patrol.app.town_service import TownService
 from patrol.cases.supervision import MAX_OPEN_CASES, overdue_list
 from patrol.domain import labels, town_labels
-from patrol.domain.account import may_see_case
+from patrol.domain.answering import may_see_case
 from patrol.domain.approval import span_texts
 from patrol.domain.case import Case
 from patrol.domain.ids import CaseId
@@ -39,10 +39,10 @@ def overdue_page(context: ContextDep, user: MayViewCases) -> Response:
 
 def overdue_of(context: WebContext, user: CurrentUser) -> list[OverdueCase]:
     """The overdue cases that this account may see."""
-    tree = context.app.registry.tree
+    registry = context.app.registry
     with context.app.store.begin_read() as uow:
         found = overdue_list(uow, user.now)
-    return [line for line in found if may_see_case(user.account, line.case, tree)]
+    return [line for line in found if may_see_case(user.account, line.case, registry)]
 
 
 def _overdue_row(context: WebContext, user: CurrentUser, line: OverdueCase) -> dict[str, Any]:
@@ -142,14 +142,13 @@ def verify_page(context: ContextDep, user: MayActOnCases) -> Response:
 def verification_queue(context: ContextDep, user: MayActOnCases) -> Response:
     """The cases that wait for a person's verification, the most pressing first."""
     registry, t = context.app.registry, user.t
-    tree = registry.tree
     order = [one.case for one in context.app.to_verify()]
     with context.app.store.begin_read() as uow:
         cases = {case.id: case for case in uow.cases.with_ids(order)}
     waiting = [
         cases[ident]
         for ident in order
-        if ident in cases and may_see_case(user.account, cases[ident], tree)
+        if ident in cases and may_see_case(user.account, cases[ident], registry)
     ]
     lines = [
         {

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from patrol.cases.shift_handover import SIGNATURES_READ
 from patrol.domain import labels
-from patrol.domain.account import Account, AccountRole
+from patrol.domain.account import Account, AccountRole, Permission
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding, WaitingTotal
 from patrol.domain.health import Trouble, TroubleKind
@@ -24,6 +24,7 @@ from patrol.domain.observation import Subject
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan, Round, RoundState, RoundTotals
+from patrol.domain.routing import LEAVE_AHEAD, UnstaffedGrid, unstaffed_within
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import shift_owner
 from patrol.domain.verification import awaits_person
@@ -52,7 +53,9 @@ SHOWN_CASES: Final = 5
 STEP_SHOWN: Final = timedelta(days=1)  # a shift later everybody has read it
 SYSTEM_PAGE: Final = "/system"
 NO_TIME: Final = timedelta(0)
+PEOPLE_PAGE, GRID_PAGE = "/people", "/grid"
 MAX_BANNERS: Final = 4
+GRIDS_NAMED: Final = 3
 SHOWN_NOTICES: Final = 5
 ON_DUTY: Final = (AccountRole.OPERATOR, AccountRole.SHIFT_SUPERVISOR)
 router = APIRouter()
@@ -137,6 +140,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         "plans": plans,
         "banners": [
             *_clock_banners(context.app.clock_monitor.record, user),
+            *_unstaffed_banners(registry, user),
             *_banners(stopped, upstream, user, registry),
         ][:MAX_BANNERS],
         "no_round": [h.name for h in calendar.holidays if h.first <= day <= h.last],
@@ -271,6 +275,33 @@ def _banners(
         text = t("、", ", ").join(named) + more
         banners.append(("warn", t("维护中", "In maintenance"), text, "/stoppages"))
     return banners[:MAX_BANNERS]
+
+
+def _unstaffed_banners(registry: Registry, user: CurrentUser) -> list[tuple[str, str, str, str]]:
+    """(kind, title, text, address) of grids in which nobody is told, or soon will be nobody."""
+    t = user.t
+    found = unstaffed_within(registry, user.now, LEAVE_AHEAD)
+    address = PEOPLE_PAGE if user.has_permission(Permission.PEOPLE) else GRID_PAGE
+    banners = []
+    for title, kind, ones in (
+        (t("网格无人", "Nobody for a grid"), "bad", [one for one in found if one.since is None]),
+        (t("网格将无人", "Soon nobody for a grid"), "warn", [one for one in found if one.since]),
+    ):
+        if not ones:
+            continue
+        named = [_unstaffed_name(one, registry, t) for one in ones[:GRIDS_NAMED]]
+        more = len(ones) - len(named)
+        text = t("、", ", ").join(named) + (t(f" 等 {len(ones)} 个", " …") if more else "")
+        banners.append((kind, title, text, address))
+    return banners
+
+
+def _unstaffed_name(one: UnstaffedGrid, registry: Registry, t: Translator) -> str:
+    name = grid_name(registry, one.grid)
+    if one.since is None:
+        return name
+    at = t.short_datetime(one.since)
+    return name + t(f"({at} 起)", f" (from {at})")
 
 
 def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, str, str, str]]:

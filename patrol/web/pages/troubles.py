@@ -1,10 +1,14 @@
-"""Troubles (运维队列): cameras, links and villages out of order, the queue of the maintainer."""
+"""Troubles (运维队列): cameras, links and villages out of order, the queue of the maintainer.
+
+A camera with an open case about its fault has one number in both lists: the case's.
+"""
 
 from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from patrol.cases.equipment import take_trouble as take_with_case
 from patrol.domain import labels
 from patrol.domain.health import Trouble, TroubleKind
 from patrol.domain.ids import CameraId, GridCode
@@ -54,12 +58,13 @@ def troubles_page(
 
 @router.post("/api/troubles/{number}/take")
 def take_trouble(context: ContextDep, user: MayViewTroubles, number: int) -> Response:
-    """Take a trouble over; the second user gets 409 with who was first."""
+    """Take a trouble over with its case; the second user gets 409 with who was first."""
     with translate_errors(), context.app.store.begin() as uow:
-        found = uow.troubles.get(number).take_over(by=user.account.name, now=user.now)
-        uow.troubles.put(found)
+        by = user.account.person or user.account.name
+        found = take_with_case(uow, number, by=by, now=user.now, payloads=context.app.payloads)
         uow.commit()
-    return JSONResponse({"taken": number})
+    context.app.wake_relays()
+    return JSONResponse({"taken": number, "case": found.case})
 
 
 def _trouble_row(
@@ -70,6 +75,8 @@ def _trouble_row(
     camera = registry.cameras.get(CameraId(one.subject))
     return {
         "number": one.number,
+        "label": one.label,
+        "case": one.case or "",
         "what": subject_name(one.kind, one.subject, registry, t),
         "upstream": one.kind is not TroubleKind.CAMERA,
         "where": grid_name(registry, camera.grid) if camera else _village_name(one, context),

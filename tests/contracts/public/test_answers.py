@@ -113,6 +113,8 @@ NOT_RUN = {
     "gb sync": "needs a peer", "bench capture": "minutes", "bench console": "minutes",
     "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
     "consent pause": "ends on a day of this year; answers as `consent resume`",
+    "county check": "asks towns", "county month": "needs a county.yaml",
+    "county pull": "asks towns", "county status": "needs a county.yaml",
     "credentials set": "asks for a password", "demo": "minutes", "eval": "minutes",
     "onvif probe": "needs a device", "onvif scan": "asks the network",
     "ticket devices": "needs a service",
