@@ -50,12 +50,20 @@ from patrol.reports.terminal import (
 )
 from patrol.review.own_findings import FilingForm, FilingTarget
 from patrol.settings import Site, load_site
+from patrol.settings.site_ground import GroundPatrolSettings
 from patrol.settings.site_town import BroadcastSection, HandOffSection, SpeakerSection
 from patrol.store import check
 from patrol.web.server import serve
 from simulators.faults import mixture_problem
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
 from simulators.people.operator import SimulatedOperator
+from simulators.people.patrollers import (
+    ground_outcome,
+    ground_settings,
+    patrol_todays_roster,
+    points_table,
+    report_from_the_ground,
+)
 from simulators.people.reply_profile import ReplyProfile
 from simulators.rtsp_farm.control import FarmControl
 from simulators.rtsp_farm.process import RunningFarm, running_farm
@@ -121,6 +129,8 @@ class _SimulatedStaff:
             summary = self.app.run_round("morning", on_progress=show, stop=stop)
         self._enter_leave()
         self._answer_a_call()
+        patrol_todays_roster(self.app)
+        report_from_the_ground(self.app, operator=OPERATOR)
         with err.status("值班员审核、网格长处置中 … operator and leaders at work"):
             self._until_closed(stop)
         return summary
@@ -178,6 +188,7 @@ class _SimulatedStaff:
             "answered_by_substitutes": sum(
                 owner_of(case) in registry.absent.values() for case in cases
             ),
+            **ground_outcome(self.app),
             "store_problems": [str(problem) for problem in problems],
         }
 
@@ -289,6 +300,9 @@ def _embedded_town(
                 sources=sources,
             )
         )
+        grids = load_site(DEMO_DIR).registry.tree.grids.values()
+        points = points_table(one for one in grids if one.level is GridLevel.GROUP)
+        (DEMO_DIR / "points.csv").write_text(points, "utf-8")
         site = _verified_by_operator(load_site(DEMO_DIR), port)
         town = _town_accounts(site)
         broker.accounts = town
@@ -318,6 +332,7 @@ def _verified_by_operator(site: Site, port: int) -> Site:
         "verification": Verifier.OPERATOR,
         "console": console,
         "hand_off": {"police": HandOffSection(title="派出所", channel="print")},
+        "ground_patrols": GroundPatrolSettings.model_validate(ground_settings("00:00", "23:59")),
         "broadcast": BroadcastSection(
             speakers={"town": SpeakerSection(title="全镇大喇叭", grid=town, driver="mqtt")}
         ),

@@ -43,6 +43,7 @@ V = TypeVar("V")
 FileStamp = tuple[int, int, int] | None  # modified at, ns; bytes; inode. None: no such file
 WATCHED_FILES = (
     "cameras.csv", "zones.yaml", "people.csv", "grids.csv", "grids.geojson", "leave.csv",
+    "points.csv",
 )  # fmt: skip
 MAY_GO = ("leave.csv",)  # nobody is on leave any more; nothing widens without it
 
@@ -108,6 +109,7 @@ class RegistryWatcher:
             ),
             people=FollowedMapping(lambda: self._registry.people),
             office=site.registry.office,
+            points=FollowedMapping(lambda: self._registry.points),
             absent=FollowedMapping(lambda: self._registry.absent),
             teams=site.registry.teams,
         )

@@ -11,7 +11,7 @@ notice and changes no exit code. Six parts, in this order:
 - the chain camera → grid → leader → substitute → village → town, and the rows of people.csv;
 - consents that ran out or soon will;
 - windows of plans that the sun closes, cameras at one address or outside every group;
-- dependencies: database, broker, disk, weight files.
+- dependencies: database, broker, disk, weight files, and a cluster's role and exchange.
 """
 
 import shutil
@@ -25,13 +25,14 @@ import typer
 
 from patrol.administration.people_tables import BROKER_FOLDER
 from patrol.app.detectors import open_detectors
+from patrol.cli.check_cameras import check_addresses, check_camera_grids
 from patrol.cli.check_secrets import check_secrets
 from patrol.cli.options import AsJson, config_directory
 from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
 from patrol.cli.site import site_of
 from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
-from patrol.domain.registry import GridLevel, Role
+from patrol.domain.registry import Role
 from patrol.domain.routing import (
     LEAVE_AHEAD,
     RoutingGap,
@@ -131,6 +132,9 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _run_checks(context: typer.Context, site: Site) -> CheckReport:
+    is_worker, cluster = _check_cluster(site)
+    if is_worker:  # it has no people, no broker, and a login that reads little
+        return CheckReport(notices=site.notices, results=(*cluster, _check_models(site)))
     now = SystemClock().now()
     today = now.astimezone(site.settings.site.tz).date()
     config = config_directory(context)
@@ -151,7 +155,7 @@ def _run_checks(context: typer.Context, site: Site) -> CheckReport:
     return CheckReport(
         problems=tuple(sorted(gaps)),
         notices=(*site.notices, *sorted(notes)),
-        results=tuple(check_dependencies(site)),
+        results=(*check_dependencies(site), *cluster),
         counts={
             "cameras": len(cameras),
             "patrolled": sum(camera.refusal_on(today) is None for camera in cameras),
@@ -315,36 +319,6 @@ def check_windows(site: Site, today: date, config: Path) -> Iterator[ConfigProbl
         yield ConfigProblem(str(config / "site.yaml"), 1, f"plans.{plan}", text)
 
 
-def check_addresses(site: Site, config: Path) -> Iterator[ConfigProblem]:
-    """Two cameras at one address: one household is patrolled under the consent of another."""
-    path = config / "cameras.csv"
-    lines = lines_by_first_cell(path)
-    first: dict[str, str] = {}
-    for camera in site.registry.cameras.values():
-        streams = {"url": camera.main_stream, "sub_url": camera.sub_stream}
-        for column, address in streams.items():
-            if address is None:
-                continue
-            owner = first.setdefault(address.request_uri, camera.id)
-            if owner != camera.id:
-                text = f"is the address of camera {owner}, too; each camera has its own"
-                yield ConfigProblem(str(path), lines.get(camera.id, 1), column, text)
-
-
-def check_camera_grids(site: Site, config: Path) -> Iterator[ConfigProblem]:
-    """Cameras of a village's or the town's own grid, where no group's leader is told first."""
-    path, grids = config / "cameras.csv", site.registry.tree.grids
-    lines = lines_by_first_cell(path)
-    for camera in site.registry.cameras.values():
-        grid = grids[camera.grid]
-        if grid.level is not GridLevel.GROUP:
-            text = (
-                f"{grid.code} is a {grid.level}: no group's leader is told of this camera; give the"
-                " grid of its group, unless that is meant"
-            )
-            yield ConfigProblem(str(path), lines.get(camera.id, 1), "grid_code", text)
-
-
 def check_old_paths(site: Site, config: Path) -> Iterator[ConfigProblem]:
     """What lies where relative paths counted from once, the working directory."""
     for old in old_places(site, Path.cwd()):
@@ -358,6 +332,17 @@ def check_dependencies(site: Site) -> Iterator[CheckResult]:
     yield _check_broker(settings)
     yield _check_disk(settings)
     yield _check_models(site)
+
+
+def _check_cluster(site: Site) -> tuple[bool, list[CheckResult]]:
+    """Whether this is a worker's directory, and what is found of role and exchange."""
+    if site.settings.cluster is None:
+        return False, []
+    from patrol.cli.check_cluster import check_cluster, is_worker  # noqa: PLC0415  of a cluster
+
+    found = check_cluster(site, site.config_dir)
+    results = [CheckResult(name="集群 cluster", ok=one.ok, text=one.text) for one in found]
+    return is_worker(site.settings), results
 
 
 def _check_database(site: Site) -> CheckResult:

@@ -65,6 +65,59 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "human_patrol:finish_patrol",
         "结束一次人工巡查;没看的记为漏看。 Finish a task; what was not looked at is missed.",
     ),
+    "ground plan": (
+        "ground:plan_day",
+        "现在安排某天的联动巡防。 Plan the patrols of a day at once.",
+    ),
+    "ground list": (
+        "ground:list_patrols",
+        "联动巡防列表,新的在前。 Patrols on the ground, the newest first.",
+    ),
+    "ground show": ("ground:show_patrol", "一次联动巡防,逐点。 One patrol, point by point."),
+    "ground check-in": (
+        "ground:check_in",
+        "签到:扫码内容,或值班员代录(电话报告)。 Check in by a code, or enter a telephoned one.",
+    ),
+    "ground review": (
+        "ground:list_review",
+        "待复核的签到,旧的在前。 Check-ins that wait for a person, the oldest first.",
+    ),
+    "ground decide": (
+        "ground:decide",
+        "复核一次存疑签到。 Believe a check-in that waits, or not; then its point is open again.",
+    ),
+    "ground codes": (
+        "ground:make_codes",
+        "各点位的二维码与标签内容。 What to print as QR codes, and to write on NFC tags.",
+    ),
+    "ground coverage": (
+        "ground:coverage",
+        "联动巡防与视频巡查的覆盖,按村与重点区域。 Coverage on the ground beside the cameras'.",
+    ),
+    "ground ledger": (
+        "ground:ledger",
+        "导出联动巡防台账。 The ledger of patrols on the ground, as a file.",
+    ),
+    "helper open": (
+        "helper:open_case",
+        "请群防群治队员协助一个案件。 Open a case to the helpers of its grid.",
+    ),
+    "helper close": (
+        "helper:close_case",
+        "不再请群防群治队员协助。 Close a case to helpers; it goes on.",
+    ),
+    "helper cases": (
+        "helper:list_cases",
+        "请群防群治协助的案件。 Cases that are open to helpers.",
+    ),
+    "helper reports": (
+        "helper:list_reports",
+        "随手拍与处理结果,新的在前。 Reports from the ground, and what became of each.",
+    ),
+    "helper report": (
+        "helper:file_report",
+        "代群防群治队员登记一条随手拍。 File a report for a helper, into the review queue.",
+    ),
     "overdue": (
         "supervise:show_overdue",
         "超时清单,最要紧的在前。 The overdue list, the most urgent first.",
@@ -137,6 +190,8 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
 TOWN_GROUPS: Final[Mapping[str, str]] = {
     "finding": "人工发现与已判线索。 Own findings and decided ones.",
     "human-patrol": "人工巡查:路线、逐路查看。 Patrols that a person looks through.",
+    "ground": "联动巡防:排班、签到、复核、台账。 Patrols on the ground.",
+    "helper": "群防群治:协助、随手拍。 Helpers: cases opened to them, their reports.",
     "tags": "标签。 Free tags on cases and grids.",
     "hand-off": "移交(警格联动)。 Cases handed to other departments.",
     "broadcast": "大喇叭。 Broadcasts to loudspeakers.",

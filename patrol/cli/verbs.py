@@ -252,6 +252,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "bench:bench_gb28181",
         "国标接入的代价,与 RTSP 同场比较。 Cameras over GB/T 28181, beside RTSP.",
     ),
+    "bench cluster": Verb(
+        "bench:bench_cluster",
+        "任务队列的代价,五万片积压。 The job queue, at a backlog of 50,000 shards.",
+    ),
     "bench vision": Verb(
         "bench:bench_vision", "每个检测器的单张代价。 Each gauge's cost per picture."
     ),
@@ -351,6 +355,22 @@ VERBS: Final[Mapping[str, Verb]] = {
         "models:show_assets",
         "清单里的脚本及其状态。 What the manifest names, and the state of each.",
     ),
+    "worker": Verb(
+        "cluster:work",
+        "集群工作机:巡查所给链路,交回结果。 A worker: visits the links given, delivers results.",
+    ),
+    "cluster status": Verb(
+        "cluster:show_status",
+        "工作机、链路、分片与吞吐。 Workers, links served, shards, throughput.",
+    ),
+    "cluster grants": Verb(
+        "cluster:print_grants",
+        "打印工作机数据库角色的授权语句。 The SQL of a worker's database role.",
+    ),
+    "cluster slice": Verb(
+        "cluster:write_slice",
+        "为工作机导出所给链路的配置目录。 A worker's configuration: its own links alone.",
+    ),
     "county run": Verb(
         "county:run_service",
         "县级汇总常驻:定时读各镇,供页面、接口、指标。 The service: reads towns, serves the page.",
@@ -398,6 +418,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "assets": "地图与图表脚本。 Scripts of map and charts.",
     "onvif": "ONVIF 设备。 ONVIF devices.",
     "ticket": "票据平台。 Ticket services.",
+    "cluster": "多机巡查。 Rounds over many machines.",
     "county": "县级汇总。 A county over its towns.",
     **TOWN_GROUPS,
 }

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
+from patrol.domain.attention import AttentionChoice
 from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, PictureId, Sha256
 
 MAX_LOGIN_FAILURES: Final = 5  # wrong passwords in a row before a name is locked for an address
@@ -29,9 +30,11 @@ class AccountRole(StrEnum):
     SHIFT_SUPERVISOR = "duty_lead"
     VILLAGE_CADRE = auto()  # the village and its groups
     GRID_LEADER = auto()  # the own grid
+    HELPER = auto()  # 群防群治, 联动巡防: what is open to helpers in the own grid, own patrols
     MAINTAINER = auto()  # camera faults
     AUDITOR = auto()  # who looked at what
     ADMIN = auto()  # accounts, never pictures
+    DISPLAY = auto()  # a wall screen that nobody logs in at: the day's numbers, never pictures
 
 
 # How a site without accounts gets the one that makes all others; log and login page say it.
@@ -56,6 +59,9 @@ class Permission(StrEnum):
     BROADCAST = auto()  # ask for a broadcast (大喇叭)
     MEETINGS = auto()  # packs for meetings, of the own scope
     GROUND = auto()  # reply for a grid: the phone page
+    HELP = auto()  # help with cases that are open to helpers; report, and see what became of it
+    GROUND_PATROL = auto()  # walk the own patrols on the ground: check in
+    ROSTER = auto()  # see all patrols on the ground, enter what was telephoned
     SHIFT = auto()  # sign the hand-over, read what is stopped
     STOP = auto()  # enter what is not patrolled for a while
     TROUBLES = auto()  # the maintenance queue
@@ -77,7 +83,8 @@ _ROLE, _MAY = AccountRole, Permission
 _OPERATOR_PERMISSIONS: Final = frozenset(
     {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.PATROL, _MAY.REVIEW, _MAY.FILE_FINDING,
      _MAY.CASES, _MAY.MOVE_CASES, _MAY.TAG_CASES, _MAY.HAND_OFF, _MAY.BROADCAST, _MAY.MEETINGS,
-     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE, _MAY.CONSENT}
+     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE, _MAY.CONSENT,
+     _MAY.ROSTER}
 )  # fmt: skip
 PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
     _ROLE.OPERATOR: _OPERATOR_PERMISSIONS,
@@ -91,12 +98,16 @@ PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
         _MAY.SYSTEM,
         _MAY.PEOPLE,
     },
-    _ROLE.VILLAGE_CADRE: frozenset({_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS}),
-    _ROLE.GRID_LEADER: frozenset({_MAY.GROUND}),
+    _ROLE.VILLAGE_CADRE: frozenset(
+        {_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS, _MAY.GROUND_PATROL}
+    ),
+    _ROLE.GRID_LEADER: frozenset({_MAY.GROUND, _MAY.GROUND_PATROL}),
+    _ROLE.HELPER: frozenset({_MAY.HELP, _MAY.GROUND_PATROL}),
     _ROLE.MAINTAINER: frozenset(
         {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM, _MAY.GROUND}
     ),
     _ROLE.AUDITOR: frozenset({_MAY.TODAY, _MAY.AUDIT, _MAY.REPORTS}),
+    _ROLE.DISPLAY: frozenset({_MAY.TODAY}),
     _ROLE.ADMIN: frozenset(
         {
             _MAY.TODAY,
@@ -114,6 +125,7 @@ PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
 GRID_ACCOUNT_ROLES: Final = (
     AccountRole.VILLAGE_CADRE,
     AccountRole.GRID_LEADER,
+    AccountRole.HELPER,
 )  # these need a grid
 
 
@@ -132,6 +144,7 @@ class Account:
     disabled_at: datetime | None = None
     failures: int = 0  # wrong passwords since the last right one
     locked_until: datetime | None = None
+    attention: AttentionChoice | None = None  # how it wants to be called; None: as the site says
 
     def __post_init__(self) -> None:
         if self.duty in GRID_ACCOUNT_ROLES and not self.grid:
@@ -140,6 +153,10 @@ class Account:
     def has_permission(self, permission: Permission) -> bool:
         """Whether it is not disabled and its role has the permission."""
         return self.disabled_at is None and permission in PERMISSIONS[self.duty]
+
+    def wanting(self, attention: AttentionChoice) -> "Account":
+        """The account when it is to be called so."""
+        return replace(self, attention=attention)
 
     def is_locked(self, now: datetime) -> bool:
         """Whether it is locked after wrong passwords."""

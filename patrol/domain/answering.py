@@ -57,7 +57,7 @@ def answered_grids(account: Account, registry: Registry, subject: Subject) -> tu
         if subject is not Subject.EQUIPMENT or known is None or known.role is not Role.MAINTAINER:
             return ()
         return grids_notified(registry, subject)[known.id]
-    if account.duty not in GRID_ACCOUNT_ROLES or account.grid is None:
+    if not account.has_permission(Permission.GROUND) or account.grid is None:
         return ()
     away = registry.principals_of(person) if person is not None else ()
     stood_in = (registry.people[one].grid for one in away if one in registry.people)
@@ -89,12 +89,15 @@ def reply_grid_of(account: Account, case: Case, registry: Registry) -> GridCode 
 def may_see_case(account: Account, case: Case, registry: Registry) -> bool:
     """Whether the case lies within the account's scope.
 
-    A leader sees cases announced to the grids answered for; a cadre those of the centre's grids
-    (综治中心), without a centre those of the village and its groups; a maintainer camera faults
-    only. Leaders and cadres see a fault only if it was announced to them, and nothing on leave.
+    A helper sees what is open to helpers; a leader cases announced to the grids answered for; a
+    cadre those of the centre's grids (综治中心), without a centre those of the village and its
+    groups; a maintainer camera faults only. Leaders and cadres see a fault only if it was announced
+    to them, and nothing on leave.
     """
     if account.duty is AccountRole.MAINTAINER:
         return case.subject is Subject.EQUIPMENT
+    if account.duty is AccountRole.HELPER:
+        return may_help(account, case, registry.tree)
     if account.duty not in GRID_ACCOUNT_ROLES:
         return account.has_permission(Permission.CASES)
     answered = answered_grids(account, registry, case.subject)
@@ -107,6 +110,13 @@ def may_see_case(account: Account, case: Case, registry: Registry) -> bool:
         for own in answered
         for grid in registry.tree.scope_of(own)
     )
+
+
+def may_help(account: Account, case: Case, tree: GridTree) -> bool:
+    """Whether the account helps with the case: open to helpers, and within the own grid."""
+    is_open = case.is_open and case.open_to_helpers and case.subject is Subject.SCENE
+    helps = account.has_permission(Permission.HELP)
+    return helps and is_open and is_within_grid(tree, case.grid, account.grid)
 
 
 def is_within_grid(tree: GridTree, code: GridCode, ancestor: GridCode | None) -> bool:

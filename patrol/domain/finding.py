@@ -131,6 +131,8 @@ class FilingSource(StrEnum):
     PHONE = auto()  # a telephone call: there may be no picture and no camera
     PATROL = auto()  # a checkpoint of a human patrol
     ROTATION = auto()  # the rotation of a wall
+    HELPER = auto()  # 随手拍: a helper's report, with a photo or without
+    GROUND = auto()  # at a point of a patrol on the ground
 
 
 class Decision(StrEnum):

@@ -222,6 +222,10 @@ CASE_EVENTS: Final[Labels] = {
     "tag": ("标签", "tagged"),
     "recover": ("巡查见恢复正常", "seen well again"),
     "stand_in": ("代班", "substitute told"),
+    "open_to_helpers": ("请群防群治协助", "opened to helpers"),
+    "close_to_helpers": ("不再请群防群治协助", "closed to helpers"),
+    "helper_going": ("群防群治前往", "a helper is going"),
+    "helper_there": ("群防群治到场", "a helper was there"),
 }
 APPROVAL_KINDS: Final[Labels] = {
     "extension": ("延期", "more time"),
@@ -254,14 +258,21 @@ LINK_REFUSALS: Final[Labels] = {  # why a picture link shows no picture
 }
 
 # People, and what they may do.
+ATTENTION: Final[Labels] = {
+    "finding": ("特急、紧急线索未研判", "urgent and pressing findings, not reviewed"),
+    "overdue": ("案件超时", "overdue cases"),
+    "reply": ("网格回复", "replies from the ground"),
+}
 DUTIES: Final[Labels] = {
     "operator": ("值班员", "operator"),
     "duty_lead": ("值班长", "shift supervisor"),
     "village_cadre": ("村班子", "village cadre"),
     "grid_leader": ("网格长", "grid leader"),
+    "helper": ("群防群治队员", "helper"),
     "maintainer": ("运维", "maintainer"),
     "auditor": ("审计员", "auditor"),
     "admin": ("管理员", "administrator"),
+    "display": ("大屏", "wall display"),
 }
 ROLES: Final[Labels] = {
     "town_duty": ("镇值班", "town duty"),

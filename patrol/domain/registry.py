@@ -14,6 +14,8 @@ from patrol.domain.ids import CameraId, GridCode, PersonId
 from patrol.domain.leave import Absences, Leave, absences
 from patrol.domain.office_hours import OfficeHours
 
+DEFAULT_RADIUS_M: Final = 100.0  # of a point whose row gives none
+
 
 class GridLevel(StrEnum):
     """From the top of the tree to its leaves."""
@@ -90,6 +92,35 @@ class Person:
         return self.kind or KIND_OF_ROLE.get(self.role)
 
 
+class PointKind(StrEnum):
+    """What a point is: column `kind` of points.csv."""
+
+    GRID = auto()  # on the ordinary beat of a grid
+    KEY_SITE = auto()  # 重点部位
+    RAILWAY = auto()  # a railway section
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatrolPoint:
+    """A place where a patrol checks in; it may carry a QR code, a tag, or neither."""
+
+    id: str
+    name: str
+    kind: PointKind
+    grid: GridCode
+    longitude: float | None = None  # WGS-84
+    latitude: float | None = None
+    radius_m: float = DEFAULT_RADIUS_M  # how far from it a person still is there
+    code_version: int = 1  # raised to make printed codes worthless
+
+    @property
+    def position(self) -> tuple[float, float] | None:
+        """(longitude, latitude); None where it was not measured."""
+        if self.longitude is None or self.latitude is None:
+            return None
+        return self.longitude, self.latitude
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Centre:
     """A centre (综治中心) of the town or of some villages; it owns grids with all below them."""
@@ -157,6 +188,7 @@ class Registry:
     tree: GridTree
     people: Mapping[PersonId, Person]
     office: OfficeHours | None = None  # None: every limit runs round the clock
+    points: Mapping[str, PatrolPoint] = field(default_factory=dict)  # where patrols check in
     leaves: tuple[Leave, ...] = ()
     absent: Absences = field(default_factory=dict)  # who is on leave → who acts instead
     teams: bool = False  # 网格组团: the team of a grid is told together (domain/teams.py)

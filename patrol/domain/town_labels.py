@@ -32,6 +32,8 @@ FILING_SOURCES: Final[Labels] = {  # where a person saw an own finding
     FilingSource.PHONE: ("电话报告", "telephone call"),
     FilingSource.PATROL: ("人工巡查", "human patrol"),
     FilingSource.ROTATION: ("轮巡", "rotation"),
+    FilingSource.HELPER: ("群防群治随手拍", "helper's report"),
+    FilingSource.GROUND: ("联动巡防", "ground patrol"),
 }
 FINDING_ENTRIES: Final[Labels] = {  # what stands in a finding's history
     "file": ("人工发现", "filed"),

@@ -5,7 +5,8 @@ cases announced under that grid's topic and replies there; everybody on the grou
 the own grid; a maintainer reads the cameras' health and, on topics of their own, the cases about
 cameras, and no other case, because a grid's topic also carries what was found in people's yards.
 Who is told of what follows from the routes and the teams of grids alone
-(domain/answering.py); somebody on leave is told of nothing. Nobody writes under another
+(domain/answering.py); somebody on leave is told of nothing. Who may walk patrols has topics of that
+person alone. Nobody writes under another
 grid, nobody reads another grid. Passwords are random and never print.
 
 The comparison (`patrol check`) only reads: account by account and right by right, the order of
@@ -32,7 +33,7 @@ from patrol.domain.observation import Subject
 from patrol.domain.registry import Person, Registry, Role
 from patrol.domain.teams import seeing_members
 from patrol.files import PRIVATE_MODE, atomic_file, unfinished_name
-from patrol.messaging.topics import prefix, recipient_rights, team_filter
+from patrol.messaging.topics import prefix, recipient_rights, team_filter, walker_rights
 
 CENTRE: Final = "centre"
 TEST_LEADER: Final = "canary"
@@ -125,6 +126,9 @@ def _broker_account(
         for code in at_home:
             reports = (f"{p}/grid/{code}/report", f"{p}/grid/{code}/person/{who.id}/report")
             writes.update(dict.fromkeys(reports))
+    if who.ground_kind is not None:
+        listens, checks_in = walker_rights(site, who.id)
+        reads[listens] = writes[checks_in] = None
     reads.update(dict.fromkeys((f"{p}/round/+/latest", f"{p}/centre/status")))
     return MqttAccount(
         user=who.mqtt_user, person=who.id, name=who.name, reads=tuple(reads), writes=tuple(writes)

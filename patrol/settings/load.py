@@ -22,20 +22,24 @@ from patrol.settings.config_file import (
 from patrol.settings.grids_people import load_grids, load_people, load_shapes
 from patrol.settings.leave_csv import load_leaves
 from patrol.settings.models_yaml import load_models
+from patrol.settings.points_csv import load_points
 from patrol.settings.rules_yaml import load_rules
 from patrol.settings.site_calendar import note_unknown_maintenance
 from patrol.settings.site_patrols import note_unknown_checkpoints
 from patrol.settings.site_sampling import note_unknown_sampling
 from patrol.settings.site_settings import (
+    Settings,
     Site,
     load_site_file,
 )
 from patrol.settings.sources_yaml import SourcesSettings, load_sources
+from patrol.settings.yaml_file import read_yaml
 from patrol.settings.zones_yaml import load_areas
 
 CONFIG_FILES = (
     "site.yaml", "grids.csv", "people.csv", "cameras.csv",
     "zones.yaml", "rules.yaml", "models.yaml", "sources.yaml", "grids.geojson", "leave.csv",
+    "points.csv",
 )  # fmt: skip
 
 
@@ -72,14 +76,15 @@ def _load(
 ) -> Site:  # fmt: skip
     (
         site_yaml, grids_csv, people_csv, cameras_csv,
-        zones_yaml, rules_yaml, models_yaml, sources_yaml, grids_geojson, leave_csv,
+        zones_yaml, rules_yaml, models_yaml, sources_yaml, grids_geojson, leave_csv, points_csv,
     ) = (config_dir / name for name in CONFIG_FILES)  # fmt: skip
     notes = ProblemLog()
-    site_notes = notes.for_file(site_yaml)
-    site_file = load_site_file(site_yaml, base, env, site_notes, with_named_files=with_named_files)
+    site_file = load_site_file(
+        site_yaml, base, env, notes.for_file(site_yaml), with_named_files=with_named_files
+    )
     grids = load_grids(grids_csv, notes.for_file(grids_csv))
     people = load_people(people_csv, grids, notes.for_file(people_csv))
-    zone = site_file[0].site.tz if site_file is not None else UTC
+    zone = site_file[0].site.tz if site_file else UTC
     leaves = load_leaves(leave_csv, people, zone, notes.for_file(leave_csv))
     models = load_models(models_yaml, base, notes.for_file(models_yaml))
     areas, area_lines = (
@@ -89,31 +94,37 @@ def _load(
     references = CrossReferences(grids, areas, env, sources)
     loaded = load_cameras(cameras_csv, references, notes.for_file(cameras_csv))
     _note_unknown_cameras(areas, area_lines, loaded and loaded[1], notes.for_file(zones_yaml))
-    if site_file is not None and loaded is not None:
-        note_unknown_sampling(site_file[0].sampling, loaded[0], site_yaml, notes)
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
     shapes = load_shapes(grids_geojson, grids, notes.for_file(grids_geojson))
+    points = load_points(points_csv, grids, notes.for_file(points_csv))
+    if site_file and loaded:
+        note_unknown_sampling(site_file[0].sampling, loaded[0], site_yaml, notes)
     if notes.problems or site_file is None or grids is None or people is None or loaded is None:
         raise ConfigProblems(notes.problems, count=notes.problem_count)
     settings, relative_paths = site_file
-    tree = replace(grids.tree, centres=settings.centres)
     registry = Registry(
-        cameras=loaded[0], tree=tree, people=people, office=settings.office, leaves=leaves,
-        teams=settings.teams.notified_together,
+        cameras=loaded[0], tree=replace(grids.tree, centres=settings.centres), people=people,
+        office=settings.office, leaves=leaves, teams=settings.teams.notified_together, points=points,
     )  # fmt: skip
-    note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
-    note_unknown_checkpoints(settings.patrol_sections, registry, site_yaml, notes)
+    _note_unknown_names(settings, registry, site_yaml, notes)
     return Site(
-        settings=settings,
-        registry=registry,
-        rules=rules,
-        own_models=models,
-        sources=sources or SourcesSettings(),
-        shapes=shapes,
-        config_dir=base,
-        relative_paths=relative_paths,
-        notices=tuple(sorted(notes.notices)),
-    )
+        settings=settings, registry=registry, rules=rules, own_models=models,
+        sources=sources or SourcesSettings(), shapes=shapes, config_dir=base,
+        relative_paths=relative_paths, notices=tuple(sorted(notes.notices)),
+    )  # fmt: skip
+
+
+def _note_unknown_names(
+    settings: Settings, registry: Registry, path: Path, notes: ProblemLog
+) -> None:
+    """Note what names something that is in no file: it may have been removed."""
+    note_unknown_maintenance(settings.calendar, registry, path, notes)
+    note_unknown_checkpoints(settings.patrol_sections, registry, path, notes)
+    unknown = list(settings.ground_patrols.unknown_names(registry, settings.calendar.all_plans))
+    document = read_yaml(path, ProblemLog().for_file(path)) if unknown else None
+    for where, text in unknown:
+        line = document.line(where) if document else 1
+        notes.for_file(path).add_notice(line, ".".join(where), text)
 
 
 def _note_unknown_cameras(

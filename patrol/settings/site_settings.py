@@ -39,6 +39,7 @@ from patrol.settings.site_calendar import (
     OfficeSection,
     PlanSection,
 )
+from patrol.settings.site_cluster import ClusterSettings
 from patrol.settings.site_integrations import (
     FileProblem,
     IntegrationSettings,
@@ -47,7 +48,7 @@ from patrol.settings.site_integrations import (
 )
 from patrol.settings.site_paths import Defaults, HomeNotExpanded, resolve_paths
 from patrol.settings.site_sampling import SamplingSettings
-from patrol.settings.site_town import ReviewAlarmSection, TownSettings
+from patrol.settings.site_town import AttentionSection, ReviewAlarmSection, TownSettings
 from patrol.settings.sources_yaml import SourcesSettings
 from patrol.settings.yaml_file import YamlDocument, read_yaml
 from patrol.settings.yaml_types import (
@@ -200,6 +201,7 @@ class ConsoleSettings(SettingsSection):
     live_at_once: int = Field(default=3, ge=1, le=20)  # two operators and a shift supervisor
     tiles: TilesUrl = ""  # https://…/{z}/{x}/{y}.png: a background of the map, from elsewhere
     assets: Path = DEFAULT_ASSETS  # scripts of the map and charts (`patrol assets install`)
+    attention: AttentionSection = AttentionSection()  # an account's own choice comes before it
 
     @property
     def is_https(self) -> bool:
@@ -213,11 +215,10 @@ class CentreSettings(SettingsSection):
     phone: str = Field(default="", max_length=32)  # printed on every case
 
 
-class Settings(IntegrationSettings, TownSettings):
+class Settings(IntegrationSettings, TownSettings, ClusterSettings):
     """Everything of site.yaml: each field is a key of the file, under its alias where it has one.
 
-    A `…_section` is what the file writes; the property of the key's name is what it means, worked
-    out anew from the section each time.
+    A `…_section` is what the file writes; the property of the key's name is what it means.
     """
 
     site: SiteInfo
@@ -396,6 +397,7 @@ def _file_problems(settings: Settings) -> Iterator[FileProblem]:
             yield from missing_file(("mqtt", name), path)
     if settings.camera_tls.ca_file is not None:
         yield from missing_file(("camera_tls", "ca_file"), settings.camera_tls.ca_file)
+    yield from settings.cluster_file_problems()
     yield from settings.integration_file_problems()
     yield from settings.town_file_problems()
 

@@ -205,7 +205,7 @@ class FindingRepository:
         row = self._db.first(self._db.locked(_ONE), {"this": finding_id})
         if row is None:
             raise KeyError(finding_id)
-        return _finding_from_row(row)
+        return finding_from_row(row)
 
     def gauge_of(self, finding_id: FindingId | None) -> str:
         """What saw it, with its version; "" where a person did, or there is no such finding."""
@@ -223,7 +223,7 @@ class FindingRepository:
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
         """A finding of the machine's, of this camera and category, that still waits."""
         row = self._db.first(self._db.locked(_OPEN_LIKE), {"on": camera, "like": category})
-        return None if row is None else _finding_from_row(row)
+        return None if row is None else finding_from_row(row)
 
     def queue(self, *, limit: int = 1000, offset: int = 0) -> Sequence[Finding]:
         """Those that wait for a person, worst first: level, score, oldest; see `waiting_totals`."""
@@ -235,7 +235,7 @@ class FindingRepository:
         )
         waiting = select(findings).where(FINDING_WAITING).order_by(*worst_first)
         waiting = waiting.limit(limit).offset(offset)
-        return [_finding_from_row(row) for row in self._db.all(waiting)]
+        return [finding_from_row(row) for row in self._db.all(waiting)]
 
     def close_waiting(self, camera: CameraId, *, reason: str, now: datetime) -> int:
         """Let a camera's findings leave the queue undecided; how many those were.
@@ -243,7 +243,7 @@ class FindingRepository:
         One that a person filed without a picture stays: it stands on what was said.
         """
         mine = select(findings).where(_STANDS_ON_CAMERA, findings.c.camera == camera)
-        waiting = [_finding_from_row(row) for row in self._db.all(self._db.locked(mine))]
+        waiting = [finding_from_row(row) for row in self._db.all(self._db.locked(mine))]
         for finding in waiting:
             self.put(finding.decide(Decision.AGE, by=EXPIRY_ACTOR, now=now, reason=reason))
         return len(waiting)
@@ -280,7 +280,7 @@ class FindingRepository:
             for batch in in_batches(ids)
             for row in self._db.all(select(findings).where(findings.c.id.in_(batch)))
         )
-        return {one.id: one for one in map(_finding_from_row, rows)}
+        return {one.id: one for one in map(finding_from_row, rows)}
 
     def waiting_totals(self) -> Sequence[WaitingTotal]:
         """How many wait for a person, by level and subject; all of them are counted."""
@@ -299,7 +299,7 @@ class FindingRepository:
         """All, decided or not."""
         mine = select(findings).where(findings.c.round == round_id)
         rows = self._db.all(mine.order_by(findings.c.found_at, findings.c.id))
-        return [_finding_from_row(row) for row in rows]
+        return [finding_from_row(row) for row in rows]
 
     def counted_in(self, a_round: Round, now: datetime) -> Sequence[Finding]:
         """Found before the round, and not decided when it began: what it showed counts for them."""
@@ -308,7 +308,7 @@ class FindingRepository:
         recent = f.found_at >= a_round.planned_at - LONGEST_WAIT, f.found_at < until
         earlier = select(findings).where(f.round != a_round.id, *recent, waited)
         rows = self._db.all(earlier.order_by(f.found_at, f.id))
-        return [_finding_from_row(row) for row in rows]
+        return [finding_from_row(row) for row in rows]
 
     def unsure_without_recheck(self, *, limit: int = 100) -> Sequence[Finding]:
         """Those marked unsure whose camera was not visited again yet; oldest decision first."""
@@ -316,7 +316,7 @@ class FindingRepository:
         unseen = f.state == FindingState.UNSURE, f.again_at.is_(None), FINDING_WAITING
         called = f.camera == ""  # a call named no camera: there is nothing to visit
         oldest = select(findings).where(*unseen, ~called).order_by(f.decided_at, f.id).limit(limit)
-        return [_finding_from_row(row) for row in self._db.all(oldest)]
+        return [finding_from_row(row) for row in self._db.all(oldest)]
 
     def confirmed_since(self, since: datetime, *, limit: int = 1000) -> Sequence[Finding]:
         """The machine's, confirmed by a person from `since` on; newest first."""
@@ -324,14 +324,14 @@ class FindingRepository:
         real = f.state == FindingState.CONFIRMED, f.origin == Origin.MACHINE
         people = f.found_at >= since, f.decided_by.not_in(sorted(MACHINE_ACTORS))
         newest = select(findings).where(*real, *people).order_by(f.found_at.desc(), f.id)
-        return [_finding_from_row(row) for row in self._db.all(newest.limit(limit))]
+        return [finding_from_row(row) for row in self._db.all(newest.limit(limit))]
 
     def filed_between(self, start: datetime, end: datetime) -> Sequence[Finding]:
         """Own findings (人工发现) filed from `start` until before `end`, oldest first."""
         f = findings.c
         mine = text("origin = 'operator'"), f.found_at >= start, f.found_at < end
         rows = self._db.all(select(findings).where(*mine).order_by(f.found_at, f.id))
-        return [_finding_from_row(row) for row in rows]
+        return [finding_from_row(row) for row in rows]
 
     def decision_counts(self, start: datetime, end: datetime) -> Sequence[DecisionCount]:
         """How people decided the findings found in that time, by grid, kind and origin."""
@@ -356,7 +356,7 @@ class FindingRepository:
         f = findings.c
         chosen = select(findings).where(*_decided_as_wanted(wanted))
         newest = chosen.order_by(f.decided_at.desc(), f.id.desc()).limit(limit).offset(offset)
-        return [_finding_from_row(row) for row in self._db.all(newest)]
+        return [finding_from_row(row) for row in self._db.all(newest)]
 
     def count_decided(self, wanted: DecidedFilter) -> int:
         """How many decided findings fit."""
@@ -401,7 +401,8 @@ def _finding_row(finding: Finding) -> Mapping[str, Any]:
     }
 
 
-def _finding_from_row(row: Row[Any]) -> Finding:
+def finding_from_row(row: Row[Any]) -> Finding:
+    """The finding of a row."""
     recheck = None
     if row.again_at is not None:
         recheck = FindingRecheck(at=row.again_at, why=row.again_why, picture=row.again_picture)

@@ -261,6 +261,7 @@ cases = Table(
     Column("hold_until", UtcTime),
     Column("supervision", Plain),
     Column("tags", Plain, nullable=False, server_default="[]"),
+    Column("open_to_helpers", Boolean, nullable=False, server_default=false()),
     Index("ix_cases_open", "camera", "category", **where(OPEN_CASE)),
     Index("ix_cases_ladder_due_at", "ladder_due_at", **where("ladder_due_at IS NOT NULL")),
     Index("ix_cases_look_due_at", "look_due_at", **where("look_due_at IS NOT NULL")),

@@ -7,12 +7,20 @@ after the import of this module all of them are.
 from patrol.store.deliveries import deliveries
 from patrol.store.machine_clock import machine_clock
 from patrol.store.schema import add_postgres_conditions, metadata
+from patrol.store.schema_cluster import cluster_results
 from patrol.store.schema_gb28181 import gb_registrations
 from patrol.store.schema_people import outbox
 from patrol.store.schema_town import finding_entries
 
 __all__ = ["metadata"]
 
-for _table in (deliveries, machine_clock, gb_registrations, outbox, finding_entries):
+for _table in (
+    deliveries,
+    machine_clock,
+    gb_registrations,
+    outbox,
+    finding_entries,
+    cluster_results,
+):
     assert _table.metadata is metadata  # noqa: S101  one for all  # nosec B101
 add_postgres_conditions()

@@ -35,6 +35,7 @@ accounts = Table(
     Column("disabled_at", UtcTime),
     Column("failures", Integer, nullable=False),
     Column("locked_until", UtcTime),
+    Column("attention", Plain),  # how it wants to be called; NULL: as the site says
 )
 sessions = Table(
     "sessions",

@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from patrol.store.cases import CaseRepository
     from patrol.store.change_marks import ChangeTokens
     from patrol.store.clock_timers import ClockTimers
+    from patrol.store.cluster import ClusterRepository
     from patrol.store.consents import ConsentRepository, HouseholdLinkRepository
     from patrol.store.credentials import CredentialRepository
     from patrol.store.deliveries import DeliveryRepository
     from patrol.store.findings import FindingRepository
     from patrol.store.gb28181 import Gb28181Repository
+    from patrol.store.ground_patrols import GroundPatrolRepository, HelperReportRepository
     from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
     from patrol.store.human_patrols import HumanPatrolRepository
     from patrol.store.legal_holds import LegalHoldRepository
@@ -128,6 +130,8 @@ class UnitOfWork:
     finding_history: "_Lazy[FindingHistoryRepository]" = _Lazy("town:FindingHistoryRepository")
     finding_alarms: "_Lazy[FindingAlarmRepository]" = _Lazy("town:FindingAlarmRepository")
     round_duties: "_Lazy[RoundDutyRepository]" = _Lazy("town:RoundDutyRepository")
+    ground_patrols: "_Lazy[GroundPatrolRepository]" = _Lazy("ground_patrols:GroundPatrolRepository")
+    helper_reports: "_Lazy[HelperReportRepository]" = _Lazy("ground_patrols:HelperReportRepository")
     human_patrols: "_Lazy[HumanPatrolRepository]" = _Lazy("human_patrols:HumanPatrolRepository")
     hand_offs: "_Lazy[HandOffRepository]" = _Lazy("hand_offs:HandOffRepository")
     broadcasts: "_Lazy[BroadcastRepository]" = _Lazy("hand_offs:BroadcastRepository")
@@ -138,6 +142,7 @@ class UnitOfWork:
     change_tokens: "_Lazy[ChangeTokens]" = _Lazy("change_marks:ChangeTokens")
     report_changes: "_Lazy[ReportChangeRepository]" = _Lazy("report_changes:ReportChangeRepository")
     gb28181: "_Lazy[Gb28181Repository]" = _Lazy("gb28181:Gb28181Repository")
+    cluster: "_Lazy[ClusterRepository]" = _Lazy("cluster:ClusterRepository")
 
     def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:
         self.db = db

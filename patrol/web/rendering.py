@@ -44,6 +44,7 @@ HSTS: Final = "max-age=31536000"
 _ROUND_PAGES: Final = (
     ("/rounds", "巡查", "Rounds", (Permission.ROUND,)),
     ("/patrols", "人工巡查", "Human patrols", (Permission.PATROL,)),
+    ("/rosters", "联动巡防", "Ground patrols", (Permission.ROSTER,)),
 )
 _REVIEW_PAGES: Final = (
     ("/review", "研判", "Review", (Permission.REVIEW,)),
@@ -109,14 +110,30 @@ class MenuItem:
         return any(at == here for at, _ in self.pages)
 
 
+def may_open(user: CurrentUser, path: str) -> bool:
+    """Whether this account may open a page of the menu, or one below it; pages say less than links.
+
+    What a page mentions is a link only for those who may follow it: a wall screen, an auditor.
+    """
+    place = f"/{path.split('/')[1]}"
+    return any(
+        any(user.has_permission(permission) for permission in permissions)
+        for _, _, pages in NAVIGATION
+        for at, *_, permissions in pages
+        if at == place
+    )
+
+
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=PackageLoader("patrol.web"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["may_open"] = may_open
+    return made
 
 
 @dataclass(frozen=True)
@@ -181,7 +198,9 @@ def home_url(user: CurrentUser) -> str:
     """The page that a login opens."""
     if user.has_permission(Permission.TODAY):
         return "/"
-    return "/leader" if user.has_permission(Permission.GROUND) else "/account"
+    if user.has_permission(Permission.GROUND):
+        return "/leader"
+    return "/ground" if user.has_permission(Permission.HELP) else "/account"
 
 
 @lru_cache(maxsize=64)

@@ -22,6 +22,7 @@ from patrol.app.town_service import BadReply, BadSignature
 from patrol.domain.broadcast import IllegalBroadcastMove
 from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.finding import AlreadyDecided, IllegalUndo
+from patrol.domain.ground_patrol import IllegalCheckIn, NotOnRoster
 from patrol.domain.hand_off import IllegalHandOffMove
 from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.labels import API_SCOPES
@@ -31,6 +32,7 @@ from patrol.review.undo import NotOwnDecision
 from patrol.web.api import (
     county_routes,
     finding_routes,
+    ground_routes,
     patrol_routes,
     people_routes,
     town_routes,
@@ -65,6 +67,8 @@ _FAILURES: Final = (
     (IllegalBroadcastMove, 409, ("现在不能播报", "it cannot be played now")),
     (IllegalPatrolMove, 409, ("现在不能这样操作", "not possible now")),
     (NotAssigned, 403, ("未指派给该账号", "assigned to somebody else")),
+    (IllegalCheckIn, 409, ("已签到或已复核", "walked or decided before")),
+    (NotOnRoster, 403, ("不是该人员的巡防", "somebody else's patrol")),
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     *SHARED_FAILURES,
 )
@@ -82,7 +86,8 @@ _ERROR_RESPONSES: Final = {
     )
 }
 TOWN_ROUTERS: Final = (
-    county_routes.router, finding_routes.router, patrol_routes.router, people_routes.router,
+    county_routes.router, finding_routes.router, patrol_routes.router, ground_routes.router,
+    people_routes.router,
     town_routes.router, town_routes.inbound,
 )  # fmt: skip
 _WITHOUT_DETAIL: Final = (401, 503)  # the reason is not for programs without a key

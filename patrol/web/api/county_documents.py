@@ -17,7 +17,7 @@ from patrol.domain.supervision import OverdueStep
 FORMAT_VERSION: Final = 1  # of these documents; a newer one may add fields and nothing else
 Code = Annotated[str, Field(pattern=r"^[a-z0-9_]{0,40}$")]
 Ident = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,80}$")]
-Cursor = Annotated[str, Field(pattern=r"^[0-9a-f-]{0,40}$")]
+Cursor = Annotated[str, Field(pattern=r"^[0-9a-f.-]{0,60}$")]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Number = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 

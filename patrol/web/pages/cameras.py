@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, Depends, File, Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -43,7 +43,8 @@ from patrol.web.context import (
     WebContext,
 )
 from patrol.web.errors import NO_STORE, ResourceNotFound, error_document
-from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, village_of
+from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, paginate, village_of
+from patrol.web.pages.camera_filter import CameraFilter
 from patrol.web.request_limits import MAX_CSV_BYTES
 
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -184,29 +185,22 @@ def _change_document(change: CameraChange) -> dict[str, Any]:
 
 
 @router.get("/cameras")
-def cameras_page(  # noqa: PLR0917  a filter's fields
-    context: ContextDep, user: MayViewCameras, page: int = 1, text: str = "", village: str = "",
-    health: str = "",
+def cameras_page(
+    context: ContextDep, user: MayViewCameras, asked: Annotated[CameraFilter, Depends()],
+    page: int = 1,
 ) -> Response:  # fmt: skip
-    """The table of cameras, filtered by text, village and health."""
+    """The table of cameras, filtered by text, village, health, link and grid."""
     registry, t = context.app.registry, user.t
     with context.app.store.begin_read() as uow:
         known, withdrawn = uow.health.all(), uow.consents.withdrawn()
-    fitting = [
-        camera
-        for camera in registry.cameras.values()
-        if (not text or text.strip().lower() in f"{camera.id} {camera.name} {camera.place}".lower())
-        and (not village or village_of(registry, camera.grid) == village)
-        and (not health or known.get(camera.id, ("unknown",))[0] == health)
-    ]
-    pages = max(1, -(-len(fitting) // CAMERAS_PER_PAGE))
-    page = min(max(1, page), pages)
-    shown = fitting[(page - 1) * CAMERAS_PER_PAGE : page * CAMERAS_PER_PAGE]
+    states = {ident: state for ident, (state, *_) in known.items()}
+    fitting = [one for one in registry.cameras.values() if asked.fits(one, registry, states)]
+    shown, pager = paginate(fitting, page, CAMERAS_PER_PAGE)
     day = user.now.astimezone(context.site.tz).date()
     villages = {village_of(registry, camera.grid) for camera in registry.cameras.values()}
     return context.renderer.render_page(
-        "cameras.html", user, text=text, village=village, health=health, page=page,
-        count=len(fitting), pages=pages, all=len(registry.cameras),
+        "cameras.html", user, asked=asked, scope=asked.scope_label(registry, t), **pager,
+        count=len(fitting), all=len(registry.cameras),
         may_change=user.has_permission(Permission.REGISTRY),
         lines=[
             {**_camera_row(camera, registry, known, t), "withdrawn": camera.id in withdrawn,

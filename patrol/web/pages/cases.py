@@ -17,10 +17,8 @@ from patrol.domain import labels
 from patrol.domain.answering import may_see_case
 from patrol.domain.approval import span_texts
 from patrol.domain.case import Case, CaseEvent, CaseState
-from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, GridCode, PersonId, PictureId
 from patrol.domain.legal_hold import HoldScope
-from patrol.domain.outbox import DeliveryState, OutboxMessage
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
@@ -39,6 +37,7 @@ from patrol.web.i18n import (
     village_of,
 )
 from patrol.web.pages.case_actions import allowed_buttons, shown_revision, visible_case
+from patrol.web.pages.case_timeline import TimelineNames, case_timeline
 from patrol.web.pages.extension import default_extension_hours, granting_text
 from patrol.web.pages.hand_offs import outside_content
 
@@ -91,6 +90,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         gauge = uow.findings.gauge_of(case.finding)
     viewed_for = f"case:{case.id}"
     shown = context.app.payloads.scrub if user.is_outside_centre else str
+    known_as = TimelineNames(registry=registry, accounts=names, t=t)
     return {
         "case": case,
         "card": case_card(case, user, registry),
@@ -101,10 +101,8 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         "ladder": _ladder(case, registry),
         "note": shown(case.note),
         "gauge": gauge,
-        "timeline": [
-            {**line, "note": shown(line["note"])}
-            for line in _timeline(case, messages, names, registry, t)
-        ],
+        "timeline": case_timeline(case, messages, known_as),
+        "shown": shown,
         "before": _picture_of(user, case.before, stored, viewed_for),
         "after": _picture_of(user, case.after, stored, viewed_for),
         "photos": [
@@ -190,58 +188,6 @@ def _ladder(case: Case, registry: Registry) -> list[dict[str, Any]]:
 def _phone_of(registry: Registry, who: PersonId) -> str:
     person = registry.people.get(who)
     return person.phone if person else ""
-
-
-def _timeline(
-    case: Case,
-    messages: Sequence[OutboxMessage],
-    names: Mapping[str, str],
-    registry: Registry,
-    t: Translator,
-) -> list[dict[str, Any]]:
-    """The history entries and, among them, every message with its receipts."""
-    lines = [
-        {
-            "at": entry.at,
-            "who": author_name(registry, entry, names, t),
-            "what": t.pair(labels.CASE_EVENTS[entry.what]),
-            "kind": entry.what.value,
-            "note": entry.note,
-            "receipts": (),
-        }
-        for entry in case.entries
-    ]
-    lines += [_message_row(message, case, registry, t) for message in messages]
-    return sorted(lines, key=lambda line: line["at"])
-
-
-def _message_row(
-    message: OutboxMessage, case: Case, registry: Registry, t: Translator
-) -> dict[str, Any]:
-    grid = next((grid for grid in announced_grids(case) if f"/{grid}/" in message.topic), None)
-    to = grid_name(registry, grid) if grid else message.topic.split("/")[4]
-    what = t("消息", "message") if message.payload else t("收回消息", "message cleared")
-    good = (DeliveryState.RECEIVED, DeliveryState.OPENED, DeliveryState.ACKNOWLEDGED)
-    bad = (DeliveryState.OVERDUE, DeliveryState.EXPIRED, DeliveryState.QUARANTINED)
-    return {
-        "at": message.queued_at,
-        "who": f"→ {to}",
-        "what": what,
-        "kind": "message",
-        "note": message.problem if message.published_at is None else "",
-        "state": t.pair(labels.DELIVERY_STATES[message.state]),
-        "pill": "ok" if message.state in good else "warn" if message.state in bad else "",
-        "receipts": [
-            (t.pair(labels.DELIVERY_STATES[state]), t.time(at))
-            for state, at in (
-                (DeliveryState.PUBLISHED, message.published_at),
-                (DeliveryState.RECEIVED, message.received_at),
-                (DeliveryState.OPENED, message.opened_at),
-                (DeliveryState.ACKNOWLEDGED, message.answered_at),
-            )
-            if at is not None
-        ],
-    }
 
 
 def map_spot(case: Case, registry: Registry) -> dict[str, Any] | None:

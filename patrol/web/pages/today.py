@@ -19,7 +19,7 @@ from patrol.domain.account import Account, AccountRole, Permission
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding, WaitingTotal
 from patrol.domain.health import Trouble, TroubleKind
-from patrol.domain.ids import CameraId, GridCode
+from patrol.domain.ids import CameraId, GridCode, LinkId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
@@ -29,6 +29,7 @@ from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import shift_owner
 from patrol.domain.verification import awaits_person
 from patrol.domain.wall_clock import LONGEST_STEP, ClockRecord
+from patrol.review.alarms import alarming
 from patrol.review.queue import review_queue
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
@@ -45,6 +46,7 @@ from patrol.web.i18n import (
     subject_name,
     village_of,
 )
+from patrol.web.pages.attention import alarm_text
 from patrol.web.pages.cases import time_left
 from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
@@ -57,6 +59,7 @@ PEOPLE_PAGE, GRID_PAGE = "/people", "/grid"
 MAX_BANNERS: Final = 4
 GRIDS_NAMED: Final = 3
 SHOWN_NOTICES: Final = 5
+SHOWN_LINKS: Final = 3
 ON_DUTY: Final = (AccountRole.OPERATOR, AccountRole.SHIFT_SUPERVISOR)
 router = APIRouter()
 
@@ -130,9 +133,12 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         queue = review_queue(uow, user.now, cameras=registry.cameras, limit=1).lines
         totals, open_count = uow.findings.waiting_totals(), uow.cases.count(open_only=True)
         claimed = uow.claims.active(user.now)
+        unreviewed = _unreviewed(uow, context, user)
         health = uow.health.all()
         accounts = {account.name: account for account in uow.accounts.all()}
         on_shift = _people_on_shift(uow, accounts, user.now)
+        cluster = context.app.cluster
+        unserved = cluster.unserved(uow) if cluster is not None else []
     names = {name: account.shown_as for name, account in accounts.items()}
     counts = Counter(case.due_light(user.now) for case in cases)
     return {
@@ -140,6 +146,8 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         "plans": plans,
         "banners": [
             *_clock_banners(context.app.clock_monitor.record, user),
+            *_unserved_banners(unserved, user),
+            *_alarm_banners(unreviewed, user),
             *_unstaffed_banners(registry, user),
             *_banners(stopped, upstream, user, registry),
         ][:MAX_BANNERS],
@@ -275,6 +283,35 @@ def _banners(
         text = t("、", ", ").join(named) + more
         banners.append(("warn", t("维护中", "In maintenance"), text, "/stoppages"))
     return banners[:MAX_BANNERS]
+
+
+def _unserved_banners(
+    links: Sequence[LinkId], user: CurrentUser
+) -> list[tuple[str, str, str, str]]:
+    """Links of a cluster that no living worker serves: their cameras will be missed."""
+    if not links:
+        return []
+    t, named = user.t, ", ".join(links[:SHOWN_LINKS])
+    more = t(f" 等 {len(links)} 条", f" … {len(links)} in all") if len(links) > SHOWN_LINKS else ""
+    title = t("没有工作机可达链路", "No worker reaches link")
+    return [("bad", title, f"{named}{more}", SYSTEM_PAGE)]
+
+
+def _unreviewed(uow: UnitOfWork, context: WebContext, user: CurrentUser) -> list[Finding]:
+    """Findings of levels I and II without a review, for who has no strip of alarms: a display."""
+    if not user.is_display:
+        return []
+    policy = context.app.site.settings.review.alarm.policy
+    return alarming(uow.findings.queue(), policy, user.now)
+
+
+def _alarm_banners(
+    unreviewed: Sequence[Finding], user: CurrentUser
+) -> list[tuple[str, str, str, str]]:
+    """(kind, title, text, address) of urgent findings that nobody has reviewed."""
+    if not unreviewed:
+        return []
+    return [("bad", user.t("告警", "Alarm"), alarm_text(unreviewed, user.t, user.now), "/review")]
 
 
 def _unstaffed_banners(registry: Registry, user: CurrentUser) -> list[tuple[str, str, str, str]]:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.cases.equipment import take_trouble as take_with_case
 from patrol.domain import labels
+from patrol.domain.account import Permission
 from patrol.domain.health import Trouble, TroubleKind
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.priority import DueLight
@@ -27,8 +28,10 @@ from patrol.web.i18n import (
     person_name,
     subject_name,
 )
+from patrol.web.pages.camera_filter import subject_url
 
 TROUBLES_PER_PAGE: Final = 50
+CAMERAS_NAMED: Final = 5  # of a link's or a village's; the others are counted
 MAX_TROUBLES: Final = 2000
 DUE_LIGHT_ORDER: Final = {DueLight.RED: 0, DueLight.YELLOW: 1, DueLight.GREEN: 2}
 router = APIRouter()
@@ -78,12 +81,16 @@ def _trouble_row(
         "label": one.label,
         "case": one.case or "",
         "what": subject_name(one.kind, one.subject, registry, t),
+        "url": _cameras_url(one.kind, one.subject, user),
         "upstream": one.kind is not TroubleKind.CAMERA,
         "where": grid_name(registry, camera.grid) if camera else _village_name(one, context),
         "state": t.pair(labels.label_of(labels.TROUBLE_STATES, one.state)),
         "why": one.why,
         "cameras": len(one.cameras),
-        "named": [camera_name(registry, ident) for ident in one.cameras[:5]],
+        "named": [
+            (camera_name(registry, ident), _cameras_url(TroubleKind.CAMERA, ident, user))
+            for ident in one.cameras[:CAMERAS_NAMED]
+        ],
         "since": t.short_datetime(one.since),
         "duration": t.duration((one.closed_at or user.now) - one.since),
         "due_light": due_light.value,
@@ -93,6 +100,10 @@ def _trouble_row(
         "taken_at": t.short_datetime(one.taken_at),
         "closed": f"{t.short_datetime(one.closed_at)} {one.closed_why}" if one.closed_at else "",
     }
+
+
+def _cameras_url(kind: TroubleKind, subject: str, user: CurrentUser) -> str:
+    return subject_url(kind, subject) if user.has_permission(Permission.CAMERAS) else ""
 
 
 def _village_name(one: Trouble, context: WebContext) -> str:

@@ -58,6 +58,7 @@ class YearOutcome:
     messages: dict[str, int]
     inbox: dict[str, int]
     leader_counts: dict[str, int]
+    ground: dict[str, int]  # patrols on the ground, their points and check-ins
     wall_s: float
     cpu_s: float
     problems: list[str]

@@ -33,6 +33,7 @@ from patrol.store import Store
 from simulators.people.reply_profile import ReplyProfile
 from tests.long.year.audit import YearAudit, audit_year
 from tests.long.year.leave import LeaveCalendar
+from tests.long.year.rosters import YearRosters, with_points
 from tests.long.year.rounds import RoundSetup, VisitSimulator
 from tests.long.year.staff import Staff
 from tests.long.year.town import Households, ReportArchive, TownTruth, YearLeaders
@@ -105,6 +106,10 @@ class YearSimulation:
         self.scheduler = self._round_setup(site).make_scheduler()
         self.reports = ReportArchive(store, registry, ZONE, tuple(site.settings.plans))
         self.replies: Counter[str] = Counter()
+        self.rosters = YearRosters(
+            store, with_points(site.registry), ZONE, random.Random(f"rosters/{seed}"),
+            self.clock.now, self.at, self.leave.is_away, self._note_unsent,
+        )  # fmt: skip
         self._off_until = self.clock.now()
         self._due: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -145,7 +150,13 @@ class YearSimulation:
     def audit(self) -> YearAudit:
         """Audit the store as it stands now."""
         now = self.clock.now()
-        return audit_year(self.store, self.broker.retained, self.reports, now, self.leave)
+        audit = audit_year(self.store, self.broker.retained, self.reports, now, self.leave)
+        with self.store.begin_read() as uow:
+            audit.problems.extend(self.rosters.problems(uow))
+        return audit
+
+    def _note_unsent(self) -> None:
+        self._has_unsent = True
 
     def _next(self) -> None:
         when, _, work = heapq.heappop(self._due)
@@ -223,6 +234,8 @@ class YearSimulation:
         local = now.astimezone(ZONE)
         if local.hour in ROUND_HOURS:
             self._run_due_rounds(now)
+        if local.minute == 0:
+            self.rosters.run()
         self.escalator.run_due(now)
         for case in self.staff.recheck_due(now):
             self._case_seen(case)  # a recheck that failed sends no message

@@ -34,6 +34,8 @@ def check_year(outcome: YearOutcome) -> None:
     assert outcome.leader_counts["received"] > outcome.total_cases, (
         "every person on a rung got a message"
     )
+    assert outcome.ground["check-in accepted"] > 0
+    assert outcome.ground["points"] > outcome.ground["check-in accepted"]
     assert outcome.inbox["repeated"] > 0, "phones do repeat themselves"
 
 
@@ -46,7 +48,8 @@ def test_the_same_seed_is_the_same_year(tmp_path: Path) -> None:
     def once() -> dict[str, Any]:
         outcome = run_year(new_store(), make_site(tmp_path, 3, cameras=104), seed=3, days=1)
         return {
-            name: getattr(outcome, name) for name in ("findings", "cases", "inbox", "leader_counts")
+            name: getattr(outcome, name)
+            for name in ("findings", "cases", "inbox", "leader_counts", "ground")
         }
 
     assert once() == once()
