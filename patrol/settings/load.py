@@ -104,8 +104,8 @@ def _load(
     settings, relative_paths = site_file
     registry = Registry(
         cameras=loaded[0], tree=replace(grids.tree, centres=settings.centres), people=people,
-        office=settings.office, leaves=leaves, teams=settings.teams.notified_together,
-        points=points,
+        office=settings.office, leaves=leaves, points=points,
+        teams=settings.teams.notified_together,
     )  # fmt: skip
     _note_unknown_names(settings, registry, site_yaml, notes)
     return Site(
