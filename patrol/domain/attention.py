@@ -2,6 +2,11 @@
 
 Three kinds: findings of levels I and II that nobody has reviewed, cases past a limit, replies from
 the ground. Each is an item with a key of its own, so that a browser tells every one of them once.
+
+Knows no cases, so that accounts can have a choice without importing them: which cases call, says
+attention_cases.py. An account without a choice of its own is called as the site says
+(`console.attention` in site.yaml); web/pages/attention.py keeps the choice, static/attention.js
+follows it in every page that is open.
 """
 
 from dataclasses import dataclass
