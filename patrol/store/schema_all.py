@@ -9,6 +9,7 @@ from patrol.store.machine_clock import machine_clock
 from patrol.store.schema import add_postgres_conditions, metadata
 from patrol.store.schema_cluster import cluster_results
 from patrol.store.schema_gb28181 import gb_registrations
+from patrol.store.schema_ground import check_ins
 from patrol.store.schema_people import outbox
 from patrol.store.schema_town import finding_entries
 
@@ -21,6 +22,7 @@ for _table in (
     outbox,
     finding_entries,
     cluster_results,
+    check_ins,
 ):
     assert _table.metadata is metadata  # noqa: S101  one for all  # nosec B101
 add_postgres_conditions()
