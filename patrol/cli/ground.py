@@ -27,6 +27,7 @@ from patrol.domain.ground_patrol import (
 )
 from patrol.domain.ids import PersonId
 from patrol.domain.labels import label_of, label_text
+from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import parse_day
 from patrol.reports.documents import check_in_document, ground_patrol_document
 from patrol.settings import Site
@@ -67,9 +68,9 @@ def plan_day(context: typer.Context, *, day: Day = "", as_json: AsJson = False) 
         print_json([ground_patrol_document(one, stops.get(one.id, ())) for one in planned])
         return
     for one in planned:
-        who = "、".join(one.people) or "无人 nobody"
+        who = "、".join(one.people) or translate("无人", "nobody")
         console().print(f"{one.id}  {one.title}  {who}", markup=False)
-    console().print(f"已安排 planned {len(planned)}", markup=False)
+    console().print(translate(f"已安排 {len(planned)}", f"planned {len(planned)}"), markup=False)
 
 
 def list_patrols(
@@ -88,12 +89,16 @@ def list_patrols(
     for one in patrols:
         counts = count_stops(stops.get(one.id, ()))
         console().print(
-            f"{_line(one)}  已签到 walked {counts.done + counts.late}/{counts.planned}"
-            f"  待复核 review {counts.review}  漏签 missed {counts.missed}",
+            translate(
+                f"{_line(one)}  已签到 {counts.done + counts.late}/{counts.planned} "
+                f" 待复核 {counts.review}  漏签 {counts.missed}",
+                f"{_line(one)}  walked {counts.done + counts.late}/{counts.planned} "
+                f" review {counts.review}  missed {counts.missed}",
+            ),
             markup=False,
         )
     if not patrols:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False) -> None:
@@ -161,7 +166,7 @@ def list_review(context: typer.Context, *, as_json: AsJson = False) -> None:
     for one in waiting:
         console().print(_check_in_line(one), markup=False)
     if not waiting:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def decide(
@@ -244,8 +249,12 @@ def coverage(
         return
     for one in (*villages, *areas):
         console().print(
-            f"{one.name}  画面 cameras {one.cameras_seen}/{one.cameras_planned}"
-            f"  点位 points {one.points.done + one.points.late}/{one.points.planned}",
+            translate(
+                f"{one.name}  画面 {one.cameras_seen}/{one.cameras_planned} "
+                f" 点位 {one.points.done + one.points.late}/{one.points.planned}",
+                f"{one.name}  cameras {one.cameras_seen}/{one.cameras_planned} "
+                f" points {one.points.done + one.points.late}/{one.points.planned}",
+            ),
             markup=False,
         )
 
@@ -276,7 +285,12 @@ def ledger(
     if as_json:
         print_json({"out": str(out), "format": str(as_format), "rows": len(ledger.rows)})
     else:
-        print_err(f"{out}：联动巡防台账 · {len(ledger.rows)} 行 rows")
+        print_err(
+            translate(
+                f"{out}：联动巡防台账 · {len(ledger.rows)} 行",
+                f"{out}: ledger of ground patrols · {len(ledger.rows)} rows",
+            )
+        )
 
 
 def _material(
@@ -317,7 +331,7 @@ def _of(store: Store, patrol: str) -> tuple[GroundPatrol, Sequence[GroundStop], 
 
 def _line(patrol: GroundPatrol) -> str:
     state = label_text(label_of(GROUND_STATES, patrol.state))
-    who = "、".join(patrol.people) or "无人 nobody"
+    who = "、".join(patrol.people) or translate("无人", "nobody")
     return f"{patrol.id}  {patrol.title}  {who}  {state}"
 
 
@@ -326,7 +340,7 @@ def _check_in_line(one: CheckIn) -> str:
     problems = ";".join(
         label_text(label_of(CHECK_IN_PROBLEMS, problem)) for problem in one.problems
     )
-    claimed = "手机自报 claimed " if one.is_claimed else ""
+    claimed = translate("手机自报 ", "claimed ") if one.is_claimed else ""
     return f"{one.id}  {one.point}  {claimed}{one.at:%m-%d %H:%M}Z  {state}  {problems}".rstrip()
 
 

@@ -12,6 +12,7 @@ from patrol.domain.finding import category_named
 from patrol.domain.ground_labels import REPORT_OUTCOMES
 from patrol.domain.ids import GridCode
 from patrol.domain.labels import label_of, label_text
+from patrol.domain.reader_language import translate
 from patrol.reports.documents import case_document, finding_document
 
 Note = Annotated[str, typer.Option("--note", help="说明。 Words.")]
@@ -45,7 +46,7 @@ def list_cases(context: typer.Context, *, as_json: AsJson = False) -> None:
     for case in cases:
         console().print(_line(case), markup=False)
     if not cases:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def list_reports(
@@ -78,7 +79,7 @@ def list_reports(
             markup=False,
         )
     if not reports:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def file_report(
@@ -104,7 +105,7 @@ def file_report(
     if as_json:
         print_json({"finding": filed.id if filed else None, "repeated": filed is None})
     else:
-        console().print(filed.id if filed else "已登记过 known", markup=False)
+        console().print(filed.id if filed else translate("已登记过", "known"), markup=False)
 
 
 def _set_open(
@@ -124,5 +125,9 @@ def _set_open(
 
 
 def _line(case: Case) -> str:
-    state = "已请群防群治 open to helpers" if case.open_to_helpers else "未请 not open"
+    state = (
+        translate("已请群防群治", "open to helpers")
+        if case.open_to_helpers
+        else translate("未请", "not open")
+    )
     return f"{case.id}  {category_named(case.category).zh}  {case.place}  {state}"

@@ -28,6 +28,7 @@ from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import site_for_lists, site_of, store_of
 from patrol.clock import SystemClock, TrustedClock
 from patrol.domain.labels import label_of, label_text
+from patrol.domain.reader_language import translate
 from patrol.domain.registry import Registry
 from patrol.domain.registry_change import RegistryTable, RowChange
 from patrol.domain.timestamps import rfc3339_or_none
@@ -64,11 +65,11 @@ def list_rows(
         print_json(rows)
         return
     for row in rows:
-        away = " · 请假 on leave" if row.get("on_leave") else ""
+        away = translate(" · 请假", " · on leave") if row.get("on_leave") else ""
         cells = [row[column] for column in row if column not in {"on_leave", "acting"}]
         console().print("  ".join(str(cell) for cell in cells if cell) + away, markup=False)
     if not rows:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def set_row(
@@ -162,7 +163,7 @@ def show_history(
         line = f"{at}  {one.by}  {one.table}  {one.row}  {what}  {cells}  {one.why}"
         console().print(line.rstrip(), markup=False)
     if not found:
-        console().print("无 none", markup=False)
+        console().print(translate("无", "none"), markup=False)
 
 
 def add_leave(
@@ -244,7 +245,7 @@ def _print_change(change: TableChange, registry: Registry, *, as_json: bool) -> 
     counts = {what: len(change.of_kind(what)) for what in RowChange}
     out.print(
         " · ".join(f"{label_text(ROW_CHANGES[what])} {count}" for what, count in counts.items())
-        + f" · 不变 unchanged {change.unchanged}",
+        + translate(f" · 不变 {change.unchanged}", f" · unchanged {change.unchanged}"),
         markup=False,
     )
     for one in change.changes:
@@ -253,7 +254,13 @@ def _print_change(change: TableChange, registry: Registry, *, as_json: bool) -> 
             f"{label_text(ROW_CHANGES[one.what])}  {one.row}  {cells}", markup=False, soft_wrap=True
         )
     for grid in document["unstaffed"]:
-        since = grid["since"] or "现在 now"
-        out.print(f"网格无人 nobody for grid {grid['name']} {grid['grid']}: {since}", markup=False)
+        since = grid["since"] or translate("现在", "now")
+        out.print(
+            translate(
+                f"网格无人 {grid['name']} {grid['grid']}：{since}",
+                f"nobody for grid {grid['name']} {grid['grid']}: {since}",
+            ),
+            markup=False,
+        )
     for name in change.logins_ended:
-        out.print(f"已停用登录 login ended：{name}", markup=False)
+        out.print(translate(f"已停用登录：{name}", f"login ended: {name}"), markup=False)
