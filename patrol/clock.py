@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
-from astral import LocationInfo
-from astral.sun import sun
-
 from patrol.domain.wall_clock import (
     ClockChange,
     ClockRecord,
@@ -221,10 +218,14 @@ class SiteSun:
 
     def __init__(self, latitude: float, longitude: float, zone: ZoneInfo) -> None:
         self._zone = zone  # the day is a local one: at 98.75° E a June sunrise is yesterday in UTC
+        from astral import LocationInfo  # noqa: PLC0415  20 ms, for rounds and checks alone
+
         self._observer = LocationInfo(latitude=latitude, longitude=longitude).observer
 
     def __call__(self, day: date) -> tuple[datetime, datetime]:
         """(sunrise, sunset) of the local day `day`, UTC."""
+        from astral.sun import sun  # noqa: PLC0415  see __init__
+
         try:
             times = sun(self._observer, date=day, tzinfo=self._zone)
         except ValueError:  # polar day or night

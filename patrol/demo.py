@@ -29,11 +29,15 @@ from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import FilingSource, Finding
 from patrol.domain.hand_off import HandOffEvent
+from patrol.domain.ids import GridCode
 from patrol.domain.labels import DUTIES, label_text
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.reader_language import translate
-from patrol.domain.registry import GridLevel
+from patrol.domain.registry import GridLevel, Role
+from patrol.domain.registry_change import RegistryTable
+from patrol.domain.routing import person_with_role
+from patrol.domain.teams import owner_of
 from patrol.domain.verification import Verifier
 from patrol.files import process_lock
 from patrol.mqtt.embedded_broker import EmbeddedBroker
@@ -46,14 +50,22 @@ from patrol.reports.terminal import (
 )
 from patrol.review.own_findings import FilingForm, FilingTarget
 from patrol.settings import Site, load_site
+from patrol.settings.site_ground import GroundPatrolSettings
 from patrol.settings.site_town import BroadcastSection, HandOffSection, SpeakerSection
 from patrol.store import check
 from patrol.web.server import serve
 from simulators.faults import mixture_problem
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
 from simulators.people.operator import SimulatedOperator, is_still_there
+from simulators.people.patrollers import (
+    ground_outcome,
+    ground_settings,
+    patrol_todays_roster,
+    points_table,
+    report_from_the_ground,
+)
 from simulators.people.reply_profile import ReplyProfile
-from simulators.people.visitor import CASES_LEFT, LEADS_LEFT, LeftToVisitor, visitor_accounts
+from simulators.people.visitor import CASES_LEFT, FINDINGS_LEFT, LeftToVisitor, visitor_accounts
 from simulators.rtsp_farm.control import FarmControl
 from simulators.rtsp_farm.process import RunningFarm, running_farm
 from simulators.rtsp_farm.server import FarmInfo, FarmOptions
@@ -70,6 +82,7 @@ OPERATOR: Final = "值班员"
 SUPERVISOR: Final = "值班长"
 EVERYBODY: Final = "simulated-people"  # their account at the broker
 POLL_S: Final = 0.3
+MAX_CASES: Final = 10_000  # of a demonstration: far more than its rounds make
 CASES_WITHIN_S: Final = 180.0
 NEXT_ROUND_AFTER_S: Final = 600.0
 
@@ -88,8 +101,8 @@ def run_demo(
 ) -> dict[str, Any]:
     """Run a round, decide its findings, close its cases; once, or again and again until `stop`.
 
-    Where it goes on, findings and cases of the first round are left to the visitor (`LEADS_LEFT`,
-    `CASES_LEFT`); the simulated staff touches them in no later round either.
+    Where it goes on, findings and cases of the first round are left to the visitor
+    (`FINDINGS_LEFT`, `CASES_LEFT`); the simulated staff touches them in no later round either.
     """
     out = Console(stderr=quiet, highlight=False)
     err = Console(stderr=True, highlight=False)
@@ -101,7 +114,11 @@ def run_demo(
         )
     )
     with _embedded_town(cameras, seed, faults, port, sources) as (app, farm, leaders, control):
-        left = LeftToVisitor() if once else LeftToVisitor(leads=LEADS_LEFT, cases=CASES_LEFT)
+        left = (
+            LeftToVisitor()
+            if once
+            else LeftToVisitor(finding_count=FINDINGS_LEFT, cases=CASES_LEFT)
+        )
         staff, zone = _SimulatedStaff(app, control, left), app.site.settings.site.tz
         with _running_service(app, stop), _running_console(app, err):
             models = app.detectors.model_names or app.detectors.without[0]
@@ -129,15 +146,34 @@ class _SimulatedStaff:
         """One round, the operator's decisions, and the cases to their end."""
         with progress_display(err, self.app.site.settings.site.tz) as show:
             summary = self.app.run_round("morning", on_progress=show, stop=stop)
+        self._enter_leave()
         self._answer_a_call()
+        patrol_todays_roster(self.app)
+        report_from_the_ground(self.app, operator=OPERATOR)
         with err.status(translate("值班员审核、网格长处置中 …", "operator and leaders at work …")):
             self._until_closed(stop)
         return summary
 
+    @property
+    def _group(self) -> GridCode:
+        """The group in which the leave and the call of the demonstration are."""
+        grids = self.app.registry.tree.grids.values()
+        return min(grid.code for grid in grids if grid.level is GridLevel.GROUP)
+
+    def _enter_leave(self) -> None:
+        """The group's leader is on leave today; a grid worker stands in and gets its cases."""
+        registry, today = self.app.registry, self.app.clock.now()
+        leader = person_with_role(registry, self._group, Role.GRID_LEADER)
+        worker = person_with_role(registry, self._group, Role.GRID_WORKER)
+        if leader is None or worker is None:
+            return
+        day = today.astimezone(self.app.site.settings.site.tz).date().isoformat()
+        cells = {"person_id": leader.id, "from": day, "until": day, "substitute": worker.id}
+        self.app.people_tables.put_row(RegistryTable.LEAVE, cells, by=SUPERVISOR, why="病假")
+
     def _answer_a_call(self) -> None:
         """A caller reports a fire: own finding, case, loudspeaker, police; all of them answer."""
-        town, grids = TownService(self.app), self.app.registry.tree.grids.values()
-        group = min(grid.code for grid in grids if grid.level is GridLevel.GROUP)
+        town, group = TownService(self.app), self._group
         call = FilingForm(
             category="open_flame", source=FilingSource.PHONE, grid=group, level=Level.URGENT,
             text="村民来电：打麦场边冒烟", place="打麦场",
@@ -155,16 +191,23 @@ class _SimulatedStaff:
 
     def outcome(self, leaders: ReplySimulator) -> dict[str, Any]:
         """The results, counted in the store."""
+        registry = self.app.registry
         with self.app.store.begin_read() as uow:
             found = demo_outcome(uow)
             handed = [one for one in uow.hand_offs.list() if one.answered_at]
             played = [one for one in uow.broadcasts.list() if one.played_at]
+            cases = uow.cases.list(limit=MAX_CASES)
         problems = check(self.app.site.settings.database)
         return {
             **found,
             "leaders_said": dict(leaders.sent),
             "hand_offs_answered": len(handed),
             "broadcasts_played": len(played),
+            "on_leave": len(registry.leaves),
+            "answered_by_substitutes": sum(
+                owner_of(case) in registry.absent.values() for case in cases
+            ),
+            **ground_outcome(self.app),
             "store_problems": [str(problem) for problem in problems],
         }
 
@@ -284,6 +327,9 @@ def _embedded_town(
                 sources=sources,
             )
         )
+        grids = load_site(DEMO_DIR).registry.tree.grids.values()
+        points = points_table(one for one in grids if one.level is GridLevel.GROUP)
+        (DEMO_DIR / "points.csv").write_text(points, "utf-8")
         site = _verified_by_operator(load_site(DEMO_DIR), port)
         town = _town_accounts(site)
         broker.accounts = town
@@ -313,6 +359,7 @@ def _verified_by_operator(site: Site, port: int) -> Site:
         "verification": Verifier.OPERATOR,
         "console": console,
         "hand_off": {"police": HandOffSection(title="派出所", channel="print")},
+        "ground_patrols": GroundPatrolSettings.model_validate(ground_settings("00:00", "23:59")),
         "broadcast": BroadcastSection(
             speakers={"town": SpeakerSection(title="全镇大喇叭", grid=town, driver="mqtt")}
         ),

@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 
 from patrol.store import upgrade
-from patrol.store.schema import metadata
+from patrol.store.schema_all import metadata
 from tests.support.postgres import PostgresServer, find_postgres, running_postgres
 from tests.support.store import close_stores, copy_template
 

@@ -2,8 +2,9 @@
 
 `RegistryWatcher` reads the registry's files again when they change on disk: a withdrawal of consent
 written into cameras.csv counts within a second, and so does a new grid leader in people.csv.
-Followed are cameras, visible areas, people, grids and their outlines; site.yaml, rules.yaml and
-models.yaml are read at start. A change is used when the whole configuration is valid. Files that
+Followed are cameras, visible areas, people, their leave, grids and their outlines; site.yaml,
+rules.yaml and models.yaml are read at start. When a leave begins or ends, the registry is another
+one, too (`Registry.at`). A change is used when the whole configuration is valid. Files that
 are invalid or missing leave everything as it was and are logged once: a household's visible area
 does not widen because a file was moved.
 
@@ -19,6 +20,7 @@ import threading
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -27,6 +29,7 @@ from typing_extensions import override
 
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
+from patrol.domain.leave import next_change
 from patrol.domain.registry import GridTree, Registry
 from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.ports import Clock
@@ -38,7 +41,11 @@ log = structlog.get_logger(__name__)
 K = TypeVar("K")
 V = TypeVar("V")
 FileStamp = tuple[int, int, int] | None  # modified at, ns; bytes; inode. None: no such file
-WATCHED_FILES = ("cameras.csv", "zones.yaml", "people.csv", "grids.csv", "grids.geojson")
+WATCHED_FILES = (
+    "cameras.csv", "zones.yaml", "people.csv", "grids.csv", "grids.geojson", "leave.csv",
+    "points.csv",
+)  # fmt: skip
+MAY_GO = ("leave.csv",)  # nobody is on leave any more; nothing widens without it
 
 
 class FollowedMapping(Mapping[K, V]):
@@ -77,19 +84,34 @@ class FollowedMapping(Mapping[K, V]):
 class RegistryWatcher:
     """Holds the registry of the newest files that were valid; callers ask it to refresh."""
 
-    def __init__(self, site: Site, folder: Path | None, load: Callable[..., Site]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        folder: Path | None,
+        load: Callable[..., Site],
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
         self.folder = folder
         self.load = load
+        self.now = now  # None: the calendar of leave stands still
         self.version = 0  # counts the changes that were read
         self._registry, self._shapes = site.registry, site.shapes
+        self._leave_changes_at: datetime | None = None
+        self._look_at_calendar()
         self._known_stamps = self._stamps()
         self._missing: tuple[str, ...] = ()
         self._lock = threading.Lock()  # after a write, refresh() has read the new file
         self.followed = Registry(  # for whoever keeps a registry for longer than one decision
             cameras=FollowedMapping(self.cameras),
-            tree=GridTree(grids=FollowedMapping(lambda: self._registry.tree.grids)),
+            tree=GridTree(
+                grids=FollowedMapping(lambda: self._registry.tree.grids),
+                centres=site.registry.tree.centres,
+            ),
             people=FollowedMapping(lambda: self._registry.people),
             office=site.registry.office,
+            points=FollowedMapping(lambda: self._registry.points),
+            absent=FollowedMapping(lambda: self._registry.absent),
+            teams=site.registry.teams,
         )
 
     def registry(self) -> Registry:
@@ -107,6 +129,7 @@ class RegistryWatcher:
     def refresh(self) -> None:
         """Read the files again when one changed; a stat call for each when none did."""
         with self._lock:
+            self._follow_calendar()
             stamps = self._stamps()
             if (
                 self.folder is None
@@ -124,15 +147,36 @@ class RegistryWatcher:
                     first=str(exc.problems[0]) if exc.problems else "",
                 )
             else:
-                office = self.followed.office  # of site.yaml, which is read at start
-                self._registry = replace(loaded.registry, office=office)
+                kept = self.followed  # what stands in site.yaml, which is read at start
+                tree = replace(loaded.registry.tree, centres=kept.tree.centres)
+                self._registry = replace(
+                    loaded.registry, tree=tree, office=kept.office, teams=kept.teams
+                )
                 self._shapes = loaded.shapes
+                self._look_at_calendar()
                 self.version += 1
                 log.info("registry read again", cameras=len(self.cameras()))
 
+    def _follow_calendar(self) -> None:
+        """Another registry when a leave began or ended since the last look."""
+        due = self._leave_changes_at
+        if due is not None and self.now is not None and self.now() >= due:
+            self._look_at_calendar()
+            self.version += 1
+            log.info("the calendar of leave moved on", away=len(self._registry.absent))
+
+    def _look_at_calendar(self) -> None:
+        if self.now is None:
+            return
+        now = self.now()
+        self._registry = self._registry.at(now)
+        self._leave_changes_at = next_change(self._registry.leaves, now)
+
     def _has_missing_file(self, stamps: tuple[FileStamp, ...]) -> bool:
         pairs = zip(WATCHED_FILES, stamps, self._known_stamps, strict=True)
-        missing = tuple(name for name, now, before in pairs if before and not now)
+        missing = tuple(
+            name for name, now, before in pairs if before and not now and name not in MAY_GO
+        )
         if missing and missing != self._missing:
             log.warning("a file of the registry is gone; what it said last holds", files=missing)
         self._missing = missing

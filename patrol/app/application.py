@@ -9,19 +9,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from patrol import __version__
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
+from patrol.administration.people_tables import PeopleTables
 from patrol.administration.registry_files import RegistryWatcher
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.household_data import HouseholdData
 from patrol.app.integrations import Integrations
-from patrol.app.reply_session import SERVICE_LOCK, ReplySession, ensure_reply_session
+from patrol.app.reply_session import ReplySession, ensure_reply_session, service_lock_path
 from patrol.app.sources import Sources
 from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
@@ -58,6 +59,9 @@ from patrol.rounds.runner import RoundRunner
 from patrol.settings import Site
 from patrol.store import Store
 
+if TYPE_CHECKING:
+    from patrol.app.cluster import SiteCluster
+
 log = structlog.get_logger(__name__)
 
 CONNECT_WITHIN_S: Final = 2.0  # a command does not wait longer for a broker; the outbox does
@@ -90,16 +94,19 @@ class Application:
     redact: PictureRedactor  # makes a stored picture fit to leave the centre
     area_editor: AreaEditor
     camera_table: CameraTable
+    people_tables: PeopleTables
     live_view: LiveView
     sources: Sources
     detectors: Detectors = field(default_factory=Detectors)
     follow_accounts: Callable[[Registry], None] = lambda _registry: None  # of an embedded broker
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
     outside_replies: Sequence[TakeReply] = ()  # of departments and loudspeakers
+    cluster: "SiteCluster | None" = None  # None: this process makes its rounds itself
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
     households: HouseholdData = field(init=False)  # their pictures and their consent
     _relays: list[OutboxRelay] = field(default_factory=list)
     _stored_registry_version: int = 0
+    _noted_registry_version: int = -1  # files may have been changed while no service ran
 
     @property
     def registry(self) -> Registry:
@@ -112,6 +119,9 @@ class Application:
         self.registry_watcher.refresh()
         self.follow_accounts(self.registry_watcher.registry())
         version = self.registry_watcher.version
+        if version != self._noted_registry_version:
+            self.people_tables.note_outside_changes()
+            self._noted_registry_version = version
         if version == self._stored_registry_version:
             return
         with self.store.begin() as uow:
@@ -159,8 +169,9 @@ class Application:
         return self.round_runner.summary(ended)
 
     def round_lock(self) -> AbstractContextManager[None]:
-        """The lock of a round that runs on this site, across processes. Raises ProcessBusy."""
-        return process_lock(self.site.settings.evidence / ".round.lock")
+        """The lock of a round on this site, over all machines of a cluster. Raises ProcessBusy."""
+        alone = process_lock(self.site.settings.evidence / ".round.lock")
+        return alone if self.cluster is None else self.cluster.round_lock()
 
     def start_round(self, plan: str, *, by: str, adhoc: AdhocSelection | None = None) -> Round:
         """Begin a round in a thread of its own, and return it. Raises as `run_round`."""
@@ -275,17 +286,15 @@ class Application:
         Raises KeyError, ReferenceNotAccepted.
         """
         acceptance = ReferenceAcceptance(
-            store=self.store,
-            evidence=self.evidence,
+            store=self.store, evidence=self.evidence, zone=self.site.settings.site.tz,
             policy=self.rechecks.cases.guarded_visit.judge.policy,
-            zone=self.site.settings.site.tz,
-        )
+        )  # fmt: skip
         cameras, now = self.registry_watcher.cameras(), self.clock.now()
         return acceptance(camera_id, cameras, by=by, now=now, picture=picture)
 
     def check_clock(self) -> None:
         """Adopt a step of the clock, unless a service runs that does. Raises StoreUnavailable."""
-        if is_lock_free(self.site.settings.evidence / SERVICE_LOCK):
+        if is_lock_free(service_lock_path(self.site.settings)):
             self.clock_monitor.check()
 
     def send_now(self, timeout_s: float = SEND_TIMEOUT_S) -> int:

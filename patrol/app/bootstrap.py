@@ -8,17 +8,18 @@ and tried again with back-off, as long as the command may wait.
 import os
 import random
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
+from patrol.administration.people_tables import PeopleTables
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
 from patrol.administration.sealed_streams import SealedSiteLoader, with_store_passwords
 from patrol.allocator import set_for_pictures
@@ -26,7 +27,8 @@ from patrol.app.application import Application
 from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
-from patrol.app.integrations import forget_proxies, load_integrations, store_observers
+from patrol.app.ground_service import handle_check_in
+from patrol.app.integrations import Integrations, forget_proxies, load_integrations, store_observers
 from patrol.app.sources import Sources, agreed_streams, open_sources
 from patrol.app.store_opening import StartupWait, adopt_site_key, open_site_store
 from patrol.app.town_service import handle_town_reply
@@ -36,11 +38,13 @@ from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
+from patrol.domain.registry import Registry
 from patrol.encryption import SiteKey
 from patrol.messaging.payloads import PayloadBuilder
+from patrol.mqtt import BrokerAddress
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
-from patrol.ports import Clock
+from patrol.ports import Clock, PictureStore
 from patrol.review import BY_RULES, BlindSample, confirm
 from patrol.review.blind_sample import ChangeHint
 from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
@@ -49,7 +53,7 @@ from patrol.rounds.live_view import LiveLimits, LiveView
 from patrol.rounds.recheck import Recheckers
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
-from patrol.rounds.visit_judge import VisitJudge
+from patrol.rounds.visit_judge import MemoryBlobs, VisitJudge
 from patrol.settings import Settings, Site, load_site
 from patrol.settings.addresses import phone_base_url
 from patrol.settings.site_keys import day_keys
@@ -64,9 +68,12 @@ from streams.model import VisitOptions
 from streams.picture_limits import DECODE_GATE, MEGAPIXEL
 from streams.tls import CAMERA_TLS
 
+if TYPE_CHECKING:
+    from patrol.app.cluster import SiteCluster
+
 log = structlog.get_logger(__name__)
 
-OUTSIDE_REPLIES: Final = (handle_town_reply,)
+OUTSIDE_REPLIES: Final = (handle_town_reply, handle_check_in)
 KEY_BYTES: Final = 32
 
 
@@ -85,50 +92,87 @@ def build(
     `create_store`: make or upgrade the database. `config_dir`: whose files' changes are followed.
     """
     with ExitStack() as stack:
-        _prepare_process(site.settings)
+        prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = open_site_store(stack, site, clock, startup_wait, create=create_store)
-        site, watcher, site_key = _unlocked_site(site, monitor.store, config_dir)
+        site, watcher, site_key = _unlocked_site(site, monitor, config_dir)
         monitor.store.add_observers(store_observers(integrations, meters, monitor.clock, watcher))
-        services = _shared_services(site, monitor, stack, watcher, site_key=site_key, rng=rng)
-        guarded_visit, editing = _guarded_visit(services), _write_context(services)
-        broker, follow = open_broker(site, stack)
-        yield Application(
-            site=site,
-            clock=monitor.clock,
-            clock_monitor=monitor,
-            store=monitor.store,
-            evidence=services.evidence,
-            registry_watcher=watcher,
-            broker=broker,
-            follow_accounts=follow,
-            sources=services.sources,
-            payloads=services.payloads,
-            send_gate=services.send_gate,
-            round_runner=_round_runner(services),
-            rechecks=_rechecks(services, guarded_visit),
-            detectors=services.detectors,
-            integrations=integrations,
-            meters=meters,
-            redact=PictureRedactor(site.settings),
-            area_editor=AreaEditor(editing),
-            camera_table=CameraTable(editing),
-            live_view=_live_view(services, guarded_visit),
-            outside_replies=OUTSIDE_REPLIES,
+        cluster = _open_cluster(site, monitor.store, watcher, site_key, create=create_store)
+        services = _shared_services(
+            site, monitor, stack, watcher, site_key=site_key, rng=rng, cluster=cluster
         )
+        broker, follow = open_broker(site, stack)
+        made = _application(services, broker, follow, integrations=integrations, meters=meters)
+        yield made
+
+
+def _application(
+    services: "_SharedServices",
+    broker: BrokerAddress,
+    follow: Callable[[Registry], None],
+    *,
+    integrations: Integrations,
+    meters: Meters,
+) -> Application:
+    guarded_visit, editing = _guarded_visit(services), _write_context(services)
+    return Application(
+        site=services.site,
+        clock=services.monitor.clock,
+        clock_monitor=services.monitor,
+        store=services.store,
+        evidence=services.evidence,
+        registry_watcher=services.watcher,
+        broker=broker,
+        follow_accounts=follow,
+        sources=services.sources,
+        payloads=services.payloads,
+        send_gate=services.send_gate,
+        round_runner=_round_runner(services),
+        rechecks=_rechecks(services, guarded_visit),
+        detectors=services.detectors,
+        integrations=integrations,
+        meters=meters,
+        redact=PictureRedactor(services.site.settings),
+        area_editor=AreaEditor(editing),
+        camera_table=CameraTable(editing),
+        people_tables=PeopleTables(editing, follow),
+        live_view=_live_view(services, guarded_visit),
+        outside_replies=OUTSIDE_REPLIES,
+        cluster=services.cluster,
+    )
+
+
+def _open_cluster(
+    site: Site, store: Store, watcher: RegistryWatcher, site_key: SiteKey, *, create: bool
+) -> "SiteCluster | None":
+    """The site's cluster, where it has one; its job queue is made or migrated with the tables."""
+    section = site.settings.cluster
+    if section is None:
+        return None
+    from patrol.app.cluster import SiteCluster  # noqa: PLC0415  of a cluster alone
+    from patrol.cluster.queue import install  # noqa: PLC0415  of a cluster alone
+
+    if create:
+        install(site.settings.database)
+    return SiteCluster(site.settings, section, store, site_key, watcher.cameras)
 
 
 def _unlocked_site(
-    site: Site, store: Store, config_dir: Path | None
+    site: Site, monitor: ClockMonitor, config_dir: Path | None
 ) -> tuple[Site, RegistryWatcher, SiteKey]:
-    """The site with the passwords that its store has sealed, now and whenever it is read again."""
+    """The site with the passwords that its store has sealed, now and whenever it is read again.
+
+    Its registry has absent who is on leave now.
+    """
+    store, now = monitor.store, monitor.clock.now
     site_key = adopt_site_key(store, site.settings)
     opened = with_store_passwords(site, store)
-    watcher = RegistryWatcher(opened, config_dir, SealedSiteLoader(store, load_site))
-    return opened, watcher, site_key
+    watcher = RegistryWatcher(opened, config_dir, SealedSiteLoader(store, load_site), now)
+    return replace(opened, registry=watcher.registry()), watcher, site_key
 
 
-def _prepare_process(settings: Settings) -> None:
+def prepare_process(settings: Settings) -> None:
+    """Set what is one for a process: memory, threads, certificates, the limit of pictures."""
     set_for_pictures()
     limit_opencv_threads()
     CAMERA_TLS.configure(verify=settings.camera_tls.verify, ca_file=settings.camera_tls.ca_file)
@@ -164,6 +208,7 @@ class _SharedServices:
     rng: random.Random
     evidence: FilePictureStore
     detectors: Detectors
+    cluster: "SiteCluster | None"
 
 
 def _shared_services(
@@ -174,6 +219,7 @@ def _shared_services(
     *,
     site_key: SiteKey,
     rng: random.Random | None,
+    cluster: "SiteCluster | None",
 ) -> _SharedServices:
     clock, store, detectors = monitor.clock, monitor.store, open_detectors(site)
     keys = day_keys(site.settings, site_key)
@@ -187,11 +233,12 @@ def _shared_services(
         payloads=_payload_builder(site, store, watcher),
         send_gate=_send_gate(site, watcher),
         sources=open_sources(site, store, clock, stack),
-        judge=_visit_judge(site.settings, store, evidence, detectors, clock),
+        judge=make_visit_judge(site.settings, evidence, detectors, clock, _stored_memories(store)),
         link_slots=SharedLinkSlots(site.settings.limits.per_link),
         rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample  # nosec B311
         evidence=evidence,
         detectors=detectors,
+        cluster=cluster,
     )
 
 
@@ -216,8 +263,8 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             policy=_recorder_policy(services),
             payloads=services.payloads,
             tree=services.watcher.followed.tree,
-            limits=_connection_limits(settings),
-            options=_visit_options(settings),
+            limits=connection_limits(settings),
+            options=visit_options(settings),
             sampling=settings.sampling.policy,
             rng=services.rng,
             calendar=settings.calendar,
@@ -232,6 +279,11 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             clock_unconfirmed=lambda: services.monitor.clock_unconfirmed,
             without=services.detectors.without,
             agreed_streams=agreed_streams(services.site.sources),
+            new_execution=(
+                services.cluster.services(services.evidence).new_execution
+                if services.cluster is not None
+                else None
+            ),
         )
     )
 
@@ -261,7 +313,7 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
         ),
         client=services.sources.client,
         judge=services.judge,
-        options=_visit_options(settings),
+        options=visit_options(settings),
         sampling=settings.sampling.policy,
         link_slots=services.link_slots,
     )
@@ -317,18 +369,23 @@ def vision_thresholds(own: Mapping[str, float]) -> VisionThresholds:
     return VisionThresholds(quality=QualityThresholds(**own_limits))
 
 
-def _visit_judge(
-    settings: Settings,
-    store: Store,
-    evidence: FilePictureStore,
-    detectors: Detectors,
-    clock: Clock,
-) -> VisitJudge:
-    def load_memories(camera: CameraId) -> Mapping[Light, bytes]:
+def _stored_memories(store: Store) -> Callable[[CameraId], MemoryBlobs]:
+    def load_memories(camera: CameraId) -> MemoryBlobs:
         with store.begin_read() as uow:
             blobs = {light: uow.memories.get(camera, light) for light in Light}
         return {light: blob for light, blob in blobs.items() if blob is not None}
 
+    return load_memories
+
+
+def make_visit_judge(
+    settings: Settings,
+    evidence: PictureStore,
+    detectors: Detectors,
+    clock: Clock,
+    load_memories: Callable[[CameraId], MemoryBlobs],
+) -> VisitJudge:
+    """What judges samples by the site's settings; also a worker's."""
     return VisitJudge(
         detector=detectors.objects,
         fire_model=detectors.fire,
@@ -367,7 +424,8 @@ def _recorder_policy(services: _SharedServices) -> RecorderPolicy:
     )
 
 
-def _connection_limits(settings: Settings) -> ConnectionLimits:
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """The caps of rounds by the site's settings."""
     limits = settings.limits
     return ConnectionLimits(
         connections=limits.connections,
@@ -378,7 +436,8 @@ def _connection_limits(settings: Settings) -> ConnectionLimits:
     )
 
 
-def _visit_options(settings: Settings) -> VisitOptions:
+def visit_options(settings: Settings) -> VisitOptions:
+    """How a camera is visited by the site's settings."""
     sampling, visit_s = settings.sampling, settings.limits.visit_s
     return VisitOptions(
         pictures=sampling.pictures, spacing_s=sampling.spacing_s, visit_timeout_s=visit_s

@@ -98,7 +98,7 @@ class ClockMonitor:
         if change.step:
             record = replace(record, step_s=change.step.total_seconds(), step_at=now + change.step)
         with self.store.begin() as uow:
-            moved = uow.clock.move_timers(now, change.step) if change.step else 0
+            moved = uow.clock_timers.move(now, change.step) if change.step else 0
             _put(uow, record)
             uow.commit()
         self.clock.adopt(change)

@@ -23,6 +23,8 @@ def daily_upkeep(app: Application) -> None:
     now = app.clock.now()
     app.households.sweep()
     renew_keys(app.store, app.evidence, now)
+    if app.cluster is not None:
+        app.cluster.sweep(now)
     with app.store.begin() as uow:
         uow.report_changes.delete_replaced()
         uow.commit()

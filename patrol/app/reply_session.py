@@ -7,9 +7,11 @@ is handled at the first start, then that session is ended.
 """
 
 import secrets
+import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -93,6 +95,16 @@ class ReplySession:
             uow.commit()
 
 
+def service_lock_path(settings: Settings) -> Path:
+    """The file whose lock tells that a service runs here.
+
+    Of a cluster it is one a machine: pictures may lie on a shared file system, and who leads is
+    decided in the database.
+    """
+    ending = "" if settings.cluster is None else f".{socket.gethostname()}"
+    return settings.evidence / f"{SERVICE_LOCK}{ending}"
+
+
 def ensure_reply_session(session: ReplySession, settings: Settings, broker: BrokerAddress) -> None:
     """Create the service's persistent MQTT session, so that the broker queues early replies.
 
@@ -101,5 +113,5 @@ def ensure_reply_session(session: ReplySession, settings: Settings, broker: Brok
     """
     if settings.mqtt.embedded:
         return  # this process is the broker: the session would end with it
-    if is_lock_free(settings.evidence / SERVICE_LOCK):
+    if is_lock_free(service_lock_path(settings)):
         session.ensure(broker, SESSION_TIMEOUT_S)

@@ -15,13 +15,14 @@ from functools import partial
 
 import structlog
 
-from patrol.app.anchors import publish_anchor
+from patrol.app.anchors import publish_anchor, stamp_anchors
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.finding_service import new_review_alarms
+from patrol.app.ground_service import new_ground_worker
 from patrol.app.human_patrol_service import new_human_patrol_worker
 from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
-from patrol.app.reply_session import SERVICE_LOCK
+from patrol.app.reply_session import service_lock_path
 from patrol.app.scheduler import JobScheduler, ScheduledJob
 from patrol.app.side_services import ShowProgress, SideServices
 from patrol.app.town_service import daily_overdue_list
@@ -44,6 +45,7 @@ ALARM_EVERY_S = 5.0
 PATROL_EVERY_S = 5.0
 RECHECK_EVERY_S = 1.0
 WITHDRAWAL_EVERY_S = 1.0
+CLUSTER_EVERY_S = 5.0
 # Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
 # waits 5 s for the broker; a recheck takes a visit's 20 s and its retry; a round beats each visit.
 RELAY_WITHIN_S = 120.0
@@ -53,6 +55,8 @@ ALARM_WITHIN_S = 120.0
 RECHECK_WITHIN_S = 300.0
 ANCHOR_EVERY_S = 60.0
 ANCHOR_WITHIN_S = 600.0
+STAMP_EVERY_S = 600.0
+STAMP_WITHIN_S = 3600.0
 ROUND_WITHIN_S = 600.0
 # One turn of a job is stuck after so long: the service ends itself, and systemd starts it again.
 LADDER_STUCK_AFTER_S = 300.0  # a turn writes for seconds, and the shortest silence is five minutes
@@ -92,7 +96,7 @@ def run_service(
         stop.set()
 
     with ExitStack() as stack:
-        stack.enter_context(process_lock(app.site.settings.evidence / SERVICE_LOCK))
+        stack.enter_context(process_lock(service_lock_path(app.site.settings)))
         remove_unfinished_restore(app.site.settings.database, app.site.settings.evidence)
         stack.callback(_save_clock, app.clock_monitor)
         side_services = SideServices.create(app)
@@ -187,7 +191,7 @@ def _jobs(
     with_rounds: bool,
 ) -> list[ScheduledJob]:
     escalate = side_services.escalation_job(app.new_escalator())
-    alarms, patrols = new_review_alarms(app), new_human_patrol_worker(app)
+    alarms, patrols = new_review_alarms(app), _patrol_workers(app)
 
     def every(
         every_s: float,
@@ -202,7 +206,7 @@ def _jobs(
     jobs = [
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
         every(ALARM_EVERY_S, "alarms", lambda: alarms.run_due(app.clock.now()), ALARM_WITHIN_S),
-        every(PATROL_EVERY_S, "patrols", lambda: patrols.run_due(app.clock.now()), ALARM_WITHIN_S),
+        every(PATROL_EVERY_S, "patrols", patrols, ALARM_WITHIN_S),
         every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
         every(ANCHOR_EVERY_S, "anchors", lambda: publish_anchor(app), ANCHOR_WITHIN_S),
         every(
@@ -211,8 +215,12 @@ def _jobs(
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),
+        *_cluster_jobs(app),
         *_daily_jobs(app, side_services),
     ]
+    if app.site.settings.timestamp is not None:
+        stamps = every(STAMP_EVERY_S, "stamps", lambda: stamp_anchors(app), STAMP_WITHIN_S)
+        jobs.append(stamps)
     if with_rounds:
         beat = side_services.heartbeats.expect("rounds", ROUND_WITHIN_S)
         show = side_services.progress_with_heartbeat(beat, on_progress)
@@ -220,6 +228,25 @@ def _jobs(
         rounds = every(ROUND_EVERY_S, "rounds", round_scheduler.run_due, ROUND_WITHIN_S, None)
         jobs.append(rounds)
     return jobs
+
+
+def _cluster_jobs(app: Application) -> list[ScheduledJob]:
+    """Of a cluster: results that came too late are counted and dropped."""
+    if app.cluster is None:
+        return []
+    settle = _retry_while_store_away("cluster", app.cluster.settle_late)
+    return [ScheduledJob(name="cluster", run=settle, every_s=CLUSTER_EVERY_S)]
+
+
+def _patrol_workers(app: Application) -> Callable[[], None]:
+    """One turn of the workers of people's patrols: online, and on the ground."""
+    online, on_the_ground = new_human_patrol_worker(app), new_ground_worker(app)
+
+    def run() -> None:
+        online.run_due(app.clock.now())
+        on_the_ground.run_due(app.clock.now())
+
+    return run
 
 
 def _daily_jobs(app: Application, side_services: SideServices) -> list[ScheduledJob]:

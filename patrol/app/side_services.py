@@ -163,6 +163,8 @@ class SideServices:
             stack.enter_context(self._canary_leader())
             self.meters.export_canary(self.canary)
         self.meters.export_store(self.app.store, self.app.clock)
+        if self.app.cluster is not None:
+            self.meters.export_cluster(self.app.cluster.status)
         self._open_port(stack)
 
     def export_counters(self, **by_component: Counter[str]) -> None:

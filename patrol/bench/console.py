@@ -1,7 +1,8 @@
 """The console's figures, in a real browser: `patrol bench console`.
 
 Console and headless Chromium share this machine's cores, as a small site's do. A month of 624
-cameras is written first. Every figure is the median of several runs, beside its limit. With
+cameras is written first, with the backlog of a bad week: 606 leads wait, 293 cases are open. Every
+figure is the median of several runs, beside its limit. With
 `python -m patrol.bench.console --dir DIR` the month is kept for the next time.
 """
 
@@ -35,6 +36,8 @@ CHROMIUM: Final = os.environ.get("PATROL_CHROMIUM", "/usr/bin/chromium")
 PASSWORD: Final = "bench-only-9-words"  # noqa: S105  of a throw-away store
 CAMERAS: Final = 624
 DAYS: Final = 30
+WAITING: Final = 606  # leads that nobody has decided: one a camera
+OPEN_CASES: Final = 293
 RUNS: Final = 5
 PAGES: Final = 12  # open at once for the memory figure
 POLL_MS: Final = 20
@@ -68,6 +71,8 @@ def run(*, report: ReportProgress, config_dir: Path | None = None) -> dict[str, 
     return {
         "cameras": CAMERAS,
         "days": DAYS,
+        "waiting": WAITING,
+        "open_cases": OPEN_CASES,
         "figures": [{**asdict(one), "kept": one.is_within_limit} for one in figures],
         "kept": all(one.is_within_limit for one in figures),
     }
@@ -98,7 +103,8 @@ def measure(config_dir: Path) -> list[ConsoleFigure]:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             bench = _BrowserBench(app, at.url, browser)
             figures = [
-                bench.today(), bench.wall(), bench.review(), bench.live(), bench.memory(),
+                bench.today(), bench.wall(), bench.board(), bench.review(), bench.live(),
+                *bench.month_print(), bench.memory(),
             ]  # fmt: skip
             browser.close()
     return figures
@@ -147,6 +153,30 @@ class _BrowserBench:
             return self._until(page, f"/rounds/{newest.id}", ready)
 
         return self._figure(f"round wall of {tiles}, screen full of pictures", 2.5, "s", once)
+
+    def board(self) -> ConsoleFigure:
+        """From navigation to every column of the cases' board, with its first cards."""
+        ready = "!!document.querySelector('.board .case-card') && document.readyState !== 'loading'"
+        return self._figure(
+            "board of cases", 1.5, "s", lambda page: self._until(page, "/cases", ready)
+        )
+
+    def month_print(self) -> list[ConsoleFigure]:
+        """From the request to the whole print version of the newest round's month; its size."""
+        with self._app.store.begin_read() as uow:
+            month = f"{uow.rounds.of_plan('afternoon', limit=1)[0].day:%Y-%m}"
+        context = self._context()
+        spans, sizes = [], []
+        for _ in range(RUNS):
+            began = time.perf_counter()
+            answer = context.request.get(f"{self._url}/reports/file.html?month={month}")
+            sizes.append(len(answer.body()) / 1e6)
+            spans.append(time.perf_counter() - began)
+        context.close()
+        return [
+            _figure("print version of a month", spans, 2.0, "s"),
+            _figure("print version of a month, size", sizes, 2.0, "MB"),
+        ]
 
     def review(self) -> ConsoleFigure:
         """From the key to the next picture, decoded and shown."""
@@ -278,6 +308,7 @@ def _write_month(config_dir: Path) -> None:
     command = [
         sys.executable, "-m", "simulators.town.history", "--out", str(config_dir),
         "--cameras", str(CAMERAS), "--days", str(DAYS),
+        "--waiting", str(WAITING), "--open", str(OPEN_CASES),
     ]  # fmt: skip
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  our own module  # nosec B603
 

@@ -2,8 +2,9 @@
 
 The due time is a column of the store, not a timer in memory, so that a restart loses nothing. The
 next person is notified through the outbox like everybody before (domain/escalation.py decides).
-A person who left, whose account was disabled or who has no contact is not waited for: whether the
-people of waiting cases can be told is asked at each tick, and answered anew when that changed.
+A person who left, is on leave, whose account was disabled or who has no contact is not waited for:
+whether the people of waiting cases can be told is asked at each tick, and answered anew when that
+changed.
 """
 
 from collections import Counter
@@ -60,7 +61,8 @@ class Escalator:
                 for case in uow.cases.escalation_due(now, limit=limit)
                 if not (waits and case.policy.office is not None)
             ]
-            contacts = contacts_of(self.payloads.registry.people, uow.accounts.all())
+            registry = self.payloads.registry
+            contacts = contacts_of(registry.people, uow.accounts.all(), registry.absent)
             waiting = {} if waits else uow.cases.escalation_waiting()
         results = [self._escalate(case_id, contacts, now) for case_id in due]
         others = {case_id: rung for case_id, rung in waiting.items() if case_id not in due}
@@ -86,7 +88,7 @@ class Escalator:
             result = escalate_if_due(case, now)
             if result.moved:
                 self._record_no_answer(uow, case, now)
-                further = skip_out_of_reach(result.case, contacts.problem_of, now)
+                further = self._skipped(result.case, contacts, now)
                 result = replace(result, case=further.case)
                 save_case(uow, case, result.case, self.payloads, now)
                 uow.commit()
@@ -95,11 +97,15 @@ class Escalator:
     def _skip(self, case_id: CaseId, contacts: Contacts, now: datetime) -> EscalationResult:
         with self.store.begin() as uow:
             case = uow.cases.get(case_id)
-            result = skip_out_of_reach(case, contacts.problem_of, now)
+            result = self._skipped(case, contacts, now)
             if result.moved:
                 save_case(uow, case, result.case, self.payloads, now)
                 uow.commit()
         return result
+
+    def _skipped(self, case: Case, contacts: Contacts, now: datetime) -> EscalationResult:
+        absent = self.payloads.registry.absent
+        return skip_out_of_reach(case, contacts.problem_of, now, stand_in=absent.get)
 
     def _record_no_answer(self, uow: UnitOfWork, case: Case, now: datetime) -> None:
         topic_part = f"/grid/{current_rung(case).grid}/"

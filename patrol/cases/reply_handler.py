@@ -26,12 +26,12 @@ from patrol.cases.save_and_send import add_case, save_case
 from patrol.domain.approval import DEFAULT_EXTENSION, resume_case
 from patrol.domain.case import (
     CASE_EFFECTS,
-    AnnounceEffect,
     Case,
     CaseEvent,
     CaseState,
     IllegalCaseTransition,
 )
+from patrol.domain.case_effects import AnnounceEffect
 from patrol.domain.case_opening import case_id, case_sequence, open_from_report
 from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.escalation import announced_grids, escalate_now

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from patrol.domain.answering import grids_notified
 from patrol.domain.case import Case
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Registry, Role
-from patrol.mqtt.mosquitto_files import grids_notified
 
 SOMEBODY: Final = "somebody"
 
@@ -53,9 +53,10 @@ class SenderDirectory:
         return Sender(by=claimed, claimed=claimed if len(answering) > 1 else "")
 
     def _who_answers(self, grid: str, subject: Subject) -> frozenset[str]:
-        people = tuple(self.registry.people.values())
+        registry = self.registry
+        people = (*registry.people.values(), *registry.absent.items())
         if people != self._people:
-            self._answering, self._people = _who_answers(self.registry), people
+            self._answering, self._people = _who_answers(registry), people
         return self._answering.get((grid, subject), frozenset())
 
 
@@ -88,6 +89,6 @@ def _who_answers(registry: Registry) -> Mapping[tuple[str, Subject], frozenset[s
             for grid in grids:
                 add(grid, subject, person)
     for who in registry.people.values():  # reports come from the own grid
-        if who.role is not Role.MAINTAINER:
+        if who.role is not Role.MAINTAINER and who.id not in registry.absent:
             add(who.grid, Subject.SCENE, who.id)
     return {topic: frozenset(names) for topic, names in found.items()}

@@ -18,6 +18,7 @@ from typing import Final
 
 import structlog
 
+from patrol.cases.trouble_link import sync_trouble
 from patrol.domain import send_policy
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.escalation import announced_grids, current_rung
@@ -35,6 +36,7 @@ from patrol.store import Store, UnitOfWork
 def add_case(uow: UnitOfWork, case: Case, payloads: PayloadBuilder, now: datetime) -> None:
     """Write a new case and queue its first messages, unless they are held."""
     uow.cases.add(case)
+    sync_trouble(uow, case, now)
     _queue_messages(uow, case, payloads, now)
 
 
@@ -52,6 +54,7 @@ def save_case(
     if saved == before:
         return before
     uow.cases.put(saved)
+    sync_trouble(uow, saved, now)
     if is_new_revision or (before.is_unannounced and not saved.is_unannounced):
         _queue_messages(uow, saved, payloads, now)
         gone = [grid for grid in announced_grids(before) if grid not in announced_grids(saved)]

@@ -2,19 +2,27 @@
 
 `verify` follows each log from its first line and compares it with the heads that were published:
 those in the file beside the site's key, and those given with `--anchor` (what a subscriber of the
-retained topic `centre/audit` kept, or `NUMBER:HASH` from a printed report).
+retained topic `centre/audit` kept, or `NUMBER:HASH` from a printed report). Where the site has a
+time-stamp authority, it also says when that one saw each day's heads (audit_stamps.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from patrol.cli.audit_stamps import verify_stamps
 from patrol.cli.options import AsJson
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
-from patrol.cli.site import site_for_lists, store_of
-from patrol.domain.audit_anchor import AnchorProblem, BadAnchor, ChainHead, read_anchors
+from patrol.cli.site import site_for_lists, site_names, store_of
+from patrol.domain.audit_anchor import (
+    AnchorProblem,
+    BadAnchor,
+    ChainHead,
+    read_anchor_days,
+    read_anchors,
+)
 from patrol.domain.reader_language import translate
 from patrol.settings.site_keys import anchor_path
 from patrol.store import Store, UnitOfWork
@@ -47,12 +55,15 @@ def verify(
     kept = _read_file(anchor_path(site.settings), missing_ok=True)
     with store_of(site) as store:
         problems, compared, heads = _verify(store, [*kept, *given])
+        stamps = verify_stamps(site, store, _given_days(anchor or ()))
+    problems += [line for stamp in stamps if (line := stamp.problem)]
     if as_json:
         document = {
             "ok": not problems,
             "problems": problems,
             "anchors": {"kept_here": len(kept), "given": len(given), "compared": compared},
             "heads": {name: {"number": h.number, "hash": h.hash} for name, h in heads.items()},
+            "stamps": [stamp.document() for stamp in stamps],
         }
         print_json(document)
     else:
@@ -67,13 +78,15 @@ def verify(
                     f"({len(given)} from outside)",
                 )
             )
+            for stamp in stamps:
+                console().print(stamp.text(site.settings.site.tz), soft_wrap=True)
     if problems:
         raise typer.Exit(FAILED)
 
 
 def show_head(context: typer.Context, *, as_json: AsJson = False) -> None:
     """各留痕链此刻的链头，可抄存于外。 The head of each log now, to be kept outside."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         heads = uow.anchors.heads()
     if as_json:
@@ -123,6 +136,12 @@ def _read_given(text: str) -> list[Source]:
         return [("--anchor", name, head) for name, head in read_anchors(text, _KNOWN)]
     except BadAnchor as exc:
         bad_input(f"--anchor: {exc}, or the name of a file")
+
+
+def _given_days(given: Sequence[str]) -> dict[str, dict[str, ChainHead]]:
+    """The heads by day of the files that were given; they were read once without a problem."""
+    texts = [Path(text).read_text("utf-8") for text in given if Path(text).is_file()]
+    return {day: heads for text in texts for day, heads in read_anchor_days(text, _KNOWN).items()}
 
 
 def _read_file(path: Path, *, missing_ok: bool) -> list[Source]:

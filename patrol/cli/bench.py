@@ -53,6 +53,11 @@ def bench_gb28181(*, as_json: AsJson = False) -> None:
     _run_bench("gb28181", as_json=as_json)
 
 
+def bench_cluster(*, as_json: AsJson = False) -> None:
+    """任务队列的代价,五万片积压。 The job queue, at a backlog of 50,000 shards."""
+    _run_bench("cluster", as_json=as_json)
+
+
 def _run_bench(name: str, *, as_json: bool) -> None:
     module = import_module(f"patrol.bench.{name}")
     try:

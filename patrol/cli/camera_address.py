@@ -5,6 +5,7 @@ or stdin.
 """
 
 import os
+import re
 import sys
 from dataclasses import replace
 from getpass import getpass
@@ -13,7 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
-from patrol.cli.output import bad_input, print_err
+from patrol.cli.output import bad_input
 from patrol.domain.reader_language import translate
 from patrol.settings.config_file import (
     CAMERA_ENV_PREFIX,
@@ -32,13 +33,19 @@ PasswordFile = Annotated[
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="从标准输入读密码。 Read it from stdin.")
 ]
-SHOWN_IN_COMMAND: Final = (
-    "注意：命令行里的密码本机所有用户可见；写成 rtsp://用户@主机/路径，程序会询问",
+IN_COMMAND: Final = (
     (
-        "everybody on this machine sees a password in a command: write rtsp://USER@HOST/PATH and"
-        " be asked, or --password-file"
+        "命令行里的密码本机所有用户可见，不接受：写成 rtsp://用户@主机/路径，程序会询问；"
+        "或 --password-file"
+    ),
+    (
+        "everybody on this machine sees a password in a command, so it is refused: write"
+        " rtsp://USER@HOST/PATH and be asked, or give --password-file or --password-stdin"
     ),
 )
+
+
+_USER_AND_NAME: Final = re.compile(r"[^:/@]+://[^:/@]*:\$\{\w+\}@")
 
 
 def address_of(url: str) -> StreamAddress:
@@ -53,10 +60,13 @@ def address_of(url: str) -> StreamAddress:
 def with_password(
     url: str, address: StreamAddress, file: Path | None, *, from_stdin: bool
 ) -> StreamAddress:
-    """The address with the password of a file, of stdin, or asked for; written as it is there."""
+    """The address with the password of a file, of stdin, or asked for; written as it is there.
+
+    Raises BadAddress: the address itself has one, which is not that of a `${NAME}`.
+    """
+    if address.password and _USER_AND_NAME.match(url) is None:
+        raise BadAddress(translate(*IN_COMMAND))
     if file is None and not from_stdin:
-        if address.password and "${" not in url:
-            print_err(translate(*SHOWN_IN_COMMAND))
         wanted = bool(address.user) and not address.password and sys.stdin.isatty()
         return (
             replace(address, password=getpass(translate("密码：", "password: ")))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -17,8 +17,7 @@ from patrol.cli.output import (
     print_json,
     print_page_number,
 )
-from patrol.cli.site import site_for_lists, store_of, stored_texts_of
-from patrol.clock import SystemClock
+from patrol.cli.site import site_for_lists, site_names, store_of, stored_texts_of, trusted_now
 from patrol.domain.approval import (
     ApprovalImpossible,
     ExtensionPreview,
@@ -33,16 +32,17 @@ from patrol.domain.labels import (
     CASE_EVENTS,
     CASE_STATES,
     DUE_LIGHTS,
-    LEVELS,
     RECEIPTS,
     label_text,
+    level_label,
 )
-from patrol.domain.priority import Level
 from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.domain.verification import PendingVerification, pending_verifications
-from patrol.reports import documents
-from patrol.settings import Site
+
+if TYPE_CHECKING:
+    from patrol.settings import Site
+    from patrol.settings.site_names import SiteNames
 
 
 def list_cases(
@@ -57,20 +57,23 @@ def list_cases(
     as_json: AsJson = False,
 ) -> None:
     """案件列表，新的在前。 Cases, the newest first."""
-    site = site_for_lists(context)
+    site = site_names(context)
     size = limit or (NO_LIMIT if as_json else LINES_A_PAGE)
     start = (page - 1) * size
     with store_of(site) as store, store.begin_read() as uow:
+        now = trusted_now(uow)
         if to_verify:
-            all_of_them = _awaiting_verification(uow.cases.list(open_only=True, limit=NO_LIMIT))
+            all_of_them = _awaiting_verification(
+                uow.cases.list(open_only=True, limit=NO_LIMIT), now
+            )
             found, count = all_of_them[start : start + size], len(all_of_them)
         else:
             found = list(uow.cases.list(open_only=open_only, limit=size, offset=start))
             count = uow.cases.count(open_only=open_only)
     if as_json:
-        print_json([case_document(case) for case in found])
+        print_json([case_document(case, now) for case in found])
     elif count:
-        _print_cases(found, site, count=count)
+        _print_cases(found, site, now, count=count)
         print_page_number(page, count, size)
     else:
         console().print(translate("没有案件。", "There are no cases."))
@@ -97,30 +100,35 @@ def show_case(
             found = uow.cases.get(CaseId(case))
         except KeyError:
             bad_input(no_case_text(case))
-        messages = uow.outbox.of_case(found.id)
+        messages, now = uow.outbox.of_case(found.id), trusted_now(uow)
         gauge = uow.findings.gauge_of(found.finding)
     preview = None
     if extended_by is not None:
-        preview = preview_extension(found, timedelta(hours=extended_by), SystemClock().now())
+        preview = preview_extension(found, timedelta(hours=extended_by), now)
+    from patrol.reports import documents  # noqa: PLC0415  see case_document
+
     if as_json:
         receipts = [documents.message_document(message) for message in messages]
         extension = {"extension": _preview_document(preview)} if preview else {}
         seen_by = {"gauge": gauge or None}
-        print_json({**case_document(found), **seen_by, "messages": receipts, **extension})
+        print_json({**case_document(found, now), **seen_by, "messages": receipts, **extension})
     else:
-        print_case(found, site, gauge=gauge)
+        print_case(found, site, now, gauge=gauge)
         if preview is not None:
             console().print(_preview_text(preview, site.settings.site.tz), markup=False)
         _print_receipts([documents.message_document(message) for message in messages], site)
 
 
-def case_document(case: Case) -> dict[str, Any]:
+def case_document(case: Case, now: datetime) -> dict[str, Any]:
     """A case as the API has it, the names of its pictures, and what waits for a verdict."""
+    from patrol.reports import documents  # noqa: PLC0415  every document's classes, for JSON alone
+
     pictures = {"before": case.before, "after": case.after}
-    return {**documents.case_document(case), **pictures, "verdict": _verification_document(case)}
+    verdict = _verification_document(case, now)
+    return {**documents.case_document(case), **pictures, "verdict": verdict}
 
 
-def print_case(case: Case, site: Site, *, gauge: str = "") -> None:
+def print_case(case: Case, site: "Site", now: datetime, *, gauge: str = "") -> None:
     """Print one case for a person: its head, then its history; `gauge`: what saw its finding."""
     zone = site.settings.site.tz
     category = CATEGORY_BY_ID.get(case.category)
@@ -144,15 +152,14 @@ def print_case(case: Case, site: Site, *, gauge: str = "") -> None:
         head.add_row(translate("挂起", "suspended"), _local_time(case.suspension.since, zone))
     elif case.is_open:
         head.add_row(translate("时限", "due"), _local_time(case.due_at, zone))
-    if waits := _verification_document(case):
-        machine = stored_texts_of(site)(str(waits["machine"]))
+    if waits := _verification_document(case, now):
         text = translate(
-            f"{machine} · 前 {waits['before']} · 后 {waits['after']}",
-            f"{machine} · before {waits['before']} · after {waits['after']}",
+            f"{waits['machine']} · 前 {waits['before']} · 后 {waits['after']}",
+            f"{waits['machine']} · before {waits['before']} · after {waits['after']}",
         )
         head.add_row(translate("待核查", "verify"), Text(text))
     if case.request is not None:
-        head.add_row(translate("申请", "request"), Text(request_text(case, zone)))
+        head.add_row(translate("申请", "request"), Text(request_text(case, zone, now)))
     console().print(head)
     for entry in case.entries:
         console().print(_entry_line(entry, site, zone), markup=False)
@@ -184,13 +191,13 @@ def _preview_text(preview: ExtensionPreview, zone: tzinfo) -> str:
     )
 
 
-def request_text(case: Case, zone: tzinfo) -> str:
+def request_text(case: Case, zone: tzinfo, now: datetime) -> str:
     """The request that waits: what, by whom, why; of an extension also what it leads to."""
     request = case.request
     assert request is not None  # noqa: S101  asked by callers  # nosec B101
     claimed = claimed_text(request.claimed) if request.claimed else ""
     text = f"{describe_request(case, request, granted_at=None)} · {request.by}{claimed}"
-    limit = close_after_grant(case)
+    limit = close_after_grant(case, now)
     return (
         translate(
             f"{text} · 如批准办结时限 {_local_time(limit, zone)}",
@@ -201,20 +208,15 @@ def request_text(case: Case, zone: tzinfo) -> str:
     )
 
 
-def close_after_grant(case: Case) -> datetime | None:
+def close_after_grant(case: Case, now: datetime) -> datetime | None:
     """The limit to close that granting the pending extension now would give; else None."""
     if case.request is None or case.request.kind is not ApprovalKind.EXTENSION:
         return None
     span = timedelta(seconds=case.request.span_s)
     try:
-        return preview_extension(case, span, SystemClock().now()).close_after
+        return preview_extension(case, span, now).close_after
     except ApprovalImpossible:
         return None
-
-
-def level_label(level: Level) -> str:
-    """A level with its name: `II 紧急`, `II pressing`."""
-    return f"{level} {label_text(LEVELS[level])}"
 
 
 def no_case_text(case: str) -> str:
@@ -222,19 +224,19 @@ def no_case_text(case: str) -> str:
     return f"case {case!r}: there is none, `patrol cases` lists them"
 
 
-def _awaiting_verification(cases: Sequence[Case]) -> list[Case]:
+def _awaiting_verification(cases: Sequence[Case], now: datetime) -> list[Case]:
     """Those whose verdict waits for a person, the most pressing first."""
     by_id = {case.id: case for case in cases}
-    return [by_id[one.case] for one in pending_verifications(cases, SystemClock().now())]
+    return [by_id[one.case] for one in pending_verifications(cases, now)]
 
 
-def _pending_verification(case: Case) -> PendingVerification | None:
-    return next(iter(pending_verifications([case], SystemClock().now())), None)
+def _pending_verification(case: Case, now: datetime) -> PendingVerification | None:
+    return next(iter(pending_verifications([case], now)), None)
 
 
-def _verification_document(case: Case) -> dict[str, Any] | None:
+def _verification_document(case: Case, now: datetime) -> dict[str, Any] | None:
     """Since when a person's verdict is due, until when, and the pictures to compare."""
-    waits = _pending_verification(case)
+    waits = _pending_verification(case, now)
     if waits is None:
         return None
     return {
@@ -247,7 +249,7 @@ def _verification_document(case: Case) -> dict[str, Any] | None:
     }
 
 
-def _print_cases(found: Sequence[Case], site: Site, *, count: int) -> None:
+def _print_cases(found: Sequence[Case], site: "SiteNames", now: datetime, *, count: int) -> None:
     """A table of one page; `count`: of all pages."""
     zone = site.settings.site.tz
     table = Table(title=translate(f"案件 · {count}", f"cases · {count}"), title_justify="left")
@@ -269,14 +271,14 @@ def _print_cases(found: Sequence[Case], site: Site, *, count: int) -> None:
             label_text(CASE_STATES[case.state]),
             level_label(case.level),
             category.zh if category else case.category,
-            Text(_grid_name(site, case.grid)),
-            _due_text(case, zone),
+            Text(site.grids.get(case.grid, "?")),
+            _due_text(case, zone, now),
         )
     console().print(table)
 
 
-def _due_text(case: Case, zone: tzinfo) -> str:
-    waits = _pending_verification(case)
+def _due_text(case: Case, zone: tzinfo, now: datetime) -> str:
+    waits = _pending_verification(case, now)
     if waits is not None:
         light = label_text(DUE_LIGHTS[waits.due_light])
         return translate(
@@ -286,7 +288,7 @@ def _due_text(case: Case, zone: tzinfo) -> str:
     return _local_time(case.due_at, zone) if case.is_open else "—"
 
 
-def _print_receipts(receipts: list[dict[str, Any]], site: Site) -> None:
+def _print_receipts(receipts: list[dict[str, Any]], site: "Site") -> None:
     """How far each message got, stage by stage; stages not reached are left out."""
     zone = site.settings.site.tz
     if receipts:
@@ -302,7 +304,7 @@ def _print_receipts(receipts: list[dict[str, Any]], site: Site) -> None:
         console().print(line, markup=False, soft_wrap=True)
 
 
-def _entry_line(entry: CaseEntry, site: Site, zone: tzinfo) -> str:
+def _entry_line(entry: CaseEntry, site: "Site", zone: tzinfo) -> str:
     people = {str(person.id): person.name for person in site.registry.people.values()}
     who = f"{people[entry.by]} ({entry.by})" if entry.by in people else entry.by
     if entry.claimed:
@@ -321,7 +323,7 @@ def _local_time(at: datetime, zone: tzinfo) -> str:
     return f"{at.astimezone(zone):%m-%d %H:%M:%S}"
 
 
-def _grid_name(site: Site, code: Any) -> str:
+def _grid_name(site: "Site", code: Any) -> str:
     """The grid's name; ? for a code that grids.csv has no more."""
     grid = site.registry.tree.grids.get(code)
     return grid.name if grid else "?"

@@ -11,19 +11,21 @@ notice and changes no exit code. Six parts, in this order:
 - the chain camera → grid → leader → substitute → village → town, and the rows of people.csv;
 - consents that ran out or soon will;
 - windows of plans that the sun closes, cameras at one address or outside every group;
-- dependencies: database, broker, disk, weight files.
+- dependencies: database, broker, disk, weight files, and a cluster's role and exchange.
 """
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import typer
 
+from patrol.administration.people_tables import BROKER_FOLDER
 from patrol.app.detectors import open_detectors
+from patrol.cli.check_cameras import check_addresses, check_camera_grids
 from patrol.cli.check_secrets import check_secrets
 from patrol.cli.options import AsJson, config_directory
 from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
@@ -32,8 +34,14 @@ from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
 from patrol.domain.labels import Label, bilingual, label_text
 from patrol.domain.reader_language import translate
-from patrol.domain.registry import GridLevel, Role
-from patrol.domain.routing import RoutingGap, routing_gaps, staffing_problems
+from patrol.domain.registry import Role
+from patrol.domain.routing import (
+    LEAVE_AHEAD,
+    RoutingGap,
+    routing_gaps,
+    staffing_problems,
+    unstaffed_within,
+)
 from patrol.inference.manifest import list_models
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.mqtt.mosquitto_files import ACL, AccountsProblem, file_differences
@@ -50,7 +58,6 @@ from patrol.settings.site_paths import (
 from patrol.store import StoreOutdated, StoreUnavailable, current_revision, open_store
 
 MAX_BROKER_LINES: Final = 20  # differences listed one by one; beyond that `mosquitto write` is due
-DEFAULT_BROKER_FOLDER: Final = "mosquitto"
 BROKER_REMEDY: Final = "`patrol mosquitto write` makes them"
 LONGEST_CONSENT: Final = timedelta(days=366)  # twelve months, a leap day among them
 YEAR_DAYS: Final = 366  # each date of the sun's year
@@ -132,13 +139,19 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _run_checks(context: typer.Context, site: Site) -> CheckReport:
-    today = SystemClock().now().astimezone(site.settings.site.tz).date()
+    is_worker, cluster = _check_cluster(site)
+    if is_worker:  # it has no people, no broker, and a login that reads little
+        return CheckReport(notices=site.notices, results=(*cluster, _check_models(site)))
+    now = SystemClock().now()
+    today = now.astimezone(site.settings.site.tz).date()
     config = config_directory(context)
+    site = replace(site, registry=site.registry.at(now))  # who is on leave is told of nothing
     found = [
         checker(site, config) for checker in (check_chains, check_staffing, check_broker_files)
     ]
     gaps = [gap for one in found for gap in one.problems]
     notes = [note for one in found for note in one.notices]
+    notes.extend(check_leave(site, now, config))
     notes.extend(check_consents(site, today, config))
     notes.extend(check_old_paths(site, config))
     notes.extend(check_camera_grids(site, config))
@@ -149,7 +162,7 @@ def _run_checks(context: typer.Context, site: Site) -> CheckReport:
     return CheckReport(
         problems=tuple(sorted(gaps)),
         notices=(*site.notices, *sorted(notes)),
-        results=tuple(check_dependencies(site)),
+        results=(*check_dependencies(site), *cluster),
         counts={
             "cameras": len(cameras),
             "patrolled": sum(camera.refusal_on(today) is None for camera in cameras),
@@ -193,7 +206,7 @@ def _print_results(report: CheckReport) -> None:
 def check_broker_files(site: Site, config: Path) -> FileProblems:
     """Accounts and permissions of the broker's own files that differ from people.csv."""
     named = site.settings.mqtt.broker_files
-    folder = named or config / DEFAULT_BROKER_FOLDER
+    folder = named or config / BROKER_FOLDER
     if named is None and not (folder / ACL).is_file():
         return FileProblems([], [])
     try:
@@ -268,6 +281,21 @@ def check_staffing(site: Site, config: Path) -> FileProblems:
     return FileProblems(problems, notices)
 
 
+def check_leave(site: Site, now: datetime, config: Path) -> Iterator[ConfigProblem]:
+    """Grids that will have nobody when a leave begins; said before it does."""
+    path, zone = config / "leave.csv", site.settings.site.tz
+    lines = lines_by_first_cell(path) if path.exists() else {}
+    for one in unstaffed_within(site.registry, now, LEAVE_AHEAD):
+        if one.since is None:
+            continue  # a gap of the chain, which `check_chains` reports
+        text = (
+            f"grid {one.grid}: nobody from {one.since.astimezone(zone):%Y-%m-%d %H:%M} on"
+            f" ({', '.join(one.away)} on leave), name who stands in"
+        )
+        line = min((lines[who] for who in one.away if who in lines), default=1)
+        yield ConfigProblem(str(path), line, "substitute", text)
+
+
 def check_consents(site: Site, today: date, config: Path) -> Iterator[ConfigProblem]:
     """Consents that hold longer than they may, ran out, or soon will."""
     path = config / "cameras.csv"
@@ -302,36 +330,6 @@ def check_windows(site: Site, today: date, config: Path) -> Iterator[ConfigProbl
         yield ConfigProblem(str(config / "site.yaml"), 1, f"plans.{plan}", text)
 
 
-def check_addresses(site: Site, config: Path) -> Iterator[ConfigProblem]:
-    """Two cameras at one address: one household is patrolled under the consent of another."""
-    path = config / "cameras.csv"
-    lines = lines_by_first_cell(path)
-    first: dict[str, str] = {}
-    for camera in site.registry.cameras.values():
-        streams = {"url": camera.main_stream, "sub_url": camera.sub_stream}
-        for column, address in streams.items():
-            if address is None:
-                continue
-            owner = first.setdefault(address.request_uri, camera.id)
-            if owner != camera.id:
-                text = f"is the address of camera {owner}, too; each camera has its own"
-                yield ConfigProblem(str(path), lines.get(camera.id, 1), column, text)
-
-
-def check_camera_grids(site: Site, config: Path) -> Iterator[ConfigProblem]:
-    """Cameras of a village's or the town's own grid, where no group's leader is told first."""
-    path, grids = config / "cameras.csv", site.registry.tree.grids
-    lines = lines_by_first_cell(path)
-    for camera in site.registry.cameras.values():
-        grid = grids[camera.grid]
-        if grid.level is not GridLevel.GROUP:
-            text = (
-                f"{grid.code} is a {grid.level}: no group's leader is told of this camera; give the"
-                " grid of its group, unless that is meant"
-            )
-            yield ConfigProblem(str(path), lines.get(camera.id, 1), "grid_code", text)
-
-
 def check_old_paths(site: Site, config: Path) -> Iterator[ConfigProblem]:
     """What lies where relative paths counted from once, the working directory."""
     for old in old_places(site, Path.cwd()):
@@ -347,20 +345,27 @@ def check_dependencies(site: Site) -> Iterator[CheckResult]:
     yield _check_models(site)
 
 
+def _check_cluster(site: Site) -> tuple[bool, list[CheckResult]]:
+    """Whether this is a worker's directory, and what is found of role and exchange."""
+    if site.settings.cluster is None:
+        return False, []
+    from patrol.cli.check_cluster import check_cluster, is_worker  # noqa: PLC0415  of a cluster
+
+    found = check_cluster(site, site.config_dir)
+    results = [CheckResult(name=("集群", "cluster"), ok=one.ok, text=one.text) for one in found]
+    return is_worker(site.settings), results
+
+
 def _check_database(site: Site) -> CheckResult:
     name, url = ("数据库", "database"), site.settings.database
     try:
         check_old_places(site, Path.cwd())
         if current_revision(url) is None and _can_be_made(url):
-            return CheckResult(
-                name=name, ok=True, text=translate("空库，首次使用时建表", "new, made at first use")
-            )
+            text = translate("空库，首次使用时建表", "new, made at first use")
+            return CheckResult(name=name, ok=True, text=text)
         with open_store(url):
-            return CheckResult(
-                name=name,
-                ok=True,
-                text=translate("可用，表结构为本版本", "reachable, its tables are of this version"),
-            )
+            text = translate("可用，表结构为本版本", "reachable, its tables are of this version")
+            return CheckResult(name=name, ok=True, text=text)
     except (StoreOutdated, DataElsewhere) as exc:
         return CheckResult(name=name, ok=False, text=str(exc))
     except StoreUnavailable as exc:
@@ -405,19 +410,11 @@ def _check_broker(settings: Settings) -> CheckResult:
 
 def _check_disk(settings: Settings) -> CheckResult:
     free_mb = shutil.disk_usage(_nearest_existing(settings.evidence)).free // 1_000_000
-    name, text = (
-        ("磁盘", "disk"),
-        translate(
-            f"空闲 {free_mb / 1000:.1f} GB · {settings.evidence}",
-            f"free {free_mb / 1000:.1f} GB · {settings.evidence}",
-        ),
-    )
+    name, free = ("磁盘", "disk"), f"{free_mb / 1000:.1f} GB · {settings.evidence}"
+    text = translate(f"空闲 {free}", f"free {free}")
     if free_mb < DAY_OF_PICTURES_MB:
-        return CheckResult(
-            name=name,
-            ok=False,
-            text=translate(f"{text}：不足一天", f"{text}: less than a day of pictures"),
-        )
+        text = translate(f"{text}：不足一天", f"{text}: less than a day of pictures")
+        return CheckResult(name=name, ok=False, text=text)
     return CheckResult(name=name, ok=True, text=text)
 
 
@@ -446,11 +443,5 @@ def _check_models(site: Site) -> CheckResult:
             f"{'; '.join(lacks)}；轮巡照常", f"{'; '.join(lacks)}; rounds go on without"
         )
         return CheckResult(name=name, ok=False, needed=False, text=text)
-    return CheckResult(
-        name=name,
-        ok=True,
-        text=translate(
-            f"就绪 · {detectors.model_names} · {settings.models}",
-            f"ready · {detectors.model_names} · {settings.models}",
-        ),
-    )
+    ready = f"{detectors.model_names} · {settings.models}"
+    return CheckResult(name=name, ok=True, text=translate(f"就绪 · {ready}", f"ready · {ready}"))

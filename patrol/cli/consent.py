@@ -5,14 +5,13 @@ A change of consent has effect within a second. `who-looked CAMERA|HOUSEHOLD` sh
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from patrol.cli.options import AsJson, By, CameraArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import camera_named, site_of, store_of, trusted_now_of
-from patrol.clock import SystemClock
+from patrol.cli.site import camera_named, site_of, store_of, trusted_now, trusted_now_of
 from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.access_log import AccessEntry
 from patrol.domain.camera import Camera
@@ -32,7 +31,9 @@ from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.households.documents import terms_document
 from patrol.households.terms import change_terms
 from patrol.pictures import FilePictureStore
-from patrol.settings import Site
+
+if TYPE_CHECKING:
+    from patrol.settings import Site
 
 WITHDRAWN_HERE: Final = "withdrawn_here"
 ANY_HOUR: Final = "any"
@@ -113,8 +114,9 @@ def set_consent_hours(
 def show_consents(context: typer.Context, *, as_json: AsJson = False) -> None:
     """哪些摄像头不能看，为什么。 Which cameras may not be looked through, and why."""
     site = site_of(context)
-    now, zone = SystemClock().now(), site.settings.site.tz
+    zone = site.settings.site.tz
     with store_of(site) as store, store.begin_read() as uow:
+        now = trusted_now(uow)
         terms = uow.consents.terms(now)
     cameras = site.registry.cameras.values()
     closed = [(c, why) for c in cameras if (why := _closed_reason(c, now.astimezone(zone), terms))]
@@ -228,7 +230,7 @@ def who_looked(
     console().print(summary, markup=False, soft_wrap=True)
 
 
-def _cameras_meant(site: Site, whose: str) -> Sequence[CameraId]:
+def _cameras_meant(site: "Site", whose: str) -> Sequence[CameraId]:
     """The cameras of a household, or the one camera named; also one that left cameras.csv."""
     registry = site.registry.cameras
     of_household = [c.id for c in registry.values() if whose and c.household_ref == whose]

@@ -135,7 +135,7 @@ def pull(
 def _pull_document(one: PullResult) -> dict[str, Any]:
     return {
         "town": one.town,
-        "heard": one.problem is None,
+        "read": one.problem is None,
         "pages": one.pages,
         "rounds": one.rounds,
         "days": one.days,
@@ -153,8 +153,8 @@ def _print_results(results: Sequence[PullResult], names: Mapping[str, str]) -> N
         translate("日", "days"),
     )
     for one in results:
-        heard = label_text(TOWN_CONTACT["current"])
-        outcome = heard if one.problem is None else _problem_text(one.problem, one.text)
+        current = label_text(TOWN_CONTACT["current"])
+        outcome = current if one.problem is None else _problem_text(one.problem, one.text)
         table.add_row(f"{names[one.town]} {one.town}", outcome, str(one.rounds), str(one.days))
     console().print(table)
 
@@ -189,8 +189,8 @@ def status(context: typer.Context, *, as_json: AsJson = False) -> None:
 def _status_line(town: Mapping[str, Any]) -> list[str]:
     now = town["now"]
     contact = label_text(TOWN_CONTACT[town["contact"]])
-    if town["heard_at"]:
-        contact += f" · {town['heard_at']}"
+    if town["contacted_at"]:
+        contact += f" · {town['contacted_at']}"
     if town["problem"]:
         contact += f" · {_problem_text(town['problem'], town['problem_text'] or '')}"
     rounds = ", ".join(
@@ -208,10 +208,10 @@ def _status_line(town: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _figure_text(told: Mapping[str, Any] | None, name: str) -> str:
+def _figure_text(reported: Mapping[str, Any] | None, name: str) -> str:
     from patrol.county.figures import CountyTotal  # noqa: PLC0415
 
-    total = told and CountyTotal(id=name, part=told["part"], n=told["n"])
+    total = reported and CountyTotal(id=name, part=reported["part"], n=reported["n"])
     return total_text(total or None, minutes="min")
 
 
@@ -283,8 +283,8 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
             print_err(str(notice))
         for one in answers:
             problem = one["problem"]
-            heard = label_text(TOWN_CONTACT["current"])
-            text = _problem_text(problem, one["problem_text"]) if problem else heard
+            current = label_text(TOWN_CONTACT["current"])
+            text = _problem_text(problem, one["problem_text"]) if problem else current
             console().print(f"{one['town']}: {text}", markup=False)
     if any(one["problem"] for one in answers):
         raise typer.Exit(FAILED)

@@ -15,8 +15,14 @@ import typer
 from patrol import __version__, store
 from patrol.cli.options import AsJson, operator
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
-from patrol.cli.site import cleaning_up_on_signals, database_of, site_of, store_of, trusted_now
-from patrol.clock import SystemClock
+from patrol.cli.site import (
+    cleaning_up_on_signals,
+    database_of,
+    site_of,
+    store_of,
+    trusted_now,
+    trusted_now_of,
+)
 from patrol.domain.reader_language import translate
 from patrol.encryption import SiteKey
 from patrol.encryption.recipients import check_recipients
@@ -59,13 +65,25 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     with store_of(site) as opened:
         wrong = [str(line) for line in store.check(opened)]
         wrong += _loose_file_problems(opened, site)
+        with opened.begin_read() as uow:
+            held = uow.pixels.held_after_consent()
     if as_json:
-        print_json({"ok": not wrong, "problems": wrong})
+        kept = [{"camera": camera, "kept": count} for camera, count in held.items()]
+        print_json({"ok": not wrong, "problems": wrong, **({"held": kept} if kept else {})})
     elif not wrong:
         console().print(translate("数据库一致", "the database is consistent"))
     else:
         for line in wrong:
             print_err(line)
+    if not as_json:
+        for camera, count in held.items():
+            console().print(
+                translate(
+                    f"{camera}：农户已撤回同意，依保全令暂留 {count} 项，保全解除后删除",
+                    f"{camera}: its household withdrew; a legal hold keeps {count} until it ends",
+                ),
+                soft_wrap=True,
+            )
     if wrong:
         raise typer.Exit(FAILED)
 
@@ -75,7 +93,7 @@ def _loose_file_problems(opened: store.Store, site: Site) -> list[str]:
     if not site.settings.evidence.is_dir():
         return []
     evidence = FilePictureStore(site.settings.evidence, only_read=True)
-    loose = find_loose_files(opened, evidence, SystemClock().now() - SWEEP_EVERY)
+    loose = find_loose_files(opened, evidence, trusted_now_of(opened) - SWEEP_EVERY)
     return [
         f"{file.path}: no row names this file -> the shift supervisor: run `patrol db sweep`"
         for file in loose[:MAX_FILES_NAMED]
@@ -130,13 +148,15 @@ def backup(
     site = site_of(context)
     settings = site.settings
     with cleaning_up_on_signals():
+        with store.open_store(database_of(site)) as opened:
+            now = trusted_now_of(opened)
         manifest = backups.backup(
             url=database_of(site),
             evidence=settings.evidence,
             site=settings.site.id,
             version=__version__,
             out=out,
-            now=SystemClock().now(),
+            now=now,
             keys=_backup_keys(settings, recipients or settings.backup.recipients),
         )
     _log_backup(site, out, len(manifest.pictures))

@@ -4,16 +4,25 @@ A finding that a person saw or was told of is filed to the queue or straight to 
 an operator on to a round and hands it over, so that the ledger names who patrolled.
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from patrol.cli.cases import case_document
+from patrol.cli.confirm import parse_level
 from patrol.cli.options import AsJson, By, FindingArgument, RoundArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.queue import finding_document, parse_level
-from patrol.cli.site import app_of, camera_named, site_for_lists, store_of, stored_texts_of
-from patrol.clock import SystemClock
+from patrol.cli.queue import finding_document
+from patrol.cli.site import (
+    app_of,
+    camera_named,
+    site_for_lists,
+    site_names,
+    store_of,
+    stored_texts_of,
+    trusted_now,
+)
 from patrol.domain.finding import FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
 from patrol.domain.labels import label_of, label_text
@@ -75,12 +84,12 @@ def file_finding(
         filed = FindingService(app).file(form, by=operator(by), target=to, phoned=phoned)
         if filed.case is not None:
             app.send_now()
-    _print_filed(filed, as_json=as_json)
+        _print_filed(filed, app.clock.now(), as_json=as_json)
 
 
-def _print_filed(filed: "FiledFinding", *, as_json: bool) -> None:
+def _print_filed(filed: "FiledFinding", now: datetime, *, as_json: bool) -> None:
     if as_json:
-        case = filed.case and case_document(filed.case)
+        case = filed.case and case_document(filed.case, now)
         print_json({"finding": finding_document(filed.finding), "case": case})
         return
     went = (
@@ -134,16 +143,16 @@ def list_decided(
     as_json: AsJson = False,
 ) -> None:
     """已判线索，最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
-    site, now = site_for_lists(context), SystemClock().now()
+    site = site_for_lists(context)
     zone = site.settings.site.tz
-    chosen = decided_filter(
-        text,
-        site.registry,
-        zone,
-        by=operator(by) if mine or by else "",
-        day=now.astimezone(zone).date() if today else None,
-    )
     with store_of(site) as store, store.begin_read() as uow:
+        chosen = decided_filter(
+            text,
+            site.registry,
+            zone,
+            by=operator(by) if mine or by else "",
+            day=trusted_now(uow).astimezone(zone).date() if today else None,
+        )
         found = uow.findings.decided(chosen, limit=limit)
     if as_json:
         print_json([_decided_document(one) for one in found])
@@ -163,7 +172,7 @@ def show_history(
     context: typer.Context, finding: FindingArgument, *, as_json: AsJson = False
 ) -> None:
     """线索的经过：登记、告警、撤销。 What happened to a finding beside its decision."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         try:
             one = uow.findings.get(FindingId(finding))
@@ -196,11 +205,11 @@ def sign_on(
     as_json: AsJson = False,
 ) -> None:
     """签到：本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin() as uow:
         try:
             entry = duty.sign_on(
-                uow, RoundId(a_round), who=operator(by), now=SystemClock().now(),
+                uow, RoundId(a_round), who=operator(by), now=trusted_now(uow),
                 may_take_over=take_over, note=note,
             )  # fmt: skip
         except KeyError:
@@ -219,11 +228,11 @@ def hand_over(
     as_json: AsJson = False,
 ) -> None:
     """移交：本轮交给另一人。 Hand my round over to another account."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin() as uow:
         try:
             entry = duty.hand_over(
-                uow, RoundId(a_round), who=operator(by), to=to, now=SystemClock().now(), note=note
+                uow, RoundId(a_round), who=operator(by), to=to, now=trusted_now(uow), note=note
             )
         except KeyError:
             bad_input(f"round {a_round!r}: there is none")
@@ -233,7 +242,7 @@ def hand_over(
 
 def list_duties(context: typer.Context, a_round: RoundArgument, *, as_json: AsJson = False) -> None:
     """本轮的签到与移交。 The signatures on a round, the oldest first."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         entries = uow.round_duties.of_round(RoundId(a_round))
     if as_json:

@@ -19,8 +19,7 @@ from rich.table import Table
 
 from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import database_of, site_for_lists
-from patrol.clock import SystemClock
+from patrol.cli.site import database_of, site_for_lists, trusted_clock, trusted_now
 from patrol.domain.errors import BadInput, Failed
 from patrol.domain.reader_language import translate
 from patrol.files import PRIVATE_MODE, write_atomically
@@ -57,11 +56,11 @@ def show_peers(context: typer.Context, *, as_json: AsJson = False) -> None:
     site = _site(context)
     settings = _settings(site)
     with open_store(database_of(site)) as store, store.begin_read() as uow:
+        now = trusted_now(uow)
         records = uow.gb28181.registrations()
         open_sessions = len(uow.gb28181.open_sessions())
         counts = {name: len(uow.gb28181.channels(name)) for name in settings.peers}
     live = _live_state(site)
-    now = SystemClock().now()
     peers: dict[str, dict[str, Any]] = {}
     for name, peer in settings.peers.items():
         record, running = records.get(name), live.get("peers", {}).get(name, {})
@@ -240,7 +239,7 @@ def _own_service(site: Site) -> Iterator["Gb28181Service"]:
                 "服务未运行，由本命令自己监听", "no service runs, this command listens itself"
             )
         )
-        service = Gb28181Service(settings, store, SystemClock(), site.settings.site.tz)
+        service = Gb28181Service(settings, store, trusted_clock(store), site.settings.site.tz)
         service.start()
         try:
             yield service

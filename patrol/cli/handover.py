@@ -9,7 +9,7 @@ import typer
 from patrol.cases import shift_handover
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import console, print_json, value_text
-from patrol.cli.site import site_for_lists, store_of, trusted_now
+from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now
 from patrol.domain.labels import HANDOVER_LISTS, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.shift_handover import HandoverEntry
@@ -70,7 +70,7 @@ def list_signatures(
     as_json: AsJson = False,
 ) -> None:
     """历次签字，最近在前。 Signatures, newest first."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         entries = uow.handovers.entries(limit=limit)
     if as_json:

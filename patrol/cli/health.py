@@ -4,15 +4,23 @@ Rates of the fleet, or one camera's history; the maintenance queue; and which me
 other programs are held, unsent, refused or were given up, with the reason.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from patrol.cli.clock import clock_document
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json, render_document
-from patrol.cli.site import site_for_lists, site_of, store_of, trusted_now
+from patrol.cli.site import (
+    RELAY_WITHIN_S,
+    app_of,
+    site_names,
+    site_of,
+    store_of,
+    trusted_now,
+)
 from patrol.clock import SystemClock
 from patrol.domain.case import Case
 from patrol.domain.health import (
@@ -35,8 +43,11 @@ from patrol.messaging.refused_messages import (
     retry_refused,
 )
 from patrol.reports.fleet import left_out_reasons
-from patrol.settings import Site
 from patrol.store import UnitOfWork
+
+if TYPE_CHECKING:
+    from patrol.settings import Site
+    from patrol.settings.site_names import SiteNames
 
 
 def show_health(
@@ -46,12 +57,15 @@ def show_health(
     as_json: AsJson = False,
 ) -> None:
     """在线率、完好率，或一路的来龙去脉。 The fleet's rates, or one camera's history."""
-    site, now = site_of(context), SystemClock().now()
+    site = site_of(context)
     with store_of(site) as store, store.begin_read() as uow:
         if camera:
             document = _camera_health(uow, site, camera)
         else:
-            document = {**_fleet_document(uow, site, now), "clock": clock_document(uow, now)}
+            document = {
+                **_fleet_document(uow, site, trusted_now(uow)),
+                "clock": clock_document(uow, SystemClock().now()),  # beside what is believed
+            }
     if as_json:
         print_json(document)
         return
@@ -66,19 +80,12 @@ def list_troubles(
     as_json: AsJson = False,
 ) -> None:
     """运维队列（IV 级时限）。 The maintenance queue, on the clock of level IV."""
-    site = site_for_lists(context)
-    with store_of(site) as store:
-        if take:
-            with store.begin() as uow:
-                now = trusted_now(uow)
-                try:
-                    uow.troubles.put(uow.troubles.get(take).take_over(by=operator(by), now=now))
-                except KeyError:
-                    bad_input(f"{take}: there is no such trouble, `patrol troubles` lists them")
-                uow.commit()
-        with store.begin_read() as uow:
-            now = trusted_now(uow)
-            queue = [_trouble_document(one, now) for one in uow.troubles.list_open()]
+    if take:
+        _take_trouble(context, take, operator(by))
+    site = site_names(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        now = trusted_now(uow)
+        queue = [_trouble_document(one, now) for one in uow.troubles.list_open()]
     if as_json:
         print_json(queue)
         return
@@ -90,7 +97,22 @@ def list_troubles(
     )
 
 
-def _camera_health(uow: UnitOfWork, site: Site, camera: str) -> dict[str, Any]:
+def _take_trouble(context: typer.Context, number: int, by: str) -> None:
+    """Take it, with its case; the case's messages go out if the broker answers soon."""
+    from patrol.cases.equipment import take_trouble  # noqa: PLC0415  not for the list alone
+
+    with app_of(context) as app:
+        with app.store.begin() as uow:
+            now = app.clock.now()
+            try:
+                take_trouble(uow, number, by=by, now=now, payloads=app.payloads)
+            except KeyError:
+                bad_input(f"{number}: there is no such trouble, `patrol troubles` lists them")
+            uow.commit()
+        app.send_now(RELAY_WITHIN_S)
+
+
+def _camera_health(uow: UnitOfWork, site: "Site", camera: str) -> dict[str, Any]:
     known = [c for c in site.registry.cameras if c == camera or c.endswith(camera)]
     if len(known) != 1:
         bad_input(f"camera {camera!r}: {len(known)} cameras end so, give its 20 digits")
@@ -120,7 +142,7 @@ def _discarded_memory(uow: UnitOfWork, camera: CameraId) -> str | None:
     return None
 
 
-def _fleet_document(uow: UnitOfWork, site: Site, now: datetime) -> dict[str, Any]:
+def _fleet_document(uow: UnitOfWork, site: "Site", now: datetime) -> dict[str, Any]:
     cameras, health_by_id = site.registry.cameras, uow.health.current_by_camera()
     settings = site.settings
     left_out = left_out_reasons(
@@ -174,6 +196,7 @@ def _rates_document(fleet: FleetHealth) -> dict[str, Any]:
 def _trouble_document(one: Trouble, now: datetime) -> dict[str, Any]:
     return {
         "number": one.number,
+        "case": one.case,
         "kind": str(one.kind),
         "subject": one.subject,
         "state": one.state,
@@ -202,7 +225,7 @@ def show_deliveries(
     as_json: AsJson = False,
 ) -> None:
     """暂缓、待送与已放弃的，附原因。 What is held, waits, or was given up, with the reason."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         waiting, dead = uow.deliveries.waiting(), uow.deliveries.dead(limit=limit)
         unsent = uow.outbox.unsent()
@@ -228,27 +251,35 @@ def show_deliveries(
         _print_held(case, site)
     if unsent:
         out.print(translate(f"MQTT：待发 {unsent}", f"MQTT: unsent {unsent}"))
+    _print_waiting(waiting, site)
+    for message in refused:
+        _print_refused(message, site)
+    _print_dead(dead)
+    if not (waiting or dead or held or unsent or refused):
+        out.print(translate("没有待送或放弃的通知。", "Nothing waits, nothing was given up."))
+
+
+def _print_waiting(waiting: Mapping[str, tuple[int, datetime]], site: "SiteNames") -> None:
     for target, (count, since) in waiting.items():
         local = since.astimezone(site.settings.site.tz)
-        out.print(
+        console().print(
             translate(
                 f"{target}：待送 {count}，自 {local:%Y-%m-%d %H:%M}",
                 f"{target}: waiting {count}, since {local:%Y-%m-%d %H:%M}",
             ),
             soft_wrap=True,
         )
-    for message in refused:
-        _print_refused(message, site)
+
+
+def _print_dead(dead: Sequence[Delivery]) -> None:
     for one in dead:
-        out.print(
+        console().print(
             translate(
                 f"{one.target} {one.key}：已放弃：{one.problem}",
                 f"{one.target} {one.key}: given up: {one.problem}",
             ),
             soft_wrap=True,
         )
-    if not (waiting or dead or held or unsent or refused):
-        out.print(translate("没有待送或放弃的通知。", "Nothing waits, nothing was given up."))
 
 
 def _dead_document(one: Delivery) -> dict[str, Any]:
@@ -276,7 +307,7 @@ def _refused_document(one: OutboxMessage) -> dict[str, Any]:
     }
 
 
-def _print_refused(one: OutboxMessage, site: Site) -> None:
+def _print_refused(one: OutboxMessage, site: "SiteNames") -> None:
     if one.state is DeliveryState.QUARANTINED or one.due_at is None:
         what = translate("代理拒收，已放弃", "refused and given up")
     else:
@@ -302,7 +333,7 @@ def _held_document(case: Case) -> dict[str, Any]:
     }
 
 
-def _print_held(case: Case, site: Site) -> None:
+def _print_held(case: Case, site: "SiteNames") -> None:
     if case.hold is None:
         return
     until = case.hold.until.astimezone(site.settings.site.tz)
@@ -335,7 +366,7 @@ def retry_delivery(
     """已放弃的重新投递。 Try one that was given up again, from the start."""
     if every == bool(key) or (every and target != MQTT):
         bad_input(f"give a KEY, or --all with {MQTT}: `patrol deliveries list` has them")
-    with store_of(site_for_lists(context)) as store, store.begin() as uow:
+    with store_of(site_names(context)) as store, store.begin() as uow:
         now = trusted_now(uow)
         if target == MQTT:
             keys = _retryable_keys(uow) if every else [MessageKey(key)]
@@ -363,7 +394,7 @@ def drop_delivery(
         bad_input(f"TARGET: {target!r} has none to drop, what it gave up is deleted after a month")
     if not why.strip():
         bad_input("--why: is empty, say why nobody needs this message")
-    with store_of(site_for_lists(context)) as store, store.begin() as uow:
+    with store_of(site_names(context)) as store, store.begin() as uow:
         now = trusted_now(uow)
         drop_refused(uow, MessageKey(key), by=operator(by), why=why.strip(), now=now)
         uow.commit()

@@ -1,22 +1,24 @@
 """Legal holds: `patrol hold add|end|list`; `patrol retention`: what is kept, how long, and why."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from patrol.administration.legal_holds import end_hold, hold_document, set_hold
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import camera_named, site_for_lists, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import camera_named, site_for_lists, site_names, store_of, trusted_now
 from patrol.domain.ids import camera_id_problem
 from patrol.domain.labels import bilingual, label_text
 from patrol.domain.legal_hold import HoldScope, LegalHold
 from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.reports.retention import RetentionRule, retention_classes
-from patrol.settings import Site
+
+if TYPE_CHECKING:
+    from patrol.settings import Site
+    from patrol.settings.site_names import SiteNames
 
 Reference = Annotated[
     str, typer.Option("--reference", metavar="REFERENCE", help="文号。 The order's reference.")
@@ -49,7 +51,7 @@ def add_hold(
             reference=reference,
             reason=why,
             by=operator(by),
-            now=SystemClock().now(),
+            now=trusted_now(uow),
             cameras=site.registry.cameras.keys(),
         )
         uow.commit()
@@ -65,9 +67,9 @@ def finish_hold(
     as_json: AsJson = False,
 ) -> None:
     """解除保全，写明原因。 End a hold; what is due goes at the next sweep."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin() as uow:
-        hold = end_hold(uow, number, by=operator(by), why=why, now=SystemClock().now())
+        hold = end_hold(uow, number, by=operator(by), why=why, now=trusted_now(uow))
         uow.commit()
     _print(site, hold, as_json=as_json)
 
@@ -81,7 +83,7 @@ def list_holds(
     as_json: AsJson = False,
 ) -> None:
     """现有保全：对象、文号、事由、何人何时。 What is held, by which order, and since when."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         holds = uow.holds.all(ended=every)
         pictures = uow.holds.held_pictures()
@@ -149,12 +151,12 @@ def _class_document(one: RetentionRule) -> dict[str, Any]:
     }
 
 
-def _camera_id(site: Site, text: str) -> str:
+def _camera_id(site: "Site", text: str) -> str:
     """A whole id counts as it is: a camera that left cameras.csv is held, too."""
     return camera_named(site, text).id if camera_id_problem(text) else text
 
 
-def _line(site: Site, hold: LegalHold) -> str:
+def _line(site: "Site | SiteNames", hold: LegalHold) -> str:
     zone = site.settings.site.tz
     since = f"{hold.since.astimezone(zone):%Y-%m-%d %H:%M}"
     scope = translate(*SCOPES[hold.scope])
@@ -171,7 +173,7 @@ def _line(site: Site, hold: LegalHold) -> str:
     )
 
 
-def _print(site: Site, hold: LegalHold, *, as_json: bool) -> None:
+def _print(site: "Site | SiteNames", hold: LegalHold, *, as_json: bool) -> None:
     if as_json:
         print_json(hold_document(hold))
     else:

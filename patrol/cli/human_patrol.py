@@ -6,7 +6,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, CameraArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import app_of, camera_named, site_for_lists, store_of
+from patrol.cli.site import app_of, camera_named, site_names, store_of
 from patrol.domain.human_patrol import CheckOutcome, HumanPatrol, HumanPatrolEvent, count_checks
 from patrol.domain.ids import PictureId
 from patrol.domain.labels import label_of, label_text
@@ -67,7 +67,7 @@ def list_patrols(
     as_json: AsJson = False,
 ) -> None:
     """人工巡查列表，新的在前。 Tasks, the newest first."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         tasks = uow.human_patrols.list(limit=limit)
         checks = uow.human_patrols.checks_of(one.id for one in tasks)
@@ -92,7 +92,7 @@ def list_patrols(
 
 def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False) -> None:
     """一次人工巡查，逐路。 One task, camera by camera."""
-    site = site_for_lists(context)
+    site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         try:
             found = uow.human_patrols.get(patrol)

@@ -7,7 +7,7 @@ import os
 import sys
 from getpass import getpass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,17 +17,18 @@ from patrol.cli.camera_address import PasswordFile, read_password_file
 from patrol.cli.check_secrets import cameras_with_plain_password
 from patrol.cli.options import AsJson, By, CameraArgument, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import camera_named, site_for_lists, site_of, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import camera_named, site_for_lists, site_of, store_of, trusted_now_of
 from patrol.domain.reader_language import translate
 from patrol.encryption import SiteKey
 from patrol.picture_keys import plain_count, renew_keys
 from patrol.pictures import FilePictureStore
-from patrol.settings import Site
 from patrol.settings.site_keys import day_keys, key_path, make_site_key, read_site_key
 from patrol.store import Store
 from patrol.store.credentials import StreamCredential
 from streams.address import StreamAddress, StreamChoice
+
+if TYPE_CHECKING:
+    from patrol.settings import Site
 
 
 def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -62,7 +63,7 @@ def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
     with store_of(site) as store:
         site_key = _unlocked(site, store)
         pictures = FilePictureStore(site.settings.evidence, keys=day_keys(site.settings, site_key))
-        done = renew_keys(store, pictures, SystemClock().now())
+        done = renew_keys(store, pictures, trusted_now_of(store))
     document = {
         "encrypted": done.encrypted,
         "renewed": done.renewed,
@@ -109,7 +110,7 @@ def seal(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> Non
     site, folder = site_of(context), config_directory(context)
     with store_of(site) as store:
         _unlocked(site, store)
-        now = SystemClock().now()
+        now = trusted_now_of(store)
         count = seal_cameras_file(folder / CAMERAS_FILE, store, by=operator(by), now=now)
     if as_json:
         print_json({"sealed": count, "file": str(folder / CAMERAS_FILE)})
@@ -146,7 +147,7 @@ def set_credential(
             )
         credential = _credential(found.id, stream, address, _password(password_file))
         _unlocked(site, store)
-        put_credentials(store, [credential], by=operator(by), now=SystemClock().now())
+        put_credentials(store, [credential], by=operator(by), now=trusted_now_of(store))
     os.utime(config_directory(context) / CAMERAS_FILE)  # a running service reads it again
     if as_json:
         print_json({"camera": found.id, "stream": str(stream), "host": address.host})
@@ -182,7 +183,7 @@ def _password(file: Path | None) -> str:
     return text
 
 
-def _unlocked(site: Site, store: Store) -> SiteKey:
+def _unlocked(site: "Site", store: Store) -> SiteKey:
     """The site's key, made at its first use, and the store that knows it."""
     site_key = make_site_key(site.settings, os.environ)
     store.adopt_key(site_key)

@@ -8,8 +8,7 @@ import typer
 
 from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, print_err, print_json
-from patrol.cli.site import site_of, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import site_of, store_of, trusted_now
 from patrol.domain.reader_language import translate
 from patrol.files import write_atomically
 from patrol.reports.meeting import PackHeading, load_pack, parse_period, parse_scope
@@ -46,15 +45,16 @@ def make_pack(
     if out.is_dir() or not out.parent.is_dir():
         bad_input(f"--out: {out}: give a file's name in a directory that is there")
     site = site_of(context)
-    heading = PackHeading(
-        scope=parse_scope(scope, site.registry.tree),
-        period=parse_period(period),
-        site=site.settings.site.name,
-        zone=site.settings.site.tz,
-        made_at=SystemClock().now(),
-        registry=site.registry,
-    )
+    asked, span = parse_scope(scope, site.registry.tree), parse_period(period)
     with store_of(site) as store, store.begin_read() as uow:
+        heading = PackHeading(
+            scope=asked,
+            period=span,
+            site=site.settings.site.name,
+            zone=site.settings.site.tz,
+            made_at=trusted_now(uow),
+            registry=site.registry,
+        )
         pack = load_pack(uow, heading, site.settings.calendar.all_plans)
     write_atomically(out, PACK_FORMATS[as_format](pack))
     if as_json:

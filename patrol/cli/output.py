@@ -27,9 +27,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from patrol.cli.help_text import usage_error
-from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.errors import BadInput, Failed
-from patrol.domain.labels import label_text
 from patrol.domain.reader_language import translate
 from patrol.lazy_imports import after_import
 from streams.errors import BadAddress, StreamError
@@ -39,9 +37,17 @@ _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:
 _NO_LIMIT: Final = 10_000  # columns: how wide a table would like to be
 
 
+LONG_LIST: Final = 200  # rows
+
+
 def print_json(document: Any) -> None:
-    """Print the one document of `--json`."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """Print the one document of `--json`; of a long list each row on a line of its own."""
+    if isinstance(document, list) and len(document) > LONG_LIST:  # indented it costs five times
+        encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+        text = "[\n" + ",\n".join(f"  {encode(row)}" for row in document) + "\n]"
+    else:
+        text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
@@ -54,6 +60,9 @@ def print_err(text: str) -> None:
 def warn_masked(masked: Sequence[str]) -> None:
     """Say on stderr what of a note is masked before it goes to phones."""
     if masked:
+        from patrol.domain.access_labels import NOTE_MASKED  # noqa: PLC0415  all of the domain
+        from patrol.domain.labels import label_text  # noqa: PLC0415
+
         print_err(f"{label_text(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}")
 
 
@@ -114,14 +123,14 @@ def value_text(value: Any, zone: tzinfo | None = None) -> str:
 
 def key_text(key: str) -> str:
     """The name of a document's field for the reader at the terminal."""
-    from patrol.cli import document_labels  # noqa: PLC0415  where a document is shown as tables
+    from patrol.domain import document_labels  # noqa: PLC0415  where a document is shown as tables
 
     return document_labels.key_text(key)
 
 
 def code_text(value: str) -> str:
     """A code of a document for the reader at the terminal; any other text as it is."""
-    from patrol.cli import document_labels  # noqa: PLC0415  as above
+    from patrol.domain import document_labels  # noqa: PLC0415  as above
 
     return document_labels.code_text(value)
 
@@ -210,6 +219,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "pwdlib": "console",
     "pypinyin": "console",
     "python_multipart": "console",
+    "rfc3161_client": "timestamp",
     "starlette": "console",
     "uvicorn": "console",
     "python_calamine": "reports",
@@ -290,10 +300,10 @@ def _missing_extra_text(exc: ModuleNotFoundError) -> str | None:
 def _unexpected_text(exc: BaseException) -> str:
     where = _write_traceback(exc)
     name, line = type(exc).__name__, _first_line(exc)
-    said = translate(
+    text = translate(
         f"内部错误：{name}：{line}（{where}）", f"internal error: {name}: {line} ({where})"
     )
-    return f"patrol: {said}"
+    return f"patrol: {text}"
 
 
 def _first_line(exc: BaseException) -> str:

@@ -1,7 +1,7 @@
 """`patrol pause|resume|maintenance`: what is deliberately not patrolled, by whom and why."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -11,7 +11,9 @@ from patrol.cli.site import EndAction, end_by_number, site_for_lists, site_of, s
 from patrol.domain.reader_language import translate
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.timestamps import parse_time, rfc3339_or_none
-from patrol.settings import Site
+
+if TYPE_CHECKING:
+    from patrol.settings import Site
 
 Reason = Annotated[str, typer.Option("--reason", help="原因，必填。 Why; needed.")]
 Until = Annotated[
@@ -134,7 +136,7 @@ def show_stoppages(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _add_stoppage(
-    site: Site,
+    site: "Site",
     scope: StoppageScope,
     subject: str,
     *,
@@ -163,7 +165,7 @@ def _add_stoppage(
     return added
 
 
-def _local_time(text: str, site: Site) -> datetime | None:
+def _local_time(text: str, site: "Site") -> datetime | None:
     if not text.strip():
         return None
     try:

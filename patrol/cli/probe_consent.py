@@ -9,12 +9,13 @@ camera indoors, are never visited.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import typer
 
 from patrol.cli.options import operator
-from patrol.cli.site import site_if_any, store_of
+from patrol.cli.site import site_if_any, store_of, trusted_now
 from patrol.clock import SystemClock
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.consent import ConsentTerms, visit_refusal
@@ -53,8 +54,8 @@ class ProbeGate:
         cameras = cameras_at(address, site.registry.cameras.values()) if site else []
         if site is None or not cameras:
             return
-        terms = self._terms(site)
-        local = SystemClock().now().astimezone(site.settings.site.tz)
+        terms, now = self._terms(site)
+        local = now.astimezone(site.settings.site.tz)
         refusals = [(camera, visit_refusal(camera, local, terms)) for camera in cameras]
         # Of a path that is not registered nobody knows whose it is: one that agreed is enough.
         if _is_named(address, cameras) or all(refusal for _, refusal in refusals):
@@ -63,17 +64,20 @@ class ProbeGate:
                     _refuse_unless_argued(camera, refusal, reason)
         self._log(site, cameras, reason, operator(by))
 
-    def _terms(self, site: Site) -> ConsentTerms:
+    def _terms(self, site: Site) -> tuple[ConsentTerms, datetime]:
+        """The households' terms, and the time that they are asked at."""
         try:
             with store_of(site) as store, store.begin_read() as uow:
-                return uow.consents.terms(SystemClock().now())
+                now = trusted_now(uow)
+                return uow.consents.terms(now), now
         except StoreMissing:
-            return ConsentTerms()  # nobody can have withdrawn in a store that was never made
+            # Nobody can have withdrawn in a store that was never made.
+            return ConsentTerms(), SystemClock().now()
 
     def _log(self, site: Site, cameras: list[Camera], reason: str, who: str) -> None:
         try:
             with store_of(site) as store, store.begin() as uow:
-                now = SystemClock().now()
+                now = trusted_now(uow)
                 for camera in cameras:
                     uow.access.append(
                         at=now, who=who, what=PROBE, camera=camera.id, why=reason or "patrol probe"

@@ -54,9 +54,9 @@ def phoned(
     except IllegalCaseTransition as exc:
         bad_input(str(exc))
     if as_json:
-        print_json(case_document(changed))
+        print_json(case_document(changed, app.clock.now()))
     else:
-        print_case(changed, app.site)
+        print_case(changed, app.site, app.clock.now())
 
 
 def reassign(
@@ -254,9 +254,9 @@ def _run_action(
         warn_masked(app.payloads.masked_parts(changed.entries[-1].note))
         app.send_now(RELAY_WITHIN_S)
     if as_json:
-        print_json({**case_document(changed), **_request_document(changed)})
+        print_json({**case_document(changed, now), **_request_document(changed, now)})
         return
-    print_case(changed, app.site)
+    print_case(changed, app.site, now)
     if changed.request is not None:
         console().print(
             translate(
@@ -267,7 +267,7 @@ def _run_action(
         )
 
 
-def _request_document(case: Case) -> dict[str, Any]:
+def _request_document(case: Case, now: datetime) -> dict[str, Any]:
     request = case.request
     document = request and {
         "wish": str(request.kind),
@@ -277,6 +277,6 @@ def _request_document(case: Case) -> dict[str, Any]:
         "why": request.why,
         "hours": request.span_s / 3600,
         "office_hours": case.policy.office is not None,
-        "close_if_granted": rfc3339_or_none(close_after_grant(case)),
+        "close_if_granted": rfc3339_or_none(close_after_grant(case, now)),
     }
     return {"request": document}

@@ -159,6 +159,25 @@ def _sighting_document(seen: "Sighting") -> dict[str, Any]:
     return {**plain, "score": round(seen.score, 4), "finding": plain.pop("is_finding")}
 
 
+def _print_models(document: Mapping[str, Any]) -> None:
+    """The present models and thresholds, and the others beside them."""
+    out = console()
+    out.print(
+        translate(
+            f"现用：{_model_text(document['present'])}",
+            f"present: {_model_text(document['present'])}",
+        ),
+        markup=False,
+    )
+    other = document["other"]
+    if other is not None:
+        out.print(
+            translate(f"改用：{_model_text(other)}", f"other: {_model_text(other)}"), markup=False
+        )
+        for name, pair in other["thresholds"].items():
+            out.print(f"  {name}: {pair['present']} → {pair['other']}", markup=False)
+
+
 def _print_table(
     document: Mapping[str, Any],
     rows: Sequence["SightingChange"],
@@ -178,20 +197,8 @@ def _print_table(
         out.print(
             translate(f"  未重判 {count}：{text}", f"  left out {count}: {text}"), markup=False
         )
-    out.print(
-        translate(
-            f"现用：{_model_text(document['present'])}",
-            f"present: {_model_text(document['present'])}",
-        ),
-        markup=False,
-    )
+    _print_models(document)
     other = document["other"]
-    if other is not None:
-        out.print(
-            translate(f"改用：{_model_text(other)}", f"other: {_model_text(other)}"), markup=False
-        )
-        for name, pair in other["thresholds"].items():
-            out.print(f"  {name}: {pair['present']} → {pair['other']}", markup=False)
     for note in document["notes"]:
         out.print(f"  {note}", markup=False)
     _print_counts(document["kinds"])

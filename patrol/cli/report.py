@@ -1,6 +1,6 @@
 """`patrol report`: ledgers and rates of a round, a day or a month, as a file."""
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum, auto
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +9,7 @@ import typer
 
 from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, print_err, print_json
-from patrol.cli.site import site_of, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import site_of, store_of, trusted_now
 from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import parse_day, parse_month
 from patrol.files import PRIVATE_MODE, write_atomically
@@ -94,8 +93,8 @@ def _make_ledger(
 def _make_public_digest(
     site: Site, store: Store, period: ReportPeriod, as_format: ReportFormat, _part: ReportPart
 ) -> MadeReport:
-    heading = _heading(site, period)
     with store.begin_read() as uow:
+        heading = _heading(site, period, trusted_now(uow))
         material = load_material(uow, site.settings.calendar.all_plans, heading.zone, period)
     made = public_digest.public_digest(heading, material)
     return made.title, len(made.chapters), public_digest.FORMATS[as_format](made)
@@ -108,13 +107,13 @@ def _check_out(out: Path) -> None:
         bad_input(f"--out: {out.parent}: no such directory, make it first")
 
 
-def _heading(site: Site, period: ReportPeriod) -> ReportHeading:
+def _heading(site: Site, period: ReportPeriod, now: datetime) -> ReportHeading:
     return ReportHeading(
         kind=period.kind,
         period=period.name,
         site=site.settings.site.name,
         zone=site.settings.site.tz,
-        made_at=SystemClock().now(),
+        made_at=now,
         registry=site.registry,
     )
 
@@ -123,7 +122,8 @@ def _report_of(site: Site, store: Store, period: ReportPeriod) -> Report:
     plans = site.settings.calendar.all_plans
     with store.begin_read() as uow:
         try:
-            return load_report(uow, _heading(site, period), plans, period)
+            heading = _heading(site, period, trusted_now(uow))
+            return load_report(uow, heading, plans, period)
         except KeyError:
             bad_input(f"--round: there is no round {period.name!r}")
 

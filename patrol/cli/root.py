@@ -5,6 +5,7 @@ shows, and a verb's module is imported when the verb is run, so `patrol --help` 
 heavy. A new verb is a row of `VERBS`, whose text is the first line of its function's docstring.
 """
 
+import gc
 import os
 from collections.abc import Sequence
 from importlib import import_module
@@ -90,7 +91,9 @@ def load_function(verb: Verb) -> Any:
     """Import the module of a verb; its function."""
     module, _, name = verb.function.partition(":")
     with collection_paused():
-        return getattr(import_module(f"patrol.cli.{module}"), name)
+        function = getattr(import_module(f"patrol.cli.{module}"), name)
+        gc.freeze()  # it stays: no later collection walks it
+    return function
 
 
 class LazyVerb(ReaderCommand):

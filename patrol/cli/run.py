@@ -6,6 +6,7 @@
 import logging
 import math
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
@@ -27,7 +28,8 @@ from patrol.cli.output import (
     print_json,
     report_failure,
 )
-from patrol.cli.site import app_of, camera_named, until_signalled
+from patrol.cli.site import app_of, camera_named, site_of, until_signalled
+from patrol.clock import SystemClock
 from patrol.domain.reader_language import translate
 from patrol.reports.terminal import progress_display, render_round
 from patrol.rounds.adhoc import AdhocSelection
@@ -37,10 +39,37 @@ from patrol.settings import Site
 def run(context: typer.Context) -> None:
     """常驻服务：按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
     logs_to_stderr(logging.INFO, as_lines_of_json=True)
-    with (
-        until_signalled() as stop,
-        app_of(context, wait_s=math.inf, stop=stop, create_store=True) as app,
-    ):
+    with until_signalled() as stop, _leadership(site_of(context), stop) as is_leader:
+        if is_leader:
+            _serve(context, stop)
+    print_err(translate("已停止", "stopped"))
+
+
+@contextmanager
+def _leadership(site: Site, stop: threading.Event) -> Iterator[bool]:
+    """Of a cluster: wait until this service leads; one whose lead is lost ends its process."""
+    if site.settings.cluster is None:
+        yield True
+        return
+    from patrol.cluster.leader import Leadership  # noqa: PLC0415  of a cluster alone
+
+    def on_lost(why: str) -> None:
+        # No thread of it may write another row; the store resumes all.
+        os._exit(report_failure(ServiceFailed(f"the lead is lost: {why}")))
+
+    def on_standby(why: str) -> None:
+        print_err(translate(f"待命：{why}", f"standing by: {why}"))
+
+    leadership = Leadership(site.settings.database, site.settings.site.id, SystemClock(), on_lost)
+    with leadership.hold(stop, on_standby=on_standby) as is_leader:
+        if is_leader:
+            print_err(translate("本机主持", "this service leads"))
+        yield is_leader
+
+
+def _serve(context: typer.Context, stop: threading.Event) -> None:
+    """Run the service until `stop`."""
+    with app_of(context, wait_s=math.inf, stop=stop, create_store=True) as app:
         settings = app.site.settings
         site, zone = settings.site, settings.site.tz
         plans = "、".join(
@@ -61,7 +90,6 @@ def run(context: typer.Context) -> None:
                     raise
                 # A thread that hangs would keep the process from ending; the store resumes all.
                 os._exit(report_failure(exc))
-    print_err(translate("已停止", "stopped"))
 
 
 @contextmanager

@@ -10,12 +10,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import typer
 
 if TYPE_CHECKING:
     from patrol.app import Application
+    from patrol.domain.camera import Camera
+    from patrol.domain.stored_texts import StoredTexts
+    from patrol.settings import Site
+    from patrol.settings.site_names import SiteNames
 import signal
 import threading
 from types import FrameType
@@ -23,12 +27,7 @@ from types import FrameType
 from patrol.cli.options import config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.clock import SystemClock, TrustedClock
-from patrol.domain.camera import Camera
 from patrol.domain.reader_language import reader_language, translate
-from patrol.domain.stored_texts import StoredTexts
-from patrol.settings import Site, load_site
-from patrol.settings.site_keys import read_site_key
-from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
     StoreFull,
@@ -50,43 +49,68 @@ class EndAction:
     none: str  # printed behind a number that is in force nowhere
 
 
-def site_of(context: typer.Context) -> Site:
+def site_of(context: typer.Context) -> "Site":
     """Load the site that `-c` names. Raises ConfigProblems."""
+    from patrol.settings import load_site  # noqa: PLC0415  pydantic and every section: 0.3 s
+
     return load_site(config_directory(context))
 
 
-def site_for_lists(context: typer.Context) -> Site:
+def site_for_lists(context: typer.Context) -> "Site":
     """The site without the areas of its cameras, for a verb that shows rows of the store.
 
     Raises ConfigProblems.
     """
+    from patrol.settings import load_site  # noqa: PLC0415  see site_of
+
     return load_site(config_directory(context), with_areas=False)
 
 
-def site_if_any(context: typer.Context) -> Site | None:
+def site_names(context: typer.Context) -> "SiteNames":
+    """The site as far as a list of rows needs it: its database, its clock, names by id.
+
+    Raises ConfigProblems, of every file, where the settings that it reads are not plainly there.
+    """
+    from patrol.settings.site_names import load_site_names, names_of  # noqa: PLC0415  see site_of
+
+    found = load_site_names(config_directory(context))
+    return found if found is not None else names_of(site_for_lists(context))
+
+
+def site_if_any(context: typer.Context) -> "Site | None":
     """The site that `-c` names; None where there is no site.yaml yet. Raises ConfigProblems."""
     if not (config_directory(context) / "site.yaml").exists():
         return None
     return site_of(context)
 
 
-def database_of(site: Site) -> str:
+def database_of(site: "Site | SiteNames") -> str:
     """The URL of the site's database. Raises DataElsewhere."""
+    from patrol.settings.site_paths import check_old_places  # noqa: PLC0415  see site_of
+
     check_old_places(site, Path.cwd())
     return site.settings.database
 
 
 @contextmanager
-def store_of(site: Site) -> Iterator[Store]:
+def store_of(site: "Site | SiteNames") -> Iterator[Store]:
     """Open the store, with the site's key where there is one; nothing is made.
 
     Raises DataElsewhere, StoreUnavailable, KeyProblem.
     """
+    from patrol.settings.site_keys import read_site_key  # noqa: PLC0415  see site_of
+
     with open_store(database_of(site)) as store:
         site_key = read_site_key(site.settings, os.environ)
         if site_key is not None:
             store.unlock(site_key)
         yield store
+
+
+def trusted_clock(store: Store) -> TrustedClock:
+    """The clock that the service on this store goes by, for a verb that runs for a while."""
+    with store.begin_read() as uow:
+        return TrustedClock.of_record(SystemClock(), uow.clock.get())
 
 
 def trusted_now(uow: UnitOfWork) -> datetime:
@@ -100,7 +124,7 @@ def trusted_now_of(store: Store) -> datetime:
         return trusted_now(uow)
 
 
-def camera_named(site: Site, text: str) -> Camera:
+def camera_named(site: "Site", text: str) -> "Camera":
     """The one camera of this id, or with these last digits. Raises BadInput where it is not one."""
     cameras = site.registry.cameras
     found = [camera for id_, camera in cameras.items() if id_ == text]
@@ -203,10 +227,17 @@ def until_signalled() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def stored_texts_of(site: Site) -> StoredTexts:
+def stored_texts_of(site: "Site | SiteNames") -> "StoredTexts":
     """What the service stored, for the reader at the terminal: the site's clock, names."""
-    people = {str(person.id): person.name for person in site.registry.people.values()}
-    grids = {str(code): grid.name for code, grid in site.registry.tree.grids.items()}
+    from patrol.domain.stored_texts import StoredTexts  # noqa: PLC0415  where stored texts are shown
+
+    registry = getattr(site, "registry", None)
+    people: dict[str, str] = {}
+    if registry is None:
+        grids = dict(cast("SiteNames", site).grids)
+    else:
+        people = {str(person.id): person.name for person in registry.people.values()}
+        grids = {str(code): grid.name for code, grid in registry.tree.grids.items()}
     return StoredTexts(
         language=reader_language(),
         zone=site.settings.site.tz,

@@ -11,7 +11,7 @@ import typer
 from patrol.cli.cases import case_document, no_case_text, print_case
 from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import RELAY_WITHIN_S, app_of
+from patrol.cli.site import RELAY_WITHIN_S, app_of, site_names, store_of, trusted_now
 from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.finding import category_named
 from patrol.domain.hand_off import HandOffEvent
@@ -43,13 +43,15 @@ def show_overdue(
     """超时清单，最要紧的在前。 The overdue list, the most urgent first."""
     from patrol.cases.supervision import overdue_list  # noqa: PLC0415  as app_of does
 
-    with app_of(context) as app:
-        now, zone = app.clock.now(), app.site.settings.site.tz
-        with app.store.begin_read() as uow:
-            lines = overdue_list(uow, now)
-        sent = _service(app).send_overdue() if send else 0
-        if sent:
-            app.send_now(RELAY_WITHIN_S)
+    site, sent = site_names(context), 0
+    with store_of(site) as store, store.begin_read() as uow:
+        now, zone = trusted_now(uow), site.settings.site.tz
+        lines = overdue_list(uow, now)
+    if send:
+        with app_of(context) as app:
+            sent = _service(app).send_overdue()
+            if sent:
+                app.send_now(RELAY_WITHIN_S)
     if as_json:
         documents = [overdue_document(line, now) for line in lines]
         print_json({"cases": documents, "sent": sent})
@@ -170,7 +172,7 @@ def answer_hand_off(
 
 def list_hand_offs(context: typer.Context, *, as_json: AsJson = False) -> None:
     """移交列表，新的在前。 Hand-offs, the newest first."""
-    with app_of(context) as app, app.store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         found = uow.hand_offs.list()
     if as_json:
         print_json([hand_off_document(one) for one in found])
@@ -249,6 +251,6 @@ def _change_case(
             bad_input(no_case_text(case))
         app.send_now(RELAY_WITHIN_S)
         if as_json:
-            print_json(case_document(changed))
+            print_json(case_document(changed, app.clock.now()))
         else:
-            print_case(changed, app.site)
+            print_case(changed, app.site, app.clock.now())

@@ -6,6 +6,7 @@ A password is asked for twice on the terminal, or read from stdin's first line w
 """
 
 import getpass
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -23,12 +24,15 @@ from patrol.administration.accounts import (
 )
 from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import site_for_lists, store_of, trusted_now, trusted_now_of
+from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now, trusted_now_of
 from patrol.domain.account import Account, AccountRole
+from patrol.domain.display_link import display_address
 from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
-from patrol.settings import load_site
+from patrol.settings import Site, load_site
+from patrol.settings.addresses import phone_base_url
+from patrol.store import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="账号名。 The account's name.")]
 FromStdin = Annotated[
@@ -55,7 +59,7 @@ def add_user(
             store,
             name=name,
             duty=duty,
-            password=_read_password(from_stdin=from_stdin),
+            password=_password_of(duty, from_stdin=from_stdin),
             registry=site.registry,
             now=trusted_now_of(store),
             known_names=guessable_names(site.settings.site, site.registry),
@@ -65,13 +69,12 @@ def add_user(
             by=operator(by),
         )
     if as_json:
-        print_json(_account_document(account))
-    else:
-        print_err(
-            translate(
-                f"{account.name}：已建，{account.duty}", f"{account.name}: added, {account.duty}"
-            )
-        )
+        print_json({**_account_document(account), **_display_document(site, account)})
+        return
+    print_err(
+        translate(f"{account.name}：已建，{account.duty}", f"{account.name}: added, {account.duty}")
+    )
+    _print_display_link(site, account)
 
 
 def set_password(
@@ -84,14 +87,19 @@ def set_password(
             change_password(
                 store,
                 name=name,
-                password=_read_password(from_stdin=from_stdin),
+                password=_password_of(_duty_of(store, name), from_stdin=from_stdin),
                 now=trusted_now_of(store),
                 by=operator(by),
                 known_names=guessable_names(site.settings.site, site.registry),
             )
         except KeyError:
             bad_input(_no_account_text(name))
-    print_err(translate(f"{name}：密码已改", f"{name}: the password is changed"))
+        account = _account_of(store, name)
+    if account.duty is AccountRole.DISPLAY:
+        print_err(translate(f"{name}：旧链接已失效", f"{name}: the old link is revoked"))
+        _print_display_link(site, account)
+    else:
+        print_err(translate(f"{name}：密码已改", f"{name}: the password is changed"))
 
 
 def disable_user(context: typer.Context, name: Name, *, by: By = "") -> None:
@@ -116,7 +124,7 @@ def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
 
 def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
     """账号列表。 All accounts."""
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         accounts = list(uow.accounts.all())
     if as_json:
         print_json([_account_document(account) for account in accounts])
@@ -137,6 +145,37 @@ def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool)
             bad_input(_no_account_text(name))
     done = translate("已停用", "disabled") if disabled else translate("已恢复", "open again")
     print_err(f"{name}: {done}")
+
+
+def _account_of(store: Store, name: str) -> Account:
+    """Raises KeyError."""
+    with store.begin_read() as uow:
+        return uow.accounts.get(name)
+
+
+def _duty_of(store: Store, name: str) -> AccountRole | None:
+    with store.begin_read() as uow:
+        return next((one.duty for one in uow.accounts.all() if one.name == name), None)
+
+
+def _password_of(duty: AccountRole | None, *, from_stdin: bool) -> str:
+    """The password of a person's account; a wall screen has a link, and a password nobody knows."""
+    if duty is AccountRole.DISPLAY:
+        return secrets.token_urlsafe(24)
+    return _read_password(from_stdin=from_stdin)
+
+
+def _display_document(site: Site, account: Account) -> dict[str, str]:
+    if account.duty is not AccountRole.DISPLAY:
+        return {}
+    base = phone_base_url(site.settings) or "https://HOST"
+    return {"link": display_address(base, account)}
+
+
+def _print_display_link(site: Site, account: Account) -> None:
+    for link in _display_document(site, account).values():
+        print_err(translate("在大屏的浏览器里打开：", "open this on the screen:"))
+        console().print(link, markup=False, soft_wrap=True)
 
 
 def _read_password(*, from_stdin: bool) -> str:
@@ -193,7 +232,7 @@ def add_key(
 
 def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
     """全部密钥，不含密文。 All keys, without their secrets."""
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         keys = uow.api_keys.all()
     rows = [
         {
@@ -221,7 +260,7 @@ def revoke_key(
     key: Annotated[str, typer.Argument(metavar="ID", help="密钥编号。 The key's id.")],
 ) -> None:
     """撤销密钥，立即生效。 Revoke a key, at once."""
-    with store_of(site_for_lists(context)) as store, store.begin() as uow:
+    with store_of(site_names(context)) as store, store.begin() as uow:
         if not revoke_api_key(uow, key, by=operator(""), now=trusted_now(uow)):
             bad_input(f"key {key!r}: there is none that stands, `patrol key list` lists them")
         uow.commit()

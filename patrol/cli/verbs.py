@@ -54,10 +54,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "待核线索，最要紧的在前。 What waits for a person's judgement, the worst first.",
     ),
     "confirm": Verb(
-        "queue:confirm",
+        "confirm:confirm",
         "确认线索，立案并推送网格长。 Confirm a finding: opens a case, tells its leader.",
     ),
-    "dismiss": Verb("queue:dismiss", "排除线索，写明原因。 Dismiss a finding, with the reason."),
+    "dismiss": Verb("confirm:dismiss", "排除线索，写明原因。 Dismiss a finding, with the reason."),
     "cases": Verb("cases:list_cases", "案件列表，新的在前。 Cases, the newest first."),
     "case": Verb("cases:show_case", "一个案件及其全部经过。 One case and all that happened to it."),
     "report": Verb(
@@ -94,7 +94,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "reassign:reopen", "重开已办结的案件。 Reopen a closed case: back to the ground."
     ),
     "unsure": Verb(
-        "queue:unsure",
+        "confirm:unsure",
         "线索存疑：一分钟内复看，留待他人判断。 Not sure: looked at again, others decide.",
     ),
     "backup": Verb(
@@ -130,11 +130,11 @@ VERBS: Final[Mapping[str, Verb]] = {
         "本机时钟是否可信；accept 由人确认。 What is believed of the clock; accept confirms it.",
     ),
     "suppressions": Verb(
-        "queue:show_suppressions",
+        "suppressions:show_suppressions",
         "现有抑制：何处、何类、谁定、到何时、已抑制几次。 What is held back, and how often it was.",
     ),
     "accept": Verb(
-        "queue:accept",
+        "confirm:accept",
         "确认为新常态：以最近可用画面为参考。 Make its newest usable picture the reference.",
     ),
     "phoned": Verb(
@@ -260,6 +260,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "bench:bench_gb28181",
         "国标接入的代价，与 RTSP 同场比较。 Cameras over GB/T 28181, beside RTSP.",
     ),
+    "bench cluster": Verb(
+        "bench:bench_cluster",
+        "任务队列的代价,五万片积压。 The job queue, at a backlog of 50,000 shards.",
+    ),
     "bench vision": Verb(
         "bench:bench_vision", "每个检测器的单张代价。 Each gauge's cost per picture."
     ),
@@ -352,7 +356,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "为一路码流封存密码。 Seal one stream's password: asked for, or from a file.",
     ),
     "suppress revoke": Verb(
-        "queue:revoke_suppression",
+        "suppressions:revoke_suppression",
         "撤销抑制：下一轮起照常提出。 Take one back: proposed again from the next round on.",
     ),
     "assets install": Verb(
@@ -362,6 +366,22 @@ VERBS: Final[Mapping[str, Verb]] = {
     "assets list": Verb(
         "models:show_assets",
         "清单里的脚本及其状态。 What the manifest names, and the state of each.",
+    ),
+    "worker": Verb(
+        "cluster:work",
+        "集群工作机:巡查所给链路,交回结果。 A worker: visits the links given, delivers results.",
+    ),
+    "cluster status": Verb(
+        "cluster:show_status",
+        "工作机、链路、分片与吞吐。 Workers, links served, shards, throughput.",
+    ),
+    "cluster grants": Verb(
+        "cluster:print_grants",
+        "打印工作机数据库角色的授权语句。 The SQL of a worker's database role.",
+    ),
+    "cluster slice": Verb(
+        "cluster:write_slice",
+        "为工作机导出所给链路的配置目录。 A worker's configuration: its own links alone.",
     ),
     "county run": Verb(
         "county:run_service",
@@ -411,6 +431,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "assets": "地图与图表脚本。 Scripts of map and charts.",
     "onvif": "ONVIF 设备。 ONVIF devices.",
     "ticket": "票据平台。 Ticket services.",
+    "cluster": "多机巡查。 Rounds over many machines.",
     "county": "县级汇总。 A county over its towns.",
     **TOWN_GROUPS,
 }

@@ -76,7 +76,7 @@ class FigureSums:
             self.wholes[figure.id] = self.wholes.get(figure.id, 0) + figure.n
 
     def totals(self) -> Mapping[str, CountyTotal]:
-        """The figures of COUNTY_FIGURES that the days told of, in its order."""
+        """The figures of COUNTY_FIGURES that the days reported of, in its order."""
         found = {
             name: CountyTotal(id=name, part=part, n=self.wholes.get(name))
             for name, part in self.parts.items()

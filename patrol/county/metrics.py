@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from patrol.county.overview import Contact, CountyReader, clock_off_s, contact_of, heard_age
+from patrol.county.overview import Contact, CountyReader, clock_off_s, contact_age, contact_of
 from patrol.county.store import TownState
 from patrol.store.engine import StoreUnavailable
 
@@ -44,7 +44,7 @@ class _CountyCollector(Collector):
         towns = [town.id for town in reader.settings.towns]
         states = {town: found.get(town, TownState(town=town)) for town in towns}
         ages = {
-            town: heard_age(state, reader.now, reader.heard_ago.get(town))
+            town: contact_age(state, reader.now, reader.contacted_ago.get(town))
             for town, state in states.items()
         }
         yield from _contact(reader, states, ages)
@@ -62,16 +62,16 @@ def _contact(
     states: Mapping[str, TownState],
     ages: Mapping[str, timedelta | None],
 ) -> Iterator[Metric]:
-    age = _gauge("heard_age_seconds", "Since the town was last heard; none: never.")
+    age = _gauge("contact_age_seconds", "Since the town was last heard; none: never.")
     silent = _gauge("silent", "1 while the town has not been heard of for silent_after_min.")
     failing = _gauge("failures", "Turns in a row at which the town could not be read.")
     off = _gauge("clock_off_seconds", "By how much the town's clock was ahead when it was heard.")
     behind = _gauge("catching_up", "1 while a log that began anew is not read to its end.")
     for town, state in states.items():
         contact = contact_of(state, ages[town], reader.settings.pull.silent_after)
-        heard = ages[town]
-        if heard is not None:
-            age.add_metric([town], heard.total_seconds())
+        contacted = ages[town]
+        if contacted is not None:
+            age.add_metric([town], contacted.total_seconds())
         silent.add_metric([town], contact in (Contact.SILENT, Contact.NEVER))
         failing.add_metric([town], state.failures)
         seconds = clock_off_s(state)

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from patrol.county.figures import county_totals, town_totals
-from patrol.county.overview import CountyReader, contact_of, figure_documents, heard_age
+from patrol.county.overview import CountyReader, contact_age, contact_of, figure_documents
 from patrol.county.settings import TownSection
 from patrol.county.store import TownState
 from patrol.domain.county_labels import COUNTY_FIGURES
@@ -61,31 +61,31 @@ def month_document(reader: CountyReader, month: date) -> JsonObject:
 
 
 def _heading(reader: CountyReader, town: TownSection, state: TownState) -> JsonObject:
-    age = heard_age(state, reader.now, reader.heard_ago.get(town.id))
+    age = contact_age(state, reader.now, reader.contacted_ago.get(town.id))
     before_rounds, before_days = reader.store.from_before(town.id)
     return {
         "id": town.id,
         "name": town.name,
         "contact": str(contact_of(state, age, reader.settings.pull.silent_after)),
-        "heard_at": rfc3339_or_none(state.heard_at),
+        "contacted_at": rfc3339_or_none(state.contacted_at),
         "catching_up": state.catching_up,
         "from_before_restore": {"rounds": before_rounds, "days": before_days},
     }
 
 
-def _due_from(due: Sequence[date], first_told: date | None) -> list[date]:
-    """The days that the town owes: none before the first that it ever told of."""
-    return [day for day in due if first_told is None or day >= first_told]
+def _due_from(due: Sequence[date], first_reported: date | None) -> list[date]:
+    """The days that the town owes: none before the first that it ever reported of."""
+    return [day for day in due if first_reported is None or day >= first_reported]
 
 
 def _completeness(days: Sequence[CountyDay], due: Sequence[date], today: date) -> JsonObject:
     """How many of the days that are due were told, which are missing, which not to their end."""
-    told = {day.day: day.over for day in days}
+    reported = {day.day: day.over for day in days}
     return {
         "due": len(due),
-        "told": sum(day in told for day in due),
-        "missing": [day.isoformat() for day in due if day not in told and day < today],
-        "not_over": [day.isoformat() for day in due if not told.get(day, True)],
+        "reported": sum(day in reported for day in due),
+        "missing": [day.isoformat() for day in due if day not in reported and day < today],
+        "not_over": [day.isoformat() for day in due if not reported.get(day, True)],
     }
 
 

@@ -53,15 +53,17 @@ def _figures_table(month: JsonObject, t: Translator) -> tuple[list[str], Lines]:
 def figure_texts(
     figures: Mapping[str, Any], t: Translator, names: Iterable[str] = COUNTY_FIGURES
 ) -> list[str]:
-    """The figures of these names for people; a dash for one that nobody told."""
+    """The figures of these names for people; a dash for one that nobody reported."""
     minutes = t("分钟", "min")
     return [total_text(_total(name, figures.get(name)), minutes=minutes) for name in names]
 
 
-def _total(name: str, told: Mapping[str, Any] | None) -> CountyTotal | None:
-    if told is None:
+def _total(name: str, reported: Mapping[str, Any] | None) -> CountyTotal | None:
+    if reported is None:
         return None
-    return CountyTotal(id=name, part=told["part"], n=told["n"], is_minutes=name in DURATIONS)
+    return CountyTotal(
+        id=name, part=reported["part"], n=reported["n"], is_minutes=name in DURATIONS
+    )
 
 
 def _rounds_table(month: JsonObject, t: Translator) -> tuple[list[str], Lines]:
@@ -92,9 +94,9 @@ def _days_line(town: JsonObject, t: Translator) -> list[str]:
     return [
         town["name"],
         t.pair(TOWN_CONTACT[town["contact"]]),
-        town["heard_at"] or "—",
+        town["contacted_at"] or "—",
         str(days["due"]),
-        str(days["told"]),
+        str(days["reported"]),
         _day_list(days["missing"]),
         _day_list(days["not_over"]),
         left if before["rounds"] or before["days"] else "—",

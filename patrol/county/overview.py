@@ -38,7 +38,7 @@ class CountyReader:
     settings: CountySettings
     store: CountyStore
     now: datetime
-    heard_ago: Mapping[str, timedelta]  # by a clock that nobody sets, since this process began
+    contacted_ago: Mapping[str, timedelta]  # by a clock that nobody sets, since this process began
 
     @property
     def today(self) -> date:
@@ -46,16 +46,16 @@ class CountyReader:
         return self.now.astimezone(self.settings.county.tz).date()
 
 
-def heard_age(
+def contact_age(
     state: TownState, now: datetime, counted: timedelta | None = None
 ) -> timedelta | None:
     """How long ago the town was heard, None: never; `counted`: by a clock that nobody sets.
 
     The longer of the two: a wall clock that was set back makes no silent town fresh.
     """
-    if state.heard_at is None:
+    if state.contacted_at is None:
         return None
-    return max(now - state.heard_at, counted or timedelta(), timedelta())
+    return max(now - state.contacted_at, counted or timedelta(), timedelta())
 
 
 def contact_of(state: TownState, age: timedelta | None, silent_after: timedelta) -> Contact:
@@ -82,7 +82,7 @@ def overview_document(reader: CountyReader) -> JsonObject:
         "at": rfc3339(reader.now),
         "figures_from": start.isoformat(),
         "figures_until": reader.today.isoformat(),
-        "not_heard": [one["id"] for one in towns if one["contact"] in ("silent", "never")],
+        "without_contact": [one["id"] for one in towns if one["contact"] in ("silent", "never")],
         "towns": towns,
         "figures": figure_documents(county_totals(days.values())),
     }
@@ -108,15 +108,15 @@ def town_document(reader: CountyReader, ident: str) -> JsonObject:
 def _town_document(
     reader: CountyReader, town: TownSection, state: TownState, days: Sequence[CountyDay]
 ) -> JsonObject:
-    age = heard_age(state, reader.now, reader.heard_ago.get(town.id))
+    age = contact_age(state, reader.now, reader.contacted_ago.get(town.id))
     contact = contact_of(state, age, reader.settings.pull.silent_after)
-    told = state.now
+    reported = state.now
     return {
         "id": town.id,
         "name": town.name,
         "contact": str(contact),
-        "heard_at": rfc3339_or_none(state.heard_at),
-        "heard_ago_s": None if age is None else round(age.total_seconds()),
+        "contacted_at": rfc3339_or_none(state.contacted_at),
+        "contacted_ago_s": None if age is None else round(age.total_seconds()),
         "problem": state.problem or None,
         "problem_text": state.problem_text or None,
         "failing_since": rfc3339_or_none(state.failing_since),
@@ -125,16 +125,16 @@ def _town_document(
         "restarted_at": rfc3339_or_none(state.restarted_at),
         "version": state.version or None,
         "last_rounds": _last_rounds(reader, town.id),
-        "now": None if told is None else told.model_dump(mode="json"),
+        "now": None if reported is None else reported.model_dump(mode="json"),
         "figures": figure_documents(town_totals(days)),
     }
 
 
 def clock_off_s(state: TownState) -> int | None:
     """By how many seconds the town's clock was ahead when it was heard; None: never heard."""
-    if state.heard_at is None or state.town_at is None:
+    if state.contacted_at is None or state.town_at is None:
         return None
-    off = state.town_at - state.heard_at
+    off = state.town_at - state.contacted_at
     return round(off.total_seconds()) if abs(off) >= CLOCK_OFF_FROM else 0
 
 

@@ -36,7 +36,9 @@ def page_content(overview: JsonObject, reader: CountyReader, t: Translator) -> d
     return {
         "at": t.full_datetime(_moment(overview["at"])),
         "towns": [_town(town, t) for town in overview["towns"]],
-        "not_heard": [town["name"] for town in overview["towns"] if town["contact"] == "silent"],
+        "without_contact": [
+            town["name"] for town in overview["towns"] if town["contact"] == "silent"
+        ],
         "never": [town["name"] for town in overview["towns"] if town["contact"] == "never"],
         "figure_names": _names(PAGE_FIGURES, t),
         "county_figures": figure_texts(overview["figures"], t, PAGE_FIGURES),
@@ -81,7 +83,7 @@ def _town(town: JsonObject, t: Translator) -> dict[str, Any]:
         "name": town["name"],
         "mark": MARKS[town["contact"]],
         "contact": t.pair(TOWN_CONTACT[town["contact"]]),
-        "heard": _heard(town, t),
+        "contacted": _contacted(town, t),
         "problem": _problem(town, t),
         "clock": _clock(town, t),
         "catching_up": town["catching_up"],
@@ -92,10 +94,10 @@ def _town(town: JsonObject, t: Translator) -> dict[str, Any]:
     }
 
 
-def _heard(town: JsonObject, t: Translator) -> str:
-    if town["heard_at"] is None:
+def _contacted(town: JsonObject, t: Translator) -> str:
+    if town["contacted_at"] is None:
         return "—"
-    ago = t.duration(timedelta(seconds=town["heard_ago_s"]))
+    ago = t.duration(timedelta(seconds=town["contacted_ago_s"]))
     return t(f"{ago}前", f"{ago} ago")
 
 

@@ -25,7 +25,7 @@ from patrol.store.engine import StoreFull, StoreUnavailable
 log = structlog.get_logger(__name__)
 
 MAX_PAGES: Final = 10_000  # a town of 600 cameras has some 70 a year
-HEARD: Final = "heard"  # the result of a pull that read everything
+READ: Final = "read"  # the result of a pull that read everything
 ClientMaker = Callable[[TownSection], TownClient]
 
 
@@ -69,7 +69,7 @@ class Puller:
         self._reasons: dict[str, LastReason] = {}
         self._lock = threading.Lock()
         self.counts: Counter[tuple[str, str]] = Counter()  # (town, result), for the metrics
-        self.heard_s: dict[str, float] = {}  # by the monotonic clock, which nobody sets
+        self.contacted_s: dict[str, float] = {}  # by the monotonic clock, which nobody sets
 
     def pull_all(
         self, towns: Sequence[TownSection], stop: threading.Event | None = None
@@ -124,14 +124,14 @@ class Puller:
 
     def _note(self, result: PullResult) -> None:
         """Count the turn, log a story that changes, and store a failure where that is possible."""
-        outcome = result.problem or HEARD
+        outcome = result.problem or READ
         with self._lock:
             self.counts[result.town, outcome] += 1
             changed = self._reasons.setdefault(result.town, LastReason()).changes_to(
                 result.problem or ""
             )
             if result.problem is None:
-                self.heard_s[result.town] = self._clock.monotonic_s()
+                self.contacted_s[result.town] = self._clock.monotonic_s()
         if result.problem is None:
             if changed:
                 log.info("the town is heard again", town=result.town)

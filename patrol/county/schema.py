@@ -39,7 +39,7 @@ county_towns = Table(
     Column("cursor", Text, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("catching_up", Boolean, nullable=False),
-    Column("heard_at", UtcTime),  # by the county's clock
+    Column("contacted_at", UtcTime),  # by the county's clock
     Column("town_at", UtcTime),  # by the town's, at that moment
     Column("version", Text, nullable=False),
     Column("restarted_at", UtcTime),  # when its log was last found begun anew

@@ -45,9 +45,9 @@ class CountyService:
             settings=self.settings,
             store=self.store,
             now=self.clock.now(),
-            heard_ago={
+            contacted_ago={
                 town: timedelta(seconds=now_s - at_s)
-                for town, at_s in dict(self.puller.heard_s).items()
+                for town, at_s in dict(self.puller.contacted_s).items()
             },
         )
 
@@ -105,7 +105,7 @@ def _turn(service: CountyService, stop: threading.Event) -> None:
     read = [result for result in results if result.problem is None]
     log.info(
         "towns read",
-        heard=len(read),
+        read=len(read),
         of=len(service.settings.towns),
         rounds=sum(result.rounds for result in results),
         days=sum(result.days for result in results),

@@ -29,8 +29,9 @@ from patrol.settings.config_file import (
 )
 from patrol.settings.site_integrations import MetricsSettings, is_loopback, missing_file
 from patrol.settings.site_paths import HomeNotExpanded, resolve_paths_of
-from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
+from patrol.settings.yaml_file import YamlDocument, read_yaml
 from patrol.settings.yaml_types import DatabaseUrl, PlainId, SettingsSection, ZoneName
+from patrol.settings.yaml_validation import validate
 
 COUNTY_FILE: Final = "county.yaml"
 SQLITE: Final = "sqlite:///"

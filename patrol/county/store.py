@@ -1,4 +1,4 @@
-"""The county's store: what each town told, and how far it was read; SQLite or PostgreSQL.
+"""The county's store: what each town reported, and how far it was read; SQLite or PostgreSQL.
 
 A page of changes and the cursor behind it are stored in one transaction, each round and day under
 its own key: what is read twice changes nothing, and a process that is killed between two pages goes
@@ -43,7 +43,7 @@ class TownState:
     cursor: str = ""
     generation: int = 0
     catching_up: bool = False  # its log began anew, and is not read to its end yet
-    heard_at: datetime | None = None
+    contacted_at: datetime | None = None
     town_at: datetime | None = None
     version: str = ""
     restarted_at: datetime | None = None
@@ -99,7 +99,7 @@ class CountyStore:
                     )
                 )
             state = replace(
-                _heard(state, page.at, now),
+                _contacted(state, page.at, now),
                 cursor=page.cursor,
                 generation=generation,
                 catching_up=page.more and (page.restarted or state.catching_up),
@@ -110,16 +110,16 @@ class CountyStore:
             db.commit()
             return state
 
-    def save_now(self, town: str, told: CountyNow, now: datetime) -> TownState:
+    def save_now(self, town: str, reported: CountyNow, now: datetime) -> TownState:
         """Store what is so at the town just now."""
         with self._begin() as db:
-            state = replace(_heard(_state_of(db, town), told.at, now), now=told)
+            state = replace(_contacted(_state_of(db, town), reported.at, now), now=reported)
             _put_state(db, state)
             db.commit()
             return state
 
     def note_failure(self, town: str, problem: str, text: str, now: datetime) -> TownState:
-        """Store why the town was not heard; what it told before stays."""
+        """Store why the town was not heard; what it reported before stays."""
         with self._begin() as db:
             state = _state_of(db, town)
             state = replace(
@@ -134,13 +134,12 @@ class CountyStore:
             return state
 
     def rounds(self, town: str, start: date, end: date) -> Sequence[CountyRound]:
-        """The town's rounds of the days from `start` until before `end`, by day and id."""
-        table = county_rounds
-        found = _within(table, town, start, end).order_by(table.c.day, table.c.round)
-        return self._documents(found, town, CountyRound)
+        """The town's rounds of the days from `start` until before `end`, by day and time."""
+        rounds = self._documents(_within(county_rounds, town, start, end), town, CountyRound)
+        return sorted(rounds, key=lambda one: (one.day, one.planned_at, one.round))
 
     def days(self, town: str, start: date, end: date) -> Sequence[CountyDay]:
-        """The town's days from `start` until before `end` that it told of, in order."""
+        """The town's days from `start` until before `end` that it reported of, in order."""
         found = _within(county_days, town, start, end).order_by(county_days.c.day)
         return self._documents(found, town, CountyDay)
 
@@ -154,7 +153,7 @@ class CountyStore:
             ]
 
     def first_day(self, town: str) -> date | None:
-        """The first day that the town told of, None: of none."""
+        """The first day that the town reported of, None: of none."""
         first = select(func.min(county_days.c.day)).where(county_days.c.town == town)
         with self._begin(read_only=True) as db:
             found: date | None = db.scalar(first)
@@ -181,9 +180,9 @@ class CountyStore:
         self._engine.dispose()
 
 
-def _heard(state: TownState, town_at: datetime, now: datetime) -> TownState:
+def _contacted(state: TownState, town_at: datetime, now: datetime) -> TownState:
     return replace(
-        state, heard_at=now, town_at=town_at, problem="", problem_text="", failing_since=None,
+        state, contacted_at=now, town_at=town_at, problem="", problem_text="", failing_since=None,
         failures=0,
     )  # fmt: skip
 
@@ -207,8 +206,8 @@ def _put(
 
 def _put_state(db: Transaction, state: TownState) -> None:
     row = {name: getattr(state, name) for name in TownState.__slots__ if name != "now"}
-    told = None if state.now is None else state.now.model_dump(mode="json")
-    db.put(county_towns, {**row, "now": told}, "town")
+    reported = None if state.now is None else state.now.model_dump(mode="json")
+    db.put(county_towns, {**row, "now": reported}, "town")
 
 
 def _state_of(db: Transaction, town: str) -> TownState:
@@ -218,8 +217,8 @@ def _state_of(db: Transaction, town: str) -> TownState:
 
 def _state(row: Row[Any]) -> TownState:
     values = dict(row._mapping)  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
-    told = values.pop("now")
-    return TownState(**values, now=None if told is None else CountyNow.model_validate(told))
+    reported = values.pop("now")
+    return TownState(**values, now=None if reported is None else CountyNow.model_validate(reported))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -92,9 +92,6 @@ def create_county_app(settings: CountySettings, read: Read) -> FastAPI:
     return app
 
 
-Month = Annotated[str, "2026-11"]
-
-
 def _add_api(app: FastAPI, read: Read) -> None:
     @app.get("/api/v1/towns")
     def towns() -> JSONResponse:
@@ -113,39 +110,18 @@ def _add_api(app: FastAPI, read: Read) -> None:
 
 
 def _add_pages(app: FastAPI, settings: CountySettings, read: Read) -> None:
-    jinja = Environment(
-        loader=PackageLoader("patrol.county"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    translator = partial(_translator, settings)
-
-    def page(template: str, request: Request, **content: Any) -> HTMLResponse:
-        t = translator(request)
-        text = jinja.get_template(template).render(
-            t=t,
-            lang="zh-CN" if t.language == "zh" else "en",
-            county=settings.county,
-            refresh_s=max(30, round(settings.pull.every_min * 60)),
-            static=static_url,
-            version=__version__,
-            **content,
-        )
-        return HTMLResponse(text, headers=dict(NO_STORE))
+    translator, page = partial(_translator, settings), _PageRenderer(settings)
 
     @app.get("/", include_in_schema=False)
     def side_by_side(request: Request) -> HTMLResponse:
-        reader = read()
-        content = page_content(overview_document(reader), reader, translator(request))
-        return page("county.html", request, **content)
+        reader, t = read(), translator(request)
+        return page("county.html", t, **page_content(overview_document(reader), reader, t))
 
     @app.get("/towns/{town}", include_in_schema=False)
     def town_page(request: Request, town: str) -> HTMLResponse:
-        reader = read()
-        document = town_document(reader, _known_town(read, town))
-        return page("county_town.html", request, **town_content(document, translator(request)))
+        t = translator(request)
+        document = town_document(read(), _known_town(read, town))
+        return page("county_town.html", t, **town_content(document, t))
 
     @app.get("/months/{month}.{kind}", include_in_schema=False)
     def month_file(request: Request, month: str, kind: Literal["html", "xlsx", "json"]) -> Response:
@@ -164,6 +140,32 @@ def _add_pages(app: FastAPI, settings: CountySettings, read: Read) -> None:
             secure=settings.serve.tls_certificate is not None,
         )  # fmt: skip
         return answer
+
+
+class _PageRenderer:
+    """Renders the county's templates; escaping is always on."""
+
+    def __init__(self, settings: CountySettings) -> None:
+        self._settings = settings
+        self._jinja = Environment(
+            loader=PackageLoader("patrol.county"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def __call__(self, template: str, t: Translator, **content: Any) -> HTMLResponse:
+        """The page in the reader's language."""
+        text = self._jinja.get_template(template).render(
+            t=t,
+            lang="zh-CN" if t.language == "zh" else "en",
+            county=self._settings.county,
+            refresh_s=max(30, round(self._settings.pull.every_min * 60)),
+            static=static_url,
+            **content,
+        )
+        return HTMLResponse(text, headers=dict(NO_STORE))
 
 
 def _translator(settings: CountySettings, request: Request) -> Translator:

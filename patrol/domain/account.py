@@ -15,11 +15,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
-from patrol.domain.case import Case
-from patrol.domain.escalation import announced_grids
+from patrol.domain.attention import AttentionChoice
 from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, PictureId, Sha256
-from patrol.domain.observation import Subject
-from patrol.domain.registry import GridTree
 
 MAX_LOGIN_FAILURES: Final = 5  # wrong passwords in a row before a name is locked for an address
 FIRST_LOCKOUT: Final = timedelta(minutes=5)  # doubled by each further lock of a day …
@@ -33,9 +30,11 @@ class AccountRole(StrEnum):
     SHIFT_SUPERVISOR = "duty_lead"
     VILLAGE_CADRE = auto()  # the village and its groups
     GRID_LEADER = auto()  # the own grid
+    HELPER = auto()  # 群防群治, 联动巡防: what is open to helpers in the own grid, own patrols
     MAINTAINER = auto()  # camera faults
     AUDITOR = auto()  # who looked at what
     ADMIN = auto()  # accounts, never pictures
+    DISPLAY = auto()  # a wall screen that nobody logs in at: the day's numbers, never pictures
 
 
 # How a site without accounts gets the one that makes all others; log and login page say it.
@@ -60,6 +59,9 @@ class Permission(StrEnum):
     BROADCAST = auto()  # ask for a broadcast (大喇叭)
     MEETINGS = auto()  # packs for meetings, of the own scope
     GROUND = auto()  # reply for a grid: the phone page
+    HELP = auto()  # help with cases that are open to helpers; report, and see what became of it
+    GROUND_PATROL = auto()  # walk the own patrols on the ground: check in
+    ROSTER = auto()  # see all patrols on the ground, enter what was telephoned
     SHIFT = auto()  # sign the hand-over, read what is stopped
     STOP = auto()  # enter what is not patrolled for a while
     TROUBLES = auto()  # the maintenance queue
@@ -67,7 +69,8 @@ class Permission(StrEnum):
     AREAS = auto()  # draw what may be seen, and accept what is normal there
     CONSENT = auto()  # enter what a household says: withdrawal, pause, hours; print its slip
     LIVE = auto()  # look through a camera now, for a finding, a case or a round
-    REGISTRY = auto()  # download cameras.csv, and upload it changed
+    REGISTRY = auto()  # download cameras.csv, people and grids, and upload them changed
+    PEOPLE = auto()  # who does what for which grid, with telephones; enter their leave
     GRID = auto()
     REPORTS = auto()
     AUDIT = auto()  # the access log
@@ -80,23 +83,37 @@ _ROLE, _MAY = AccountRole, Permission
 _OPERATOR_PERMISSIONS: Final = frozenset(
     {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.PATROL, _MAY.REVIEW, _MAY.FILE_FINDING,
      _MAY.CASES, _MAY.MOVE_CASES, _MAY.TAG_CASES, _MAY.HAND_OFF, _MAY.BROADCAST, _MAY.MEETINGS,
-     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE, _MAY.CONSENT}
+     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE, _MAY.CONSENT,
+     _MAY.ROSTER}
 )  # fmt: skip
 PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
     _ROLE.OPERATOR: _OPERATOR_PERMISSIONS,
     _ROLE.SHIFT_SUPERVISOR: _OPERATOR_PERMISSIONS
-    | {_MAY.SETTLE, _MAY.SUPERVISE, _MAY.AREAS, _MAY.STOP, _MAY.SUPPRESSIONS, _MAY.SYSTEM},
-    _ROLE.VILLAGE_CADRE: frozenset({_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS}),
-    _ROLE.GRID_LEADER: frozenset({_MAY.GROUND}),
+    | {
+        _MAY.SETTLE,
+        _MAY.SUPERVISE,
+        _MAY.AREAS,
+        _MAY.STOP,
+        _MAY.SUPPRESSIONS,
+        _MAY.SYSTEM,
+        _MAY.PEOPLE,
+    },
+    _ROLE.VILLAGE_CADRE: frozenset(
+        {_MAY.CASES, _MAY.GROUND, _MAY.SUPERVISE, _MAY.MEETINGS, _MAY.GROUND_PATROL}
+    ),
+    _ROLE.GRID_LEADER: frozenset({_MAY.GROUND, _MAY.GROUND_PATROL}),
+    _ROLE.HELPER: frozenset({_MAY.HELP, _MAY.GROUND_PATROL}),
     _ROLE.MAINTAINER: frozenset(
-        {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM}
+        {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM, _MAY.GROUND}
     ),
     _ROLE.AUDITOR: frozenset({_MAY.TODAY, _MAY.AUDIT, _MAY.REPORTS}),
+    _ROLE.DISPLAY: frozenset({_MAY.TODAY}),
     _ROLE.ADMIN: frozenset(
         {
             _MAY.TODAY,
             _MAY.CAMERAS,
             _MAY.REGISTRY,
+            _MAY.PEOPLE,
             _MAY.GRID,
             _MAY.AUDIT,
             _MAY.ACCOUNTS,
@@ -108,6 +125,7 @@ PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
 GRID_ACCOUNT_ROLES: Final = (
     AccountRole.VILLAGE_CADRE,
     AccountRole.GRID_LEADER,
+    AccountRole.HELPER,
 )  # these need a grid
 
 
@@ -126,6 +144,7 @@ class Account:
     disabled_at: datetime | None = None
     failures: int = 0  # wrong passwords since the last right one
     locked_until: datetime | None = None
+    attention: AttentionChoice | None = None  # how it wants to be called; None: as the site says
 
     def __post_init__(self) -> None:
         if self.duty in GRID_ACCOUNT_ROLES and not self.grid:
@@ -134,6 +153,10 @@ class Account:
     def has_permission(self, permission: Permission) -> bool:
         """Whether it is not disabled and its role has the permission."""
         return self.disabled_at is None and permission in PERMISSIONS[self.duty]
+
+    def wanting(self, attention: AttentionChoice) -> "Account":
+        """The account when it is to be called so."""
+        return replace(self, attention=attention)
 
     def is_locked(self, now: datetime) -> bool:
         """Whether it is locked after wrong passwords."""
@@ -146,37 +169,6 @@ class Account:
     def logged_in(self) -> "Account":
         """The account without wrong passwords and without a lock."""
         return replace(self, failures=0, locked_until=None)
-
-
-def may_see_case(account: Account, case: Case, tree: GridTree) -> bool:
-    """Whether the case lies within the account's scope.
-
-    A leader sees cases announced to the own grid; a cadre those of the centre's grids (综治中心),
-    without a centre those of the village and its groups; a maintainer camera faults only. Leaders
-    and cadres see a fault only if it was announced to them.
-    """
-    if account.duty is AccountRole.MAINTAINER:
-        return case.subject is Subject.EQUIPMENT
-    if account.duty not in GRID_ACCOUNT_ROLES:
-        return account.has_permission(Permission.CASES)
-    if account.grid in announced_grids(case):
-        return True
-    if account.duty is AccountRole.GRID_LEADER or case.subject is Subject.EQUIPMENT:
-        return False
-    own = account.grid
-    return own is not None and any(
-        is_within_grid(tree, case.grid, grid) for grid in tree.scope_of(own)
-    )
-
-
-def reply_grid_of(account: Account, case: Case) -> GridCode | None:
-    """Under which grid's topic the account replies to the case; None when it cannot."""
-    return account.grid if account.grid in announced_grids(case) else None
-
-
-def is_within_grid(tree: GridTree, code: GridCode, ancestor: GridCode | None) -> bool:
-    """Whether the grid lies within `ancestor` (GridTree.is_within); False without an ancestor."""
-    return ancestor is not None and tree.is_within(code, ancestor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +225,7 @@ API_KEY_PREFIX: Final = "patrol_"
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
     "findings:file", "rounds:work", "cases:move", "meetings:read", "holds:read", "holds:write",
-    "consents:change", "county:read",
+    "consents:change", "county:read", "people:read", "people:write",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from patrol.domain.errors import BadInput
 
 _SHORT: Final = re.compile(r"(?:(?P<name>[a-z_]+):)?(?P<number>\d{1,18}):(?P<hash>[0-9a-f]{64})")
 DEFAULT_LOG: Final = "access_log"
+STAMP_ENDING: Final = ".tsr"  # of a day's time stamp: an answer of RFC 3161 as it came, DER
 
 
 class BadAnchor(BadInput, ValueError):
@@ -41,6 +42,12 @@ class Anchor:
     heads: Mapping[str, ChainHead]
 
 
+def stamped_text(day: str, heads: Mapping[str, ChainHead]) -> bytes:
+    """What a time stamp of a day's heads is of: the day, then `LOG:NUMBER:HASH` a line, sorted."""
+    lines = [f"{name}:{head.number}:{head.hash}" for name, head in sorted(heads.items())]
+    return "".join(f"{line}\n" for line in (day, *lines)).encode()
+
+
 class AnchorProblem(NamedTuple):
     """A log that is not what was published of it."""
 
@@ -59,6 +66,27 @@ def read_anchors(text: str, known: frozenset[str]) -> list[tuple[str, ChainHead]
     if not found:
         raise BadAnchor("no anchor in it; give NUMBER:HASH or what the topic centre/audit holds")
     return found
+
+
+def read_anchor_days(text: str, known: frozenset[str]) -> dict[str, dict[str, ChainHead]]:
+    """The heads by day of every published document in the text; short forms have no day."""
+    return {
+        day: heads
+        for document in _documents(text)
+        for day, heads in _days_of(document, known)
+        if heads
+    }
+
+
+def _days_of(document: Any, known: frozenset[str]) -> Iterator[tuple[str, dict[str, ChainHead]]]:
+    if isinstance(document, list):
+        for one in document:
+            yield from _days_of(one, known)
+    elif isinstance(document, dict):
+        if isinstance(document.get("day"), str):
+            heads = {"heads": document.get("heads")}
+            yield document["day"], dict(_heads_of(heads, known))
+        yield from _days_of(document.get("days") or [], known)
 
 
 def _documents(text: str) -> Iterator[Any]:

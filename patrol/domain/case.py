@@ -15,6 +15,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
+from patrol.domain.case_effects import (
+    AnnounceEffect,
+    CaseEffect,
+    EscalationEffect,
+    RecheckEffect,
+    SuspensionEffect,
+)
 from patrol.domain.case_timers import (
     ApprovalRequest,
     CasePolicy,
@@ -85,6 +92,12 @@ class CaseEvent(StrEnum):
     BROADCAST = auto()  # asked for, approved, sent to a loudspeaker (domain/broadcast.py)
     BROADCAST_PLAYED = auto()  # the device said so
     TAG = auto()  # a free tag was put on, or taken off
+    OPEN_TO_HELPERS = auto()  # 群防群治: helpers of the grid see it (domain/helping.py) …
+    CLOSE_TO_HELPERS = auto()  # … and do not any more
+    HELPER_GOING = auto()
+    HELPER_THERE = auto()
+    RECOVER = auto()  # about a camera: a visit saw it well again, whoever said what before
+    STAND_IN = auto()  # somebody on leave: who stands in is told instead
 
 
 S, E = CaseState, CaseEvent
@@ -102,6 +115,7 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
     **{(s, E.FEED_BACK): S.FED_BACK for s in FIELD_STATES},
     **{(s, E.RETURN): S.RETURNED for s in FIELD_STATES},
     (S.FED_BACK, E.VERIFY): S.VERIFIED,
+    **{(s, E.RECOVER): S.VERIFIED for s in (*FIELD_STATES, S.FED_BACK, S.VERIFIED)},
     (S.FED_BACK, E.NOT_VERIFIED): S.REWORK,
     (S.VERIFIED, E.CLOSE): S.CLOSED,
     (S.RETURNED, E.REASSIGN): S.DISPATCHED,
@@ -117,7 +131,8 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
         for e in (
             E.RECEIVED, E.OPENED, E.PROGRESS, E.NEED_HELP, E.CANNOT_REACH, E.ESCALATE,
             E.SUPERVISE, E.EXTEND, E.MERGE, E.UNMERGE, E.ASK, E.GRANT, E.REFUSE, E.SUSPEND,
-            E.RESUME, E.HOLD, E.RELEASE, E.PHONE, E.URGE, E.HAND_OFF, E.BROADCAST,
+            E.OPEN_TO_HELPERS, E.CLOSE_TO_HELPERS, E.HELPER_GOING, E.HELPER_THERE,
+            E.RESUME, E.HOLD, E.RELEASE, E.PHONE, E.URGE, E.HAND_OFF, E.BROADCAST, E.STAND_IN,
         )
     },
     # … and in any state: an answer may come late, and a tag sorts ended cases, too.
@@ -134,61 +149,12 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
 }  # fmt: skip
 
 
-class EscalationEffect(StrEnum):
-    """What an event does to the escalation timer (`ladder_due_at`)."""
-
-    KEEP = auto()
-    START = auto()  # the silence of the present rung begins
-    STOP = auto()  # an answer came
-    STOP_ON_LAST_RUNG = auto()  # no rung is left to escalate to
-    START_IF_UNANNOUNCED = auto()  # its first message goes out: the silence begins with it
-    STOP_IF_UNANNOUNCED = auto()  # its first message waits: no silence runs
-
-
-class RecheckEffect(StrEnum):
-    """What an event does to the planned recheck (`recheck_due_at`, `recheck_count`)."""
-
-    KEEP = auto()
-    DUE = auto()  # at once, if there is a camera and none is planned yet; counted from 0
-    DONE = auto()  # one more was done; none is planned
-    RETRY = auto()  # one more failed; the next is planned after a longer wait, up to a number
-
-
-class SuspensionEffect(StrEnum):
-    """What an event does to all timers together."""
-
-    KEEP = auto()
-    BEGIN = auto()  # both timers stop; what was left of them is kept in `suspension`
-    END = auto()  # they go on
-
-
-class AnnounceEffect(StrEnum):
-    """Whether the leaders see the case anew: its revision + 1, queued once for each grid."""
-
-    NEVER = auto()
-    ON_MOVE = auto()  # if the state changed; a late step changes nothing that they see
-    ALWAYS = auto()
-    IF_HELD_REPEAT = auto()  # a repeat was held and no other revision went out meanwhile
-    UNLESS_HELD = auto()  # a hold (domain/send_policy.py) delays it until RELEASE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseEffect:
-    """What one event entails beside the new state; the defaults change nothing."""
-
-    escalation: EscalationEffect = EscalationEffect.KEEP
-    recheck: RecheckEffect = RecheckEffect.KEEP
-    suspension: SuspensionEffect = SuspensionEffect.KEEP
-    announce: AnnounceEffect = AnnounceEffect.NEVER
-    clears_request: bool = False
-    clears_hold: bool = False
-
-
 _START, _STOP = EscalationEffect.START, EscalationEffect.STOP
 _DONE, _ALWAYS, _ON_MOVE = RecheckEffect.DONE, AnnounceEffect.ALWAYS, AnnounceEffect.ON_MOVE
 _NOTED_EVENTS = (  # they change nothing beside the history
     E.RECEIVED, E.OPENED, E.UNMERGE, E.ASK, E.PHONE, E.HAND_OFF, E.HAND_OFF_ANSWER, E.BROADCAST,
-    E.BROADCAST_PLAYED, E.TAG,
+    E.BROADCAST_PLAYED, E.TAG, E.OPEN_TO_HELPERS, E.CLOSE_TO_HELPERS, E.HELPER_GOING,
+    E.HELPER_THERE,
 )  # fmt: skip
 # A move into an ended state clears timers, request, suspension and hold in any case.
 CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
@@ -224,6 +190,8 @@ CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
         clears_hold=True,
     ),
     E.URGE: CaseEffect(announce=_ALWAYS),
+    E.RECOVER: CaseEffect(escalation=_STOP, recheck=_DONE, announce=_ALWAYS),
+    E.STAND_IN: CaseEffect(escalation=_START, announce=_ALWAYS),
     **dict.fromkeys(_NOTED_EVENTS, CaseEffect()),
 }
 
@@ -281,6 +249,7 @@ class Case:
     hold: SendHold | None = None
     supervision: Supervision | None = None
     tags: tuple[str, ...] = ()  # free, sorted
+    open_to_helpers: bool = False  # 群防群治: helpers of the grid see it
     entries: tuple[CaseEntry, ...] = ()
 
     def apply_event(self, event: CaseEvent, *, at: datetime, by: str, note: str = "") -> "Case":

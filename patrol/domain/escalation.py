@@ -21,6 +21,7 @@ from patrol.domain.priority import OFFICE_HOURS_LEVELS, Level, limits_at, silenc
 from patrol.domain.routing import Route
 
 ContactProblem = Callable[[PersonId], str | None]  # why a person cannot be told (contacts.py)
+StandIn = Callable[[PersonId], PersonId | None]  # who acts for a person on leave, if anybody
 NOBODY = PersonId("")  # a rung that uses a grid's topic although no person is named for it
 
 
@@ -122,12 +123,22 @@ def escalate_if_due(case: Case, now: datetime, *, by: str = "system") -> Escalat
     return EscalationResult(case=case, reason=reason)
 
 
+def _no_stand_in(_person: PersonId) -> PersonId | None:
+    return None
+
+
 def skip_out_of_reach(
-    case: Case, problem_of: ContactProblem, now: datetime, *, by: str = "system"
+    case: Case,
+    problem_of: ContactProblem,
+    now: datetime,
+    *,
+    by: str = "system",
+    stand_in: StandIn = _no_stand_in,
 ) -> EscalationResult:
     """The case moved past every rung whose person cannot be told; each with its reason.
 
-    Nothing is waited for there. Beyond the last rung the case is supervised, as after its silence.
+    Nothing is waited for there. Who stands in for a person on leave takes that rung, unless the
+    ladder leads there anyway. Beyond the last rung the case is supervised, as after its silence.
     """
     skipped = case
     while skipped.is_open and skipped.ladder_due_at is not None:
@@ -135,9 +146,25 @@ def skip_out_of_reach(
         problem = problem_of(person) if person != NOBODY else None
         if problem is None:
             break
-        skipped = escalate_now(skipped, now, by=by, note=f"not waiting for {person}: {problem}")
+        why = f"not waiting for {person}: {problem}"
+        instead = stand_in(person)
+        on_ladder = {rung.person for rung in skipped.policy.ladder}
+        if instead is not None and instead not in on_ladder and problem_of(instead) is None:
+            skipped = _with_stand_in(skipped, instead, now, by=by, why=why)
+        else:
+            skipped = escalate_now(skipped, now, by=by, note=why)
     reason = EscalationReason.NOT_YET if skipped is case else EscalationReason.OUT_OF_REACH
     return EscalationResult(case=skipped, reason=reason)
+
+
+def _with_stand_in(case: Case, person: PersonId, now: datetime, *, by: str, why: str) -> Case:
+    """The case at the same rung, which another person has; the silence begins anew."""
+    place = min(case.rung, len(case.policy.ladder) - 1)
+    ladder = list(case.policy.ladder)
+    ladder[place] = replace(ladder[place], person=person)
+    given = replace(case, policy=replace(case.policy, ladder=tuple(ladder)))
+    note = f"{why}; told {person} of grid {ladder[place].grid}"
+    return given.apply_event(CaseEvent.STAND_IN, at=now, by=by, note=note)
 
 
 def escalate_now(case: Case, now: datetime, *, by: str, note: str) -> Case:

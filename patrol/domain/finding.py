@@ -101,9 +101,14 @@ class FindingState(StrEnum):
     CONFIRMED = auto()
     DISMISSED = auto()
     MERGED = auto()  # same camera and category as an open case: counted there
-    AGED = auto()  # nobody decided in time; a later round finds it anew if it is still there
+    # Nobody decided in time (a later round finds it anew), or before the household withdrew.
+    AGED = auto()
 
 
+EXPIRY_ACTOR: Final = "patrol"  # who decides that a finding is AGED
+# Reasons of AGED beside the expiry of an undecided one; public: in the API and the store.
+CONSENT_WITHDRAWN: Final = "consent_withdrawn"  # the picture went with the household's consent
+CAMERA_LEFT: Final = "camera_retired"  # … or with the camera
 REAL_STATES: Final = (FindingState.CONFIRMED, FindingState.MERGED)  # a person found it real
 
 
@@ -126,6 +131,8 @@ class FilingSource(StrEnum):
     PHONE = auto()  # a telephone call: there may be no picture and no camera
     PATROL = auto()  # a checkpoint of a human patrol
     ROTATION = auto()  # the rotation of a wall
+    HELPER = auto()  # 随手拍: a helper's report, with a photo or without
+    GROUND = auto()  # at a point of a patrol on the ground
 
 
 class Decision(StrEnum):

@@ -22,7 +22,7 @@ from typing import Final
 
 from patrol.domain.camera import Camera, Priority
 from patrol.domain.errors import Failed
-from patrol.domain.ids import CameraId
+from patrol.domain.ids import CameraId, CaseId
 from patrol.domain.priority import LIMITS_BY_LEVEL, DueLight, Level, due_light
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.domain.timestamps import rfc3339
@@ -220,6 +220,9 @@ def split_by_priority(cameras: Iterable[Camera]) -> tuple[list[Camera], list[Cam
     return key, [camera for camera in all_cameras if camera.priority is not Priority.KEY]
 
 
+RECOVERED: Final = "recovered"  # why a trouble is over: a visit saw the camera well again
+
+
 class TroubleKind(StrEnum):
     """The kinds of things that a trouble is about."""
 
@@ -248,6 +251,12 @@ class Trouble:
     taken_by: str = ""
     closed_at: datetime | None = None
     closed_why: str = ""
+    case: CaseId | None = None  # about the same fault: then this is its number for people
+
+    @property
+    def label(self) -> str:
+        """The number by which people call it: the case's where it has one."""
+        return self.case or f"№{self.number}"
 
     @property
     def due_at(self) -> datetime:

@@ -1,32 +1,21 @@
 """Every label that people read for a value of the program, in Chinese and English.
 
-Tables keyed by an enum's members or by the identifiers that the database, MQTT and the API carry;
-each value is a pair (Chinese, English). Pages take one language of a pair, the command line both
-(`bilingual`), the ledger and the messages to leaders the Chinese. Enums of packages above this one
-are keyed by their values. No other module holds such a table (tests/domain/test_labels.py) but
-stream_labels.py for the clocks of streams; the categories of findings, which a site's rules may add
-to, are in finding.py.
+Tables keyed by the values of an enum or by the identifiers that the database, MQTT and the API
+carry; each value is a pair (Chinese, English). Pages take one language of a pair, the command line
+both (`bilingual`), the ledger and the messages to leaders the Chinese. Most enums stand here by
+their values: a verb that prints one word must not import the whole domain. No other module holds
+such a table (tests/domain/test_labels.py) but stream_labels.py for the clocks of streams; the
+categories of findings, which a site's rules may add to, are in finding.py.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from patrol.domain.account import AccountRole
-from patrol.domain.camera import ConsentState, Priority, Refusal
-from patrol.domain.case import CaseEvent, CaseState
-from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import CATEGORY_BY_ID, DismissReason
-from patrol.domain.health import CameraCondition, TroubleKind
 from patrol.domain.object_labels import OBJECT_CLASSES
 from patrol.domain.observation import Light, Observation, Subject
-from patrol.domain.outage import OutageGroup
-from patrol.domain.outbox import DeliveryState
-from patrol.domain.picture_link import LinkState
 from patrol.domain.priority import DueLight, Level
 from patrol.domain.reader_language import translate
-from patrol.domain.registry import Role
-from patrol.domain.round import ADHOC, RoundState, VisitOutcome
-from patrol.domain.schedule import IN_MAINTENANCE, StoppageScope
 
 Label = tuple[str, str]  # (Chinese, English)
 Labels = Mapping[str, Label]
@@ -59,21 +48,21 @@ DUE_LIGHTS: Final[Labels] = {
 PLANS: Final[Labels] = {
     "morning": ("上午", "morning"),
     "afternoon": ("下午", "afternoon"),
-    ADHOC: ("专项", "ad hoc"),
+    "adhoc": ("专项", "ad hoc"),
 }
 ROUND_STATES: Final[Labels] = {
-    RoundState.PLANNED: ("待开始", "planned"),
-    RoundState.RUNNING: ("巡查中", "running"),
-    RoundState.INTERRUPTED: ("已中断", "interrupted"),
-    RoundState.FINISHED: ("已完成", "finished"),
-    RoundState.MISSED: ("漏巡", "missed"),
+    "planned": ("待开始", "planned"),
+    "running": ("巡查中", "running"),
+    "interrupted": ("已中断", "interrupted"),
+    "finished": ("已完成", "finished"),
+    "missed": ("漏巡", "missed"),
 }
 OUTCOMES: Final[Labels] = {
-    VisitOutcome.PENDING: ("待查", "pending"),
-    VisitOutcome.NORMAL: ("正常", "normal"),
-    VisitOutcome.PROBLEM: ("发现问题", "problem found"),
-    VisitOutcome.NOT_VIEWABLE: ("无法查看", "not viewable"),
-    VisitOutcome.MISSED: ("漏巡", "missed"),
+    "pending": ("待查", "pending"),
+    "normal": ("正常", "normal"),
+    "problem": ("发现问题", "problem found"),
+    "not_viewable": ("无法查看", "not viewable"),
+    "missed": ("漏巡", "missed"),
 }
 FAILURES: Final[Labels] = {  # StreamError.kind
     "bad_address": ("地址有误", "bad address"),
@@ -85,46 +74,46 @@ FAILURES: Final[Labels] = {  # StreamError.kind
     "unusable_picture": ("画面不可用", "unusable picture"),
 }
 REFUSALS: Final[Labels] = {
-    Refusal.CONSENT_PENDING: ("待同意", "consent pending"),
-    Refusal.CONSENT_WITHDRAWN: ("已撤回同意", "consent withdrawn"),
-    Refusal.CONSENT_EXPIRED: ("同意已过期", "consent expired"),
-    Refusal.CONSENT_UNDATED: ("同意无期限", "consent without a last day"),
-    Refusal.CONSENT_PAUSED: ("农户暂停", "paused by the household"),
-    Refusal.CONSENT_HOURS: ("不在农户同意的时段", "outside the household's hours"),
-    Refusal.INDOOR: ("室内", "indoor"),
-    Refusal.PLACEMENT_UNKNOWN: ("位置不明", "placement unknown"),
-    IN_MAINTENANCE: ("维护中", "in maintenance"),
+    "consent_pending": ("待同意", "consent pending"),
+    "consent_withdrawn": ("已撤回同意", "consent withdrawn"),
+    "consent_expired": ("同意已过期", "consent expired"),
+    "consent_undated": ("同意无期限", "consent without a last day"),
+    "consent_paused": ("农户暂停", "paused by the household"),
+    "consent_hours": ("不在农户同意的时段", "outside the household's hours"),
+    "indoor": ("室内", "indoor"),
+    "placement_unknown": ("位置不明", "placement unknown"),
+    "in_maintenance": ("维护中", "in maintenance"),
 }
 CONSENT_STATES: Final[Labels] = {
-    ConsentState.GRANTED: ("已同意", "granted"),
-    ConsentState.PENDING: ("待同意", "pending"),
-    ConsentState.WITHDRAWN: ("已撤回", "withdrawn"),
+    "granted": ("已同意", "granted"),
+    "pending": ("待同意", "pending"),
+    "withdrawn": ("已撤回", "withdrawn"),
 }
-PRIORITIES: Final[Labels] = {Priority.NORMAL: ("一般", "normal"), Priority.KEY: ("重点", "key")}
+PRIORITIES: Final[Labels] = {"normal": ("一般", "normal"), "key": ("重点", "key")}
 LIGHTS: Final[Labels] = {Light.DAY: ("日间", "day"), Light.INFRARED: ("红外", "infrared")}
 SUBJECTS: Final[Labels] = {
     Subject.SCENE: ("场景", "scene"),
     Subject.EQUIPMENT: ("设备", "equipment"),
 }
 CAMERA_CONDITIONS: Final[Labels] = {
-    CameraCondition.ONLINE: ("在线", "online"),
-    CameraCondition.FAULTY: ("画面异常", "faulty picture"),
-    CameraCondition.OFFLINE: ("离线", "offline"),
+    "online": ("在线", "online"),
+    "faulty": ("画面异常", "faulty picture"),
+    "offline": ("离线", "offline"),
     "unknown": ("未巡查", "not visited yet"),
 }
 TROUBLE_STATES: Final[Labels] = {**CAMERA_CONDITIONS, "down": ("整体中断", "down")}
 OUTAGE_GROUPS: Final[Labels] = {
-    OutageGroup.LINK: ("链路", "link"),
-    OutageGroup.VILLAGE: ("全村", "village"),
+    "link": ("链路", "link"),
+    "village": ("全村", "village"),
 }
 STOPPAGE_SCOPES: Final[Labels] = {
-    StoppageScope.ROUNDS: ("全部巡查", "all rounds"),
-    StoppageScope.CAMERA: ("点位", "camera"),
-    StoppageScope.LINK: ("链路", "link"),
-    StoppageScope.GRID: ("网格", "grid"),
+    "rounds": ("全部巡查", "all rounds"),
+    "camera": ("点位", "camera"),
+    "link": ("链路", "link"),
+    "grid": ("网格", "grid"),
 }
 # What a stoppage or a trouble is about; the two share their first kinds.
-SUBJECT_KINDS: Final[Labels] = {**STOPPAGE_SCOPES, TroubleKind.VILLAGE: ("村", "village")}
+SUBJECT_KINDS: Final[Labels] = {**STOPPAGE_SCOPES, "village": ("村", "village")}
 FRESHNESS: Final[Labels] = {  # streams.model.Freshness
     "live": ("实时", "live"),
     "single": ("只有一帧，无法判断", "one picture only, cannot be told"),
@@ -151,6 +140,7 @@ PICTURE_FAULTS: Final[Labels] = {  # vision.quality's PictureFault, and a camera
     "clock_skew": ("时钟偏差", "clock off"),
     "slow_keyframe": ("码流异常（关键帧间隔过长）", "slow key frames"),
     "infrared_stuck": ("红外未切换", "infrared stuck"),
+    "shake": ("画面抖动", "shaking"),
 }
 REFERENCE_STATES: Final[Labels] = {  # vision.reference's SceneState
     "learning": ("学习中", "being learned"),
@@ -181,71 +171,77 @@ DISMISS_REASONS: Final[Labels] = {
     DismissReason.OTHER: ("其他", "other"),
 }
 CASE_STATES: Final[Labels] = {
-    CaseState.DISPATCHED: ("待签收", "dispatched"),
-    CaseState.ACKNOWLEDGED: ("已签收", "acknowledged"),
-    CaseState.ARRIVED: ("已到场", "arrived"),
-    CaseState.HANDLED: ("已处置", "handled"),
-    CaseState.FED_BACK: ("已反馈", "fed back"),
-    CaseState.VERIFIED: ("已核查", "verified"),
-    CaseState.CLOSED: ("已办结", "closed"),
-    CaseState.RETURNED: ("已退回", "returned"),
-    CaseState.REWORK: ("退回重办", "rework"),
-    CaseState.VOIDED: ("已作废", "voided"),
+    "dispatched": ("待签收", "dispatched"),
+    "acknowledged": ("已签收", "acknowledged"),
+    "arrived": ("已到场", "arrived"),
+    "handled": ("已处置", "handled"),
+    "fed_back": ("已反馈", "fed back"),
+    "verified": ("已核查", "verified"),
+    "closed": ("已办结", "closed"),
+    "returned": ("已退回", "returned"),
+    "rework": ("退回重办", "rework"),
+    "voided": ("已作废", "voided"),
 }
 CASE_EVENTS: Final[Labels] = {
-    CaseEvent.DISPATCH: ("分派", "dispatched"),
-    CaseEvent.RECEIVED: ("送达", "received"),
-    CaseEvent.OPENED: ("打开", "opened"),
-    CaseEvent.ACKNOWLEDGE: ("签收", "acknowledged"),
-    CaseEvent.ARRIVE: ("到场", "arrived"),
-    CaseEvent.PROGRESS: ("处理中", "in progress"),
-    CaseEvent.NEED_HELP: ("请求支援", "needs help"),
-    CaseEvent.CANNOT_REACH: ("无法到达", "cannot reach"),
-    CaseEvent.HANDLE: ("处置", "handled"),
-    CaseEvent.FEED_BACK: ("反馈", "fed back"),
-    CaseEvent.RETURN: ("退回", "returned"),
-    CaseEvent.REASSIGN: ("转派", "reassigned"),
-    CaseEvent.ESCALATE: ("升级", "escalated"),
-    CaseEvent.SUPERVISE: ("督办", "supervised"),
-    CaseEvent.EXTEND: ("申请延期", "asks for more time"),
-    CaseEvent.MERGE: ("并案", "merged"),
-    CaseEvent.UNMERGE: ("撤销并案", "merge undone"),
-    CaseEvent.VERIFY: ("核查通过", "verified"),
-    CaseEvent.NOT_VERIFIED: ("核查未通过", "not verified"),
-    CaseEvent.LOOKED: ("已复看，待人工核查", "rechecked, awaits verification"),
-    CaseEvent.LOOK_FAILED: ("核查时无法查看", "look failed"),
-    CaseEvent.CLOSE: ("办结", "closed"),
-    CaseEvent.REOPEN: ("重开", "reopened"),
-    CaseEvent.VOID: ("作废", "voided"),
-    CaseEvent.ASK: ("申请", "asked for"),
-    CaseEvent.GRANT: ("批准", "granted"),
-    CaseEvent.REFUSE: ("不批准", "refused"),
-    CaseEvent.SUSPEND: ("挂起", "suspended"),
-    CaseEvent.RESUME: ("恢复", "resumed"),
-    CaseEvent.HOLD: ("暂缓发送", "held"),
-    CaseEvent.RELEASE: ("放行", "released"),
-    CaseEvent.PHONE: ("电话通知", "phoned"),
-    CaseEvent.URGE: ("催办", "urged"),
-    CaseEvent.HAND_OFF: ("移交（警格联动）", "handed off"),
-    CaseEvent.HAND_OFF_ANSWER: ("移交回复", "hand-off answered"),
-    CaseEvent.BROADCAST: ("大喇叭播报", "broadcast"),
-    CaseEvent.BROADCAST_PLAYED: ("已播报", "broadcast played"),
-    CaseEvent.TAG: ("标签", "tagged"),
+    "dispatch": ("分派", "dispatched"),
+    "received": ("送达", "received"),
+    "opened": ("打开", "opened"),
+    "acknowledge": ("签收", "acknowledged"),
+    "arrive": ("到场", "arrived"),
+    "progress": ("处理中", "in progress"),
+    "need_help": ("请求支援", "needs help"),
+    "cannot_reach": ("无法到达", "cannot reach"),
+    "handle": ("处置", "handled"),
+    "feed_back": ("反馈", "fed back"),
+    "return": ("退回", "returned"),
+    "reassign": ("转派", "reassigned"),
+    "escalate": ("升级", "escalated"),
+    "supervise": ("督办", "supervised"),
+    "extend": ("申请延期", "asks for more time"),
+    "merge": ("并案", "merged"),
+    "unmerge": ("撤销并案", "merge undone"),
+    "verify": ("核查通过", "verified"),
+    "not_verified": ("核查未通过", "not verified"),
+    "looked": ("已复看，待人工核查", "rechecked, awaits verification"),
+    "look_failed": ("核查时无法查看", "look failed"),
+    "close": ("办结", "closed"),
+    "reopen": ("重开", "reopened"),
+    "void": ("作废", "voided"),
+    "ask": ("申请", "asked for"),
+    "grant": ("批准", "granted"),
+    "refuse": ("不批准", "refused"),
+    "suspend": ("挂起", "suspended"),
+    "resume": ("恢复", "resumed"),
+    "hold": ("暂缓发送", "held"),
+    "release": ("放行", "released"),
+    "phone": ("电话通知", "phoned"),
+    "urge": ("催办", "urged"),
+    "hand_off": ("移交（警格联动）", "handed off"),
+    "hand_off_answer": ("移交回复", "hand-off answered"),
+    "broadcast": ("大喇叭播报", "broadcast"),
+    "broadcast_played": ("已播报", "broadcast played"),
+    "tag": ("标签", "tagged"),
+    "recover": ("巡查见恢复正常", "seen well again"),
+    "stand_in": ("代班", "substitute told"),
+    "open_to_helpers": ("请群防群治协助", "opened to helpers"),
+    "close_to_helpers": ("不再请群防群治协助", "closed to helpers"),
+    "helper_going": ("群防群治前往", "a helper is going"),
+    "helper_there": ("群防群治到场", "a helper was there"),
 }
 APPROVAL_KINDS: Final[Labels] = {
-    ApprovalKind.EXTENSION: ("延期", "more time"),
-    ApprovalKind.SUSPENSION: ("挂起", "suspension"),
-    ApprovalKind.VOID: ("作废", "voiding"),
+    "extension": ("延期", "more time"),
+    "suspension": ("挂起", "suspension"),
+    "void": ("作废", "voiding"),
 }
 DELIVERY_STATES: Final[Labels] = {
-    DeliveryState.QUEUED: ("待发", "queued"),
-    DeliveryState.PUBLISHED: ("已发出", "published"),
-    DeliveryState.RECEIVED: ("已送达", "received"),
-    DeliveryState.OPENED: ("已打开", "opened"),
-    DeliveryState.ACKNOWLEDGED: ("已签收", "acknowledged"),
-    DeliveryState.OVERDUE: ("超时未答", "no answer"),
-    DeliveryState.EXPIRED: ("已失效", "expired"),
-    DeliveryState.QUARANTINED: ("代理拒收，待处理", "refused by the broker"),
+    "queued": ("待发", "queued"),
+    "published": ("已发出", "published"),
+    "received": ("已送达", "received"),
+    "opened": ("已打开", "opened"),
+    "acknowledged": ("已签收", "acknowledged"),
+    "overdue": ("超时未答", "no answer"),
+    "expired": ("已失效", "expired"),
+    "quarantined": ("代理拒收，待处理", "refused by the broker"),
 }
 RECEIPTS: Final[Labels] = {  # the times of reports.documents.message_document, in their order
     "queued": ("入队", "queued"),
@@ -256,30 +252,43 @@ RECEIPTS: Final[Labels] = {  # the times of reports.documents.message_document, 
     "acknowledged": ("签收", "answered"),
 }
 LINK_REFUSALS: Final[Labels] = {  # why a picture link shows no picture
-    LinkState.SPENT: ("此链接只能打开一次，已经用过", "this link opens once, and was opened"),
-    LinkState.EXPIRED: ("此链接已过期", "this link has expired"),
-    LinkState.ENDED: ("案件已结束，画面不再提供", "the case has ended, its picture is not shown"),
-    LinkState.WITHDRAWN: ("案件已转其他网格", "the case went to another grid"),
+    "spent": ("此链接只能打开一次，已经用过", "this link opens once, and was opened"),
+    "expired": ("此链接已过期", "this link has expired"),
+    "ended": ("案件已结束，画面不再提供", "the case has ended, its picture is not shown"),
+    "withdrawn": ("案件已转其他网格", "the case went to another grid"),
 }
 
 # People, and what they may do.
+ATTENTION: Final[Labels] = {
+    "finding": ("特急、紧急线索未研判", "urgent and pressing findings, not reviewed"),
+    "overdue": ("案件超时", "overdue cases"),
+    "reply": ("网格回复", "replies from the ground"),
+}
 DUTIES: Final[Labels] = {
-    AccountRole.OPERATOR: ("值班员", "operator"),
-    AccountRole.SHIFT_SUPERVISOR: ("值班长", "shift supervisor"),
-    AccountRole.VILLAGE_CADRE: ("村班子", "village cadre"),
-    AccountRole.GRID_LEADER: ("网格长", "grid leader"),
-    AccountRole.MAINTAINER: ("运维", "maintainer"),
-    AccountRole.AUDITOR: ("审计员", "auditor"),
-    AccountRole.ADMIN: ("管理员", "administrator"),
+    "operator": ("值班员", "operator"),
+    "duty_lead": ("值班长", "shift supervisor"),
+    "village_cadre": ("村班子", "village cadre"),
+    "grid_leader": ("网格长", "grid leader"),
+    "helper": ("群防群治队员", "helper"),
+    "maintainer": ("运维", "maintainer"),
+    "auditor": ("审计员", "auditor"),
+    "admin": ("管理员", "administrator"),
+    "display": ("大屏", "wall display"),
 }
 ROLES: Final[Labels] = {
-    Role.TOWN_DUTY: ("镇值班", "town duty"),
-    Role.VILLAGE_CADRE: ("村班子", "village cadre"),
-    Role.GRID_LEADER: ("网格长", "grid leader"),
-    Role.PARTY_GROUP_LEADER: ("党小组长", "party-group leader"),
-    Role.GRID_WORKER: ("网格员", "grid worker"),
-    Role.RESPECTED_VILLAGER: ("乡贤", "respected villager"),
-    Role.MAINTAINER: ("运维", "maintainer"),
+    "town_duty": ("镇值班", "town duty"),
+    "village_cadre": ("村班子", "village cadre"),
+    "grid_leader": ("网格长", "grid leader"),
+    "party_group_leader": ("党小组长", "party-group leader"),
+    "grid_worker": ("网格员", "grid worker"),
+    "respected_villager": ("乡贤", "respected villager"),
+    "maintainer": ("维修员", "maintainer"),
+    "helper": ("群防群治队员", "helper"),
+    "town_official": ("镇机关干部", "town official"),
+    "village_police": ("驻村民警", "village police officer"),
+    "village_group_cadre": ("村组干部", "village or group cadre"),
+    "joint_defence_household": ("联户联防员", "joint-defence household"),
+    "unit_guard": ("单位治安员", "unit guard"),
 }
 API_SCOPES: Final[Labels] = {
     "rounds:read": ("读取巡查轮次", "Rounds and their books."),
@@ -299,6 +308,8 @@ API_SCOPES: Final[Labels] = {
                         "Change a consent: withdraw, restore, pause, resume, hours."),
     "county:read": ("供县级汇总：轮次、覆盖、超时、健康、指标，不含画面、农户、备注、姓名",
                     "Rounds, coverage, overdue cases, health, figures; no picture, no name."),
+    "people:read": ("读取人员、网格、请假", "People, grids and leave, with telephones."),
+    "people:write": ("修改人员、网格、请假", "Change people, grids and leave."),
 }  # fmt: skip
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),
@@ -362,6 +373,11 @@ def bilingual(label: Label) -> str:
 def label_text(label: Label) -> str:
     """The label in the language of the reader at the terminal."""
     return translate(*label)
+
+
+def level_label(level: Level) -> str:
+    """A level with its name: `II 紧急`, `II pressing`."""
+    return f"{level} {label_text(LEVELS[level])}"
 
 
 def failure_label(kind: str) -> str:

@@ -68,6 +68,7 @@ class FindingRule:
 FAULT_FINDING_KINDS = (
     "black_screen", "solid_color", "too_dark", "too_bright", "low_contrast", "blur", "color_cast",
     "noise", "stripes", "freeze", "occlusion", "scene_shift", "artifacts", "infrared_stuck",
+    "shake",
 )  # fmt: skip
 
 

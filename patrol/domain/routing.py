@@ -2,7 +2,9 @@
 
 The local custom: the group spots the first sign, the village settles it, the town solves what is
 left. Camera faults go to a maintainer, never to the people responsible for the yards. A gap in the
-chain is an answer too: `Route.problems` names what is missing. `staffing_problems` checks what
+chain is an answer too: `Route.problems` names what is missing. Somebody on leave is told nothing:
+who stands in takes the place (`Registry.acting`), else the route goes on as if it were empty;
+`unstaffed_within` tells which grids have nobody then. `staffing_problems` checks what
 stands in the way although nobody is missing: a leader without an account, one account or telephone
 for two roles that exclude each other, substitutes who substitute one another in a cycle. Pure.
 """
@@ -10,11 +12,16 @@ for two roles that exclude each other, substitutes who substitute one another in
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import combinations
+from typing import Final
 
 from patrol.domain.ids import CameraId, GridCode, PersonId
+from patrol.domain.leave import changes_between
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Grid, GridLevel, Person, Registry, Role
+
+LEAVE_AHEAD: Final = timedelta(days=14)  # a grid that will have nobody is said so long before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +68,9 @@ def route(registry: Registry, grid: GridCode, subject: Subject) -> Route:
     recipients: list[Recipient] = []
     problems: list[RoutingGap] = []
     for node in path:
-        here = list(_answering_for(registry, node, path))
-        problems.extend(_grid_gaps(node, here))
-        recipients.extend(Recipient(grid=node.code, person=person) for person in here)
+        here = _answering_for(registry, node, path)
+        problems.extend(_grid_gaps(registry, node, here))
+        recipients.extend(Recipient(grid=node.code, person=person) for person in here.people)
     return Route(
         grid=grid,
         subject=subject,
@@ -92,55 +99,85 @@ def person_with_role(registry: Registry, grid: GridCode, role: Role) -> Person |
     )
 
 
+def acting_in_role(registry: Registry, grid: GridCode, role: Role) -> Person | None:
+    """Who acts as the first person of `role` in `grid` now; the next one where nobody does."""
+    in_role = (w for w in registry.people.values() if w.grid == grid and w.role is role)
+    return next((one for who in in_role if (one := registry.acting(who))), None)
+
+
 def substitute_of(registry: Registry, leader: Person) -> Person | None:
-    """The person whose substitute_for is `leader`, else the grid's party-group leader."""
+    """Who is present with `leader` in substitute_for, else the grid's party-group leader."""
     named = (who for who in registry.people.values() if who.substitute_for == leader.id)
-    return next(named, None) or person_with_role(registry, leader.grid, Role.PARTY_GROUP_LEADER)
+    present = (one for who in named if (one := registry.acting(who)))
+    return next(present, None) or acting_in_role(registry, leader.grid, Role.PARTY_GROUP_LEADER)
 
 
-def _answering_for(registry: Registry, node: Grid, path: tuple[Grid, ...]) -> Iterator[Person]:
+def _answering_for(registry: Registry, node: Grid, path: tuple[Grid, ...]) -> "_Answering":
+    """Who acts for the post that the grid has, and in a group who follows on silence."""
     if node.level is GridLevel.TOWN:
-        yield from _if_present(person_with_role(registry, node.code, Role.TOWN_DUTY))
-        return
+        return _Answering(first=acting_in_role(registry, node.code, Role.TOWN_DUTY))
     if node.level is GridLevel.VILLAGE:
         team = path[0].code  # a group's own team counts one cadre of its village among its members
-        cadre = person_with_role(registry, node.code, Role.VILLAGE_CADRE)
-        yield from _if_present(cadre or person_with_role(registry, team, Role.VILLAGE_CADRE))
-        return
+        cadre = acting_in_role(registry, node.code, Role.VILLAGE_CADRE)
+        return _Answering(first=cadre or acting_in_role(registry, team, Role.VILLAGE_CADRE))
     leader = person_with_role(registry, node.code, Role.GRID_LEADER)
-    yield from _if_present(leader)
-    yield from _if_present(
-        substitute_of(registry, leader)
+    return _Answering(
+        first=acting_in_role(registry, node.code, Role.GRID_LEADER),
+        then=substitute_of(registry, leader)
         if leader
-        else person_with_role(registry, node.code, Role.PARTY_GROUP_LEADER)
+        else acting_in_role(registry, node.code, Role.PARTY_GROUP_LEADER),
     )
 
 
-def _grid_gaps(node: Grid, here: list[Person]) -> Iterator[RoutingGap]:
-    if node.level is GridLevel.TOWN and not here:
-        yield RoutingGap(grid=node.code, what="no town_duty: the last step of the ladder")
-    if node.level is GridLevel.VILLAGE and not here:
-        yield RoutingGap(grid=node.code, what="no village_cadre to settle what a group cannot")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answering:
+    """The people who answer for one grid, in the order in which they are told."""
+
+    first: Person | None
+    then: Person | None = None
+
+    @property
+    def people(self) -> list[Person]:
+        return [who for who in (self.first, self.then) if who is not None]
+
+
+def _grid_gaps(registry: Registry, node: Grid, here: _Answering) -> Iterator[RoutingGap]:
+    if node.level is GridLevel.TOWN and here.first is None:
+        away = _away(registry, node, Role.TOWN_DUTY)
+        yield RoutingGap(grid=node.code, what=f"no town_duty{away}: the last step of the ladder")
+    if node.level is GridLevel.VILLAGE and here.first is None:
+        away = _away(registry, node, Role.VILLAGE_CADRE)
+        what = f"no village_cadre{away} to settle what a group cannot"
+        yield RoutingGap(grid=node.code, what=what)
     if node.level is not GridLevel.GROUP:
         return
-    if not any(who.role is Role.GRID_LEADER for who in here):
-        yield RoutingGap(grid=node.code, what="no grid_leader: nobody is told first")
-    if not any(who.role is not Role.GRID_LEADER for who in here):
+    away = _away(registry, node, Role.GRID_LEADER)
+    # A leader on leave has a substitute: then somebody is told, and nothing is amiss.
+    if here.first is None and not (away and here.then):
+        yield RoutingGap(grid=node.code, what=f"no grid_leader{away}: nobody is told first")
+    if here.then is None:
         yield RoutingGap(
             grid=node.code,
             what="no substitute: nobody has substitute_for = the leader, no party_group_leader",
         )
 
 
+def _away(registry: Registry, node: Grid, role: Role) -> str:
+    """` (P-1 is on leave)`, where that is why nobody has the role."""
+    there = (w for w in registry.people.values() if w.grid == node.code and w.role is role)
+    away = ", ".join(who.id for who in there if who.id in registry.absent)
+    return f" ({away} on leave, nobody stands in)" if away else ""
+
+
 def _maintainer_route(registry: Registry, path: tuple[Grid, ...]) -> Route:
     recipients = [
         Recipient(grid=node.code, person=who)
         for node in path
-        if (who := person_with_role(registry, node.code, Role.MAINTAINER))
+        if (who := acting_in_role(registry, node.code, Role.MAINTAINER))
     ]
     problems = () if recipients else (_no_maintainer_gap(path),)
     top = path[-1].code
-    duty = person_with_role(registry, top, Role.TOWN_DUTY)
+    duty = acting_in_role(registry, top, Role.TOWN_DUTY)
     recipients.extend(Recipient(grid=top, person=who) for who in _if_present(duty))
     return Route(
         grid=path[0].code,
@@ -180,6 +217,62 @@ def _people_gaps(registry: Registry) -> Iterator[RoutingGap]:
                 person=who.id,
                 what=f"substitute_for {who.substitute_for}: no such person",
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnstaffedGrid:
+    """A grid in which nobody is told, now or from a day on that is already known."""
+
+    grid: GridCode
+    since: datetime | None  # None: it is so already
+    until: datetime | None  # None: no end is known
+    away: tuple[PersonId, ...] = ()  # the grid's people on leave then; empty: there is nobody
+
+
+def is_unstaffed(registry: Registry, grid: GridCode) -> bool:
+    """Whether the grid itself has nobody who is told of a finding, though there may be people."""
+    path = tuple(registry.tree.path_up(grid))
+    return not _answering_for(registry, path[0], path).people
+
+
+def unstaffed_within(registry: Registry, now: datetime, ahead: timedelta) -> list[UnstaffedGrid]:
+    """The grids that have nobody now, or will have nobody within `ahead`: the first time of each.
+
+    Only leave makes a difference between two moments, and only in the grids of those concerned.
+    """
+    present = registry.at(now)
+    found = {
+        code: _unstaffed_grid(registry, code, now, None)
+        for code in registry.tree.grids
+        if is_unstaffed(present, code)
+    }
+    touched = _grids_with_leave(registry)
+    for at in changes_between(registry.leaves, now, now + ahead):
+        then = registry.at(at)
+        for code in touched - found.keys():
+            if is_unstaffed(then, code):
+                found[code] = _unstaffed_grid(registry, code, at, at)
+    return sorted(found.values(), key=lambda one: (one.since or now, one.grid))
+
+
+def _grids_with_leave(registry: Registry) -> frozenset[GridCode]:
+    """The grids of everybody who goes on leave, or whose substitute does."""
+    away = {leave.person for leave in registry.leaves}
+    return frozenset(
+        who.grid
+        for who in registry.people.values()
+        if (who.id in away or who.substitute_for in away) and who.grid in registry.tree.grids
+    )
+
+
+def _unstaffed_grid(
+    registry: Registry, code: GridCode, at: datetime, since: datetime | None
+) -> UnstaffedGrid:
+    moments = changes_between(registry.leaves, at, datetime.max.replace(tzinfo=at.tzinfo))
+    until = next((end for end in moments if not is_unstaffed(registry.at(end), code)), None)
+    people = registry.people
+    away = (who for who in registry.at(at).absent if who in people and people[who].grid == code)
+    return UnstaffedGrid(grid=code, since=since, until=until, away=tuple(away))
 
 
 def _if_present(person: Person | None) -> Iterator[Person]:

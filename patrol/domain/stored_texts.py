@@ -46,7 +46,9 @@ _BOTH: Final = re.compile(  # such a pair, and what a person added behind it
 _CODE: Final = re.compile(r"[a-z]+(?:_[a-z]+)*")
 _MARK: Final = re.compile(rf"(?<=[{_HAN}])[,:;] ?|[,:;] ?(?=[{_HAN}])|; ")
 _FULL_WIDTH: Final = {",": "，", ":": "：", ";": "；"}
-_WORDS: Final[Mapping[str, labels.Label]] = {  # single words of the code, wherever they stand alone
+_CODE_LABELS: Final[
+    Mapping[str, labels.Label]
+] = {  # single words of the code, wherever they stand alone
     **{one.id: (one.zh, one.en) for one in CATEGORIES},
     **{str(duty): label for duty, label in labels.DUTIES.items()},
     **labels.FAILURES,
@@ -244,10 +246,10 @@ class StoredTexts:
         text = stored.strip()
         if not text:
             return text
-        if text in _WORDS:
-            return self._pick(_WORDS[text])
-        if (words := self._codes(text)) is not None:
-            return words
+        if text in _CODE_LABELS:
+            return self._pick(_CODE_LABELS[text])
+        if (codes := self._codes(text)) is not None:
+            return codes
         for form in _FORMS:
             found = form.pattern.fullmatch(text)
             if found is not None and self._is_ours(found):
@@ -263,7 +265,7 @@ class StoredTexts:
     def _is_ours(self, found: re.Match[str]) -> bool:
         """Whether the single words of a form are the code's, not a person's who wrote alike."""
         key = found.groupdict().get("key")
-        return key is None or key in _WORDS
+        return key is None or key in _CODE_LABELS
 
     def _part(self, name: str, part: str) -> str:
         if name.startswith("text"):
@@ -273,7 +275,7 @@ class StoredTexts:
         if name == "grid":
             return self.grid(part)
         if name == "key":
-            return self._pick(_WORDS[part])
+            return self._pick(_CODE_LABELS[part])
         return self._timed(part) if name == "at" else part
 
     def _half(self, text: str) -> str:
@@ -281,12 +283,14 @@ class StoredTexts:
         if self.language == "zh":
             text = text.replace("「", "“").replace("」", "”")
             text = _MARK.sub(lambda mark: _FULL_WIDTH[mark[0][0]], text)
-            text = _CODE.sub(lambda code: _WORDS.get(code[0], (code[0],))[0], text)
+            text = _CODE.sub(lambda code: _CODE_LABELS.get(code[0], (code[0],))[0], text)
         else:
             text = re.sub("[;；]另见", "; also", text)
             text = _CODE.sub(
                 lambda code: (
-                    _WORDS[code[0]][1] if code[0] in _WORDS and "_" in code[0] else code[0]
+                    _CODE_LABELS[code[0]][1]
+                    if code[0] in _CODE_LABELS and "_" in code[0]
+                    else code[0]
                 ),
                 text,
             )
@@ -301,13 +305,13 @@ class StoredTexts:
     def _codes(self, text: str) -> str | None:
         """`freeze too_dark`, `black_screen 0.98`: words of the code in the reader's; else None."""
         parts = text.split()
-        if not parts or parts[0] not in _WORDS:
+        if not parts or parts[0] not in _CODE_LABELS:
             return None
         if len(parts) == 2 and re.fullmatch(r"[\d.e+-]+", parts[1]):  # noqa: PLR2004  and a value
-            return f"{self._pick(_WORDS[parts[0]])} {parts[1]}"
-        if any(part not in _WORDS for part in parts):
+            return f"{self._pick(_CODE_LABELS[parts[0]])} {parts[1]}"
+        if any(part not in _CODE_LABELS for part in parts):
             return None
-        return self._pick(("、", ", ")).join(self._pick(_WORDS[part]) for part in parts)
+        return self._pick(("、", ", ")).join(self._pick(_CODE_LABELS[part]) for part in parts)
 
     def _timed(self, text: str) -> str:
         return _MOMENTS.sub(self._local, text)
@@ -317,9 +321,9 @@ class StoredTexts:
         return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M}"
 
 
-def word_label(code: str) -> labels.Label | None:
+def label_of_code(code: str) -> labels.Label | None:
     """The (zh, en) of a single word of the code; None: it is none."""
-    return _WORDS.get(code)
+    return _CODE_LABELS.get(code)
 
 
 _OFFICIAL: Final = StoredTexts(language="zh", zone=UTC)

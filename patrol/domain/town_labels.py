@@ -10,6 +10,8 @@ from patrol.domain.finding import FilingSource, FindingState
 from patrol.domain.hand_off import HandOffChannel, HandOffState
 from patrol.domain.human_patrol import CheckOutcome, HumanPatrolState
 from patrol.domain.labels import Labels
+from patrol.domain.registry import GridLevel
+from patrol.domain.registry_change import RegistryTable, RowChange
 from patrol.domain.review_alarm import AlarmStep
 from patrol.domain.round_duty import RoundDutyAction
 from patrol.domain.supervision import OverdueStep
@@ -30,6 +32,8 @@ FILING_SOURCES: Final[Labels] = {  # where a person saw an own finding
     FilingSource.PHONE: ("电话报告", "telephone call"),
     FilingSource.PATROL: ("人工巡查", "human patrol"),
     FilingSource.ROTATION: ("轮巡", "rotation"),
+    FilingSource.HELPER: ("群防群治随手拍", "helper's report"),
+    FilingSource.GROUND: ("联动巡防", "ground patrol"),
 }
 FINDING_ENTRIES: Final[Labels] = {  # what stands in a finding's history
     "file": ("人工发现", "filed"),
@@ -91,4 +95,24 @@ PACK_PERIODS: Final[Labels] = {
     "month": ("月度", "month"),
     "quarter": ("季度", "quarter"),
     "year": ("年度", "year"),
+}
+ROW_CHANGES: Final[Labels] = {  # of people.csv, grids.csv and leave.csv
+    RowChange.ADDED: ("新增", "added"),
+    RowChange.CHANGED: ("修改", "changed"),
+    RowChange.REMOVED: ("删除", "removed"),
+}
+REGISTRY_TABLES: Final[Labels] = {
+    RegistryTable.PEOPLE: ("人员", "people"),
+    RegistryTable.GRIDS: ("网格", "grids"),
+    RegistryTable.LEAVE: ("请假", "leave"),
+}
+LEAVE_STATES: Final[Labels] = {
+    "to_come": ("未开始", "to come"),
+    "now": ("请假中", "away now"),
+    "over": ("已结束", "over"),
+}
+GRID_LEVELS: Final[Labels] = {
+    GridLevel.TOWN: ("镇", "town"),
+    GridLevel.VILLAGE: ("村", "village"),
+    GridLevel.GROUP: ("组", "group"),
 }

@@ -32,7 +32,7 @@ MACHINE_STILL_SEES: Final = "机器仍检出"
 MACHINE_SEES_NO_MORE: Final = "机器未再检出"
 
 
-class MachineWord(StrEnum):
+class MachineOpinion(StrEnum):
     """What the machine says of a case that waits for a person's verification."""
 
     GONE = auto()  # it sees the problem no more
@@ -59,7 +59,7 @@ class PendingVerification:
     before: PictureId | None
     after: PictureId | None  # None: no recheck gave a new picture
     machine: str  # what the recheck showed, as text
-    word: MachineWord
+    opinion: MachineOpinion
 
 
 def awaits_person(case: Case) -> bool:
@@ -98,16 +98,16 @@ def _pending_verification(case: Case, now: datetime) -> PendingVerification:
         before=case.before,
         after=case.after,
         machine=rechecks[-1].note if rechecks else "",
-        word=machine_word(case),
+        opinion=machine_opinion(case),
     )
 
 
-def machine_word(case: Case) -> MachineWord:
+def machine_opinion(case: Case) -> MachineOpinion:
     """What the newest recheck since the last feedback says; a failed one says nothing."""
     last = next((e for e in reversed(case.entries) if e.what in RECHECK_EVENTS), None)
     if last is None or last.what is not CaseEvent.LOOKED:
-        return MachineWord.NOTHING
+        return MachineOpinion.NOTHING
     if last.note.startswith(MACHINE_STILL_SEES):
-        return MachineWord.STILL_THERE
+        return MachineOpinion.STILL_THERE
     gone = last.note.startswith(MACHINE_SEES_NO_MORE)
-    return MachineWord.GONE if gone else MachineWord.NOTHING
+    return MachineOpinion.GONE if gone else MachineOpinion.NOTHING

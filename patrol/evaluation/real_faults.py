@@ -5,6 +5,7 @@ Makes the cases; real_results.py judges and counts them. A case is one thing tha
 history is its own frames, or its one still, under other exposures, shifts and grain.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ FROZEN: Final = 3
 NINE, FIRST = "nine visits", "first visit"
 VIEW: Final = 0.72  # of either side of the frame: the rest is there for the camera to turn to
 TURNED: Final = (0.1, 0.2, 0.28)  # of the frame's width and height
+SWAYED: Final = (0.006, 0.012, 0.03)  # of the frame's width
 SLIDES: Final = 8  # of each kind of placeholder
 STUCK: Final = "infrared_by_day"
 
@@ -147,6 +149,21 @@ def _reaimed(camera: _Camera, turn: int, how: int) -> Callable[[], list[BgrImage
     return make
 
 
+def _shaken(camera: _Camera, turn: int, how: int) -> Callable[[], list[BgrImage]]:
+    """The mount sways: seconds later the same view lies so far away."""
+
+    def make() -> list[BgrImage]:
+        rng = seeded(camera.scene.name, turn, "shaken", how)
+        angle = float(rng.uniform(0, 2 * np.pi))
+        far = SWAYED[how]
+        moved = far * math.cos(angle), far * math.sin(angle)
+        first = camera.visit_light(turn, reach=0.2)[0]
+        second = camera.visit_light(turn, reach=0.2, moved=moved)[-1]
+        return [through_camera(one, rng, noise=1.2) for one in (first, second)]
+
+    return make
+
+
 def _frozen(camera: _Camera, turn: int) -> Callable[[], list[BgrImage]]:
     """The last decoded picture over and over, a clock on it, encoded again by a recorder."""
 
@@ -216,6 +233,11 @@ def _with_history(camera: _Camera) -> Iterator[Case]:
             kind="freeze_recorded", severity="", history=NINE, expected=frozenset({"freeze"})
         )
         yield _case(name, turn, case, _frozen(camera, turn))
+        turn += 1
+    for how, severity in enumerate(SEVERITIES):
+        shaking = frozenset({"shake"})
+        case = FaultCase(kind="shake", severity=severity, history=NINE, expected=shaking)
+        yield _case(name, turn, case, _shaken(camera, turn, how))
         turn += 1
     yield from _moved_away(camera, name, turn)
 

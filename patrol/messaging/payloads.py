@@ -23,11 +23,14 @@ from patrol.domain.outbox import OutboxMessage
 from patrol.domain.picture_link import LinkSigner
 from patrol.domain.private_text import PrivateTextMask
 from patrol.domain.registry import Registry
+from patrol.domain.teams import seeing_members
 from patrol.domain.timestamps import rfc3339
+from patrol.messaging.team_payloads import owner_document, team_body, team_document
 from patrol.messaging.topics import (
     VERSION,
     CaseTopic,
     EquipmentCaseTopic,
+    TeamCaseTopic,
     audit_topic,
     grid_health_topic,
     health_topic,
@@ -40,6 +43,7 @@ DISCLAIMER: Final = (
     "线索仅供现场核实，不是结论；视频巡查每日两次，不是报警系统，遇险情请立即拨打119或110。"
 )
 MAINTAINERS_KEY: Final = "-equipment"  # ends the key of the message to a grid's maintainer
+TEAMS_KEY: Final = "-team"  # ends the key of the short form for a grid's team
 MAX_NOTE_CHARACTERS: Final = 500  # a leader reads it on a telephone
 ReceivedReplies = Mapping[GridCode, Sequence[str]]
 NO_REPLIES: Final[ReceivedReplies] = {}
@@ -71,7 +75,8 @@ class PayloadBuilder:
             self._case_message(case, grid, now, received.get(grid, ()))
             for grid in announced_grids(case)
         ]
-        return [*messages, *self._for_maintainers(case, messages)]
+        others = (*self._for_maintainers(case, messages), *self._for_teams(case, messages, now))
+        return [*messages, *others]
 
     def acknowledgement_messages(
         self, case: Case, grid: GridCode, now: datetime, *, received: Sequence[str], number: int
@@ -93,7 +98,8 @@ class PayloadBuilder:
     ) -> list[OutboxMessage]:
         """Messages that clear the case from grids that no longer have it (it was reassigned)."""
         messages = [self._outbox_message(case, grid, b"", now) for grid in grids]
-        return [*messages, *self._for_maintainers(case, messages)]
+        others = (*self._for_maintainers(case, messages), *self._for_teams(case, messages, now))
+        return [*messages, *others]
 
     def health_message(
         self, camera: CameraId, state: str, since: datetime, why: str, now: datetime
@@ -205,6 +211,20 @@ class PayloadBuilder:
                 topic = EquipmentCaseTopic(leaders.site, leaders.grid, leaders.case)
                 yield replace(message, key=key, topic=str(topic), payload=payload)
 
+    def _for_teams(
+        self, case: Case, messages: Sequence[OutboxMessage], now: datetime
+    ) -> Iterator[OutboxMessage]:
+        """The short form for those of a grid's team who only see; cleared with the case."""
+        for message in messages if case.subject is Subject.SCENE else ():
+            where = CaseTopic.read(message.topic)
+            if where is None or not seeing_members(self.registry, where.grid):
+                continue
+            key = MessageKey(f"{message.key}{TEAMS_KEY}")
+            body = team_body(case, self.registry)
+            payload = encode_payload({**_header(key, now), **body}) if message.payload else b""
+            topic = str(TeamCaseTopic(where.site, where.grid, where.case))
+            yield replace(message, key=key, topic=topic, payload=payload)
+
     def _outbox_message(
         self, case: Case, grid: GridCode, body: bytes, now: datetime
     ) -> OutboxMessage:
@@ -247,6 +267,8 @@ class PayloadBuilder:
             "escalated": case.rung > 0,
             "rung": self._rung_document(case, grid),
             "received_replies": list(received),
+            "owner": owner_document(case, self.registry),
+            "team": team_document(self.registry, grid),
             "notice": DISCLAIMER,
         }
 

@@ -81,6 +81,19 @@ class EquipmentCaseTopic(NamedTuple):
         return f"{prefix(self.site)}/grid/{grid}/equipment/case/{case}"
 
 
+class TeamCaseTopic(NamedTuple):
+    """Centre → those of a grid's team who only see (网格组团), retained: a case's short form."""
+
+    site: str
+    grid: GridCode
+    case: CaseId
+
+    @override
+    def __str__(self) -> str:
+        grid, case = _topic_level(self.grid), _topic_level(self.case)
+        return f"{prefix(self.site)}/grid/{grid}/team/case/{case}"
+
+
 class EquipmentReplyTopic(NamedTuple):
     """Maintainer → centre: like a leader's reply, about a case about a camera."""
 
@@ -121,6 +134,36 @@ class ReportTopic(NamedTuple):
         """The parts of a report topic."""
         match = _REPORT.fullmatch(text)
         return cls(match[1], GridCode(match[2]), match[3] or "") if match else None
+
+
+def ground_topic(site: str, person: str, patrol: str) -> str:
+    """Centre → who walks a patrol on the ground, retained while it is open."""
+    return f"{prefix(site)}/person/{_topic_level(person)}/ground/{_topic_level(patrol)}"
+
+
+class CheckInTopic(NamedTuple):
+    """Who walks a patrol → centre: a check-in at a point; the topic proves the person."""
+
+    site: str
+    person: str
+    patrol: str
+
+    @override
+    def __str__(self) -> str:
+        person, patrol = _topic_level(self.person), _topic_level(self.patrol)
+        return f"{prefix(self.site)}/person/{person}/checkin/{patrol}"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The parts of such a topic."""
+        match = _CHECK_IN.fullmatch(text)
+        return cls(match[1], match[2], match[3]) if match else None
+
+
+def walker_rights(site: str, person: str) -> tuple[str, str]:
+    """(what a person who patrols on the ground reads, where that person checks in), as filters."""
+    own = f"{prefix(site)}/person/{_topic_level(person)}"
+    return f"{own}/ground/+", f"{own}/checkin/+"
 
 
 def health_topic(site: str, camera: CameraId) -> str:
@@ -213,6 +256,7 @@ def inbox_filters(site: str) -> tuple[str, ...]:
     """What the centre subscribes to."""
     grid = f"{prefix(site)}/grid/+"
     others = f"{prefix(site)}/handoff/+/reply/+", f"{prefix(site)}/speaker/+/reply"
+    walkers = f"{prefix(site)}/person/+/checkin/+"
     return (
         f"{grid}/reply/+",
         f"{grid}/equipment/reply/+",
@@ -221,6 +265,7 @@ def inbox_filters(site: str) -> tuple[str, ...]:
         f"{grid}/equipment/person/+/reply/+",
         f"{grid}/person/+/report",
         *others,
+        walkers,
     )
 
 
@@ -233,6 +278,11 @@ def recipient_rights(
     lists = (overdue_topic(site, grid),) if subject is Subject.SCENE else ()
     own = f"{topics}{_person_level(person)}reply/+"
     return (f"{topics}case/+", *lists), (f"{topics}reply/+", own)
+
+
+def team_filter(site: str, grid: str) -> str:
+    """What those of a grid's team who only see may read."""
+    return f"{prefix(site)}/grid/{_topic_level(grid)}/team/case/+"
 
 
 def case_filter(site: str, grid: str = "+") -> str:
@@ -258,6 +308,9 @@ _EQUIPMENT_REPLY: Final = re.compile(rf"{_HEAD}/equipment/{_OWN}reply/({_LEVEL})
 _REPORT: Final = re.compile(rf"{_HEAD}/{_OWN}report", re.ASCII)
 _HAND_OFF_REPLY: Final = re.compile(
     rf"patrol/v{VERSION}/({_LEVEL})/handoff/({_LEVEL})/reply/({_LEVEL})", re.ASCII
+)
+_CHECK_IN: Final = re.compile(
+    rf"patrol/v{VERSION}/({_LEVEL})/person/({_LEVEL})/checkin/({_LEVEL})", re.ASCII
 )
 _SPEAKER_REPLY: Final = re.compile(
     rf"patrol/v{VERSION}/({_LEVEL})/speaker/({_LEVEL})/reply", re.ASCII

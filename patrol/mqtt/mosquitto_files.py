@@ -4,7 +4,9 @@ Who may read and write which topics, by least privilege: a person on an escalati
 cases announced under that grid's topic and replies there; everybody on the ground may report from
 the own grid; a maintainer reads the cameras' health and, on topics of their own, the cases about
 cameras, and no other case, because a grid's topic also carries what was found in people's yards.
-Who is told of what follows from the routes alone (domain/routing.py). Nobody writes under another
+Who is told of what follows from the routes and the teams of grids alone
+(domain/answering.py); somebody on leave is told of nothing. Who may walk patrols has topics of that
+person alone. Nobody writes under another
 grid, nobody reads another grid. Passwords are random and never print.
 
 The comparison (`patrol check`) only reads: account by account and right by right, the order of
@@ -24,13 +26,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from patrol.domain.answering import grids_notified
 from patrol.domain.errors import BadInput
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Person, Registry, Role
-from patrol.domain.routing import route
+from patrol.domain.teams import seeing_members
 from patrol.files import PRIVATE_MODE, atomic_file, unfinished_name
-from patrol.messaging.topics import prefix, recipient_rights
+from patrol.messaging.topics import prefix, recipient_rights, team_filter, walker_rights
 
 CENTRE: Final = "centre"
 TEST_LEADER: Final = "canary"
@@ -82,37 +85,27 @@ def broker_accounts(site: str, registry: Registry) -> list[MqttAccount]:
         ),
     ]
     grids_by_subject = {subject: grids_notified(registry, subject) for subject in Subject}
+    seen = _grids_seen(registry)
     for who in (who for who in registry.people.values() if who.mqtt_user):
         grids = {subject: grids_by_subject[subject].get(who.id, ()) for subject in Subject}
-        found.append(_broker_account(site, who, grids))
+        account = _broker_account(site, who, grids, is_away=who.id in registry.absent)
+        short = tuple(team_filter(site, code) for code in seen.get(who.id, ()))
+        found.append(replace(account, reads=(*account.reads, *short)))
     _refuse_bad_names(found)
     return found
 
 
-def grids_notified(registry: Registry, subject: Subject) -> Mapping[PersonId, tuple[GridCode, ...]]:
-    """Under which grids' topics each person gets cases about such a subject, and answers."""
-    grids_read: dict[PersonId, dict[GridCode, None]] = {}
-    for code in registry.tree.grids:
-        for recipient in route(registry, code, subject).recipients:
-            grids_read.setdefault(recipient.person.id, {})[recipient.grid] = None
-    return {
-        who.id: tuple(_shared_grids(grids_read, registry, who)) for who in registry.people.values()
-    }
-
-
-def _shared_grids(
-    grids_read: Mapping[PersonId, Mapping[GridCode, None]], registry: Registry, who: Person
-) -> Mapping[GridCode, None]:
-    """Grids of a person, of everybody of the same role and grid (shifts), and of the principal."""
-    others = (o for o in registry.people.values() if (o.role, o.grid) == (who.role, who.grid))
-    names = [who.id, who.substitute_for, *(other.id for other in others)]
-    return {
-        code: None for name in names if name and name in grids_read for code in grids_read[name]
-    }
+def _grids_seen(registry: Registry) -> Mapping[PersonId, list[GridCode]]:
+    """The grids of whose teams each person is a member that only sees."""
+    seen: dict[PersonId, list[GridCode]] = {}
+    for code in registry.tree.grids if registry.teams else ():
+        for member in seeing_members(registry, code):
+            seen.setdefault(member.id, []).append(code)
+    return seen
 
 
 def _broker_account(
-    site: str, who: Person, grids: Mapping[Subject, tuple[GridCode, ...]]
+    site: str, who: Person, grids: Mapping[Subject, tuple[GridCode, ...]], *, is_away: bool
 ) -> MqttAccount:
     p = prefix(site)
     reads: dict[str, None] = {}
@@ -124,13 +117,18 @@ def _broker_account(
             read, written = recipient_rights(site, code, subject, who.id)
             reads.update(dict.fromkeys(read))
             writes.update(dict.fromkeys(written))
-    if who.role is Role.MAINTAINER:
+    if is_away:
+        pass  # on leave: sees and answers nothing; who stands in does
+    elif who.role is Role.MAINTAINER:
         reads.update(dict.fromkeys(f"{p}/{what}/+/health" for what in ("camera", "link", "grid")))
     else:
         at_home = dict.fromkeys((*grids[Subject.SCENE], who.grid))
         for code in at_home:
             reports = (f"{p}/grid/{code}/report", f"{p}/grid/{code}/person/{who.id}/report")
             writes.update(dict.fromkeys(reports))
+    if who.ground_kind is not None:
+        listens, checks_in = walker_rights(site, who.id)
+        reads[listens] = writes[checks_in] = None
     reads.update(dict.fromkeys((f"{p}/round/+/latest", f"{p}/centre/status")))
     return MqttAccount(
         user=who.mqtt_user, person=who.id, name=who.name, reads=tuple(reads), writes=tuple(writes)
@@ -215,26 +213,22 @@ def write_mosquitto_files(
     owner = folder.parent.stat()
     if is_new and os.geteuid() == 0:
         os.chown(folder, owner.st_uid, owner.st_gid)
-    known = _handed_out_passwords(folder / HANDOUT)
+    known = handed_out_passwords(folder / HANDOUT)
     kept = {} if rotate else known
     found = broker_accounts(site, registry)
-    passwords = {a.user: kept.get(a.user) or _password(draw) for a in found}
+    passwords = {a.user: kept.get(a.user) or draw_password(draw) for a in found}
     lines = [
         password_line(a.user, passwords[a.user], secrets.token_bytes(SALT_BYTES)) for a in found
     ]
     texts = {
         PASSWD: "\n".join(lines) + "\n",
         ACL: acl_text(found),
-        HANDOUT: _handout(found, passwords),
+        HANDOUT: handout_text(found, passwords),
         f"{CENTRE}.password": passwords[CENTRE] + "\n",
         f"{TEST_LEADER}.password": passwords[TEST_LEADER] + "\n",
     }
     for name, text in texts.items():
-        path = folder / name
-        with atomic_file(path, mode=PRIVATE_MODE, unfinished=unfinished_name(path)) as file:
-            file.write(text.encode())
-            if os.geteuid() == 0:  # else only root could read what the service is to read
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        write_site_owned(folder / name, text, owner=owner)
     return WrittenFiles(
         files=tuple(folder / name for name in texts),
         accounts=len(found),
@@ -243,12 +237,20 @@ def write_mosquitto_files(
     )
 
 
+def write_site_owned(path: Path, text: str, *, owner: os.stat_result) -> None:
+    """Write a file of mode 0600 atomically, which root gives to the owner of the site."""
+    with atomic_file(path, mode=PRIVATE_MODE, unfinished=unfinished_name(path)) as file:
+        file.write(text.encode())
+        if os.geteuid() == 0:  # else only root could read what the service is to read
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+
+
 def handed_out_accounts(folder: Path, site: str, registry: Registry) -> list[MqttAccount]:
     """The accounts with the passwords that `write_mosquitto_files` handed out in this folder.
 
     One without a password there is left out. Raises AccountsProblem, OSError.
     """
-    known = _handed_out_passwords(folder / HANDOUT)
+    known = handed_out_passwords(folder / HANDOUT)
     return [
         replace(account, password=known[account.user])
         for account in broker_accounts(site, registry)
@@ -283,11 +285,13 @@ class HandedOutAccounts:
         return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _password(draw: Callable[[str], str]) -> str:
+def draw_password(draw: Callable[[str], str]) -> str:
+    """A new password of the alphabet in which no characters look alike."""
     return "".join(draw(_ALPHABET) for _ in range(PASSWORD_CHARACTERS))
 
 
-def _handed_out_passwords(path: Path) -> dict[str, str]:
+def handed_out_passwords(path: Path) -> dict[str, str]:
+    """The passwords in a hand-out by user; without it none. Raises AccountsProblem, OSError."""
     if not path.exists():
         return {}
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -301,12 +305,13 @@ def _handed_out_passwords(path: Path) -> dict[str, str]:
         ) from None
 
 
-def _handout(found: list[MqttAccount], passwords: Mapping[str, str]) -> str:
+def handout_text(found: list[MqttAccount], passwords: Mapping[str, str]) -> str:
+    """The hand-out: a password is empty where it is no longer known."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(_COLUMNS)
     for account in found:
-        row = (account.user, passwords[account.user], account.person or "", account.name)
+        row = (account.user, passwords.get(account.user, ""), account.person or "", account.name)
         writer.writerow(row)
     return out.getvalue()
 

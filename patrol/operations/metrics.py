@@ -7,6 +7,7 @@ only importer of prometheus_client beside health_server.py.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -28,6 +29,10 @@ from patrol.store import (
     UnitOfWork,
     VisitRecorded,
 )
+from patrol.store.cluster import ResultOutcome
+
+if TYPE_CHECKING:
+    from patrol.cluster.status import ClusterStatus
 
 # A visit of two pictures 3 s apart takes some 5 s; the limit is 20 s by default.
 VISIT_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 60)
@@ -85,6 +90,10 @@ class Meters:
     def export_store(self, store: Store, clock: Clock) -> None:
         """Export what waits in the store."""
         self.registry.register(_StoreCollector(store, clock))
+
+    def export_cluster(self, read: Callable[[], "ClusterStatus"]) -> None:
+        """Export workers, links, shards and results of a cluster."""
+        self.registry.register(_ClusterCollector(read))
 
     def export_counters(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Export counters that a component keeps itself, by what they count."""
@@ -154,6 +163,68 @@ class _StoreCollector(Collector):
             age.add_metric([target], (now - first).total_seconds())
         yield queued
         yield age
+
+
+class _ClusterCollector(Collector):
+    """Of a cluster. A link and a worker are labels: each is a machine's name, no household's."""
+
+    def __init__(self, read: Callable[[], "ClusterStatus"]) -> None:
+        self._read = read
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        try:
+            status = self._read()
+        except StoreUnavailable:
+            yield _gauge_metric("patrol_cluster_up", "The job queue answers.", value=False)
+            return
+        yield _gauge_metric("patrol_cluster_up", "The job queue answers.", value=True)
+        lives = GaugeMetricFamily("patrol_worker_up", "The worker lives.", labels=["worker"])
+        skew = GaugeMetricFamily(
+            "patrol_worker_clock_skew_seconds", "Its clock less the database's.", labels=["worker"]
+        )
+        for worker in status.workers:
+            if not worker.has_left:
+                lives.add_metric([worker.name], worker.lives)
+                skew.add_metric([worker.name], worker.skew_s)
+        yield lives
+        yield skew
+        yield _gauge_metric(
+            "patrol_cluster_links_unserved", "Links that no worker reaches.", len(status.unserved)
+        )
+        unserved = GaugeMetricFamily(
+            "patrol_cluster_link_unserved", "No worker reaches this link.", labels=["link"]
+        )
+        for link in status.unserved:
+            unserved.add_metric([link], 1)
+        yield unserved
+        yield from self._shards(status)
+        results = CounterMetricFamily(
+            "patrol_cluster_results", "Results by what became of them.", labels=["outcome"]
+        )
+        for outcome in ResultOutcome:
+            results.add_metric([str(outcome)], status.outcomes.get(outcome, 0))
+        yield results
+
+    def _shards(self, status: "ClusterStatus") -> Iterator[Metric]:
+        shards = GaugeMetricFamily("patrol_cluster_shards", "Shards by state.", labels=["state"])
+        for state in ("waiting", "running", "stalled"):
+            shards.add_metric([state], getattr(status, state))
+        yield shards
+        yield _gauge_metric(
+            "patrol_cluster_shard_age_seconds", "Age of the oldest shard.", status.oldest_s
+        )
+        yield _gauge_metric(
+            "patrol_cluster_results_waiting", "Results to be recorded.", status.results_waiting
+        )
+        yield _gauge_metric(
+            "patrol_cluster_results_age_seconds", "Age of the oldest of them.",
+            status.results_oldest_s,
+        )  # fmt: skip
+        yield _gauge_metric(
+            "patrol_cluster_visits_per_minute", "Visits of the last five minutes.",
+            status.visits_per_min,
+        )  # fmt: skip
 
 
 class _CounterCollector(Collector):

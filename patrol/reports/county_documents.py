@@ -48,7 +48,7 @@ _REASON_KINDS: Final[Mapping[str, str]] = {
 }
 _PAUSED: Final = "paused by "  # Stoppage.description: a name and a text follow
 _CATEGORY_IDS: Final = frozenset(category.id for category in CATEGORIES)
-_WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+_CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _MINUTES_OF: Final = (("ack", CaseEvent.ACKNOWLEDGE), ("close", CaseEvent.CLOSE))
 
 
@@ -124,7 +124,7 @@ def county_round(a_round: Round, totals: RoundTotals) -> JsonObject:
         "seen": totals.seen,
         "not_viewable": totals.not_viewable,
         "missed": totals.missed,
-        "failures": _words(totals.failures or {}),
+        "failures": _by_code(totals.failures or {}),
     }
 
 
@@ -137,12 +137,12 @@ def reason_kind(reason: str) -> str:
     return _REASON_KINDS.get(reason.partition(",")[0], OTHER)
 
 
-def _words(counts: Mapping[str, int]) -> dict[str, int]:
+def _by_code(counts: Mapping[str, int]) -> dict[str, int]:
     """The counts under their identifiers; whatever is no identifier counts as other."""
-    told: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
     for name, count in counts.items():
-        told[name if _WORD.fullmatch(name) else OTHER] += count
-    return dict(sorted(told.items()))
+        counted[name if _CODE.fullmatch(name) else OTHER] += count
+    return dict(sorted(counted.items()))
 
 
 def county_day(uow: UnitOfWork, source: CountySource, day: date, now: datetime) -> JsonObject:

@@ -26,6 +26,20 @@ RECEIPT_EVENTS = frozenset({"received", "opened"})  # sent by the telephone, not
 def render_demo(result: Mapping[str, Any]) -> RenderableType:
     """Cases from dispatch to their end, and whether the store is consistent."""
     cases = result["case_list"]
+    return Panel(
+        Group(_cases_table(cases), Text(), *_totals(result)),
+        title=translate(
+            f" 发现 → 预警 → 上报 → 处理 → 反馈   {len(cases)} 件案件 ",
+            f" found → warned → reported → handled → fed back   {len(cases)} cases ",
+        ),
+        title_align="left",
+        border_style="red" if result["store_problems"] else "green",
+        padding=(1, 2),
+        expand=False,
+    )
+
+
+def _cases_table(cases: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in (
         translate("案件", "case"),
@@ -44,6 +58,11 @@ def render_demo(result: Mapping[str, Any]) -> RenderableType:
                 f"还有 {len(cases) - MAX_DEMO_ROWS} 件", f"{len(cases) - MAX_DEMO_ROWS} more"
             ),
         )
+    return table
+
+
+def _totals(result: Mapping[str, Any]) -> tuple[Text, Text, Text]:
+    """The cases by state, the blind sample, and whether the store is consistent."""
     problems = result["store_problems"]
     verdict = Text(
         translate("账目平衡，无一丢失", "the totals agree, nothing is lost"), style="green"
@@ -59,18 +78,7 @@ def render_demo(result: Mapping[str, Any]) -> RenderableType:
         ),
         style="dim",
     )
-    title = translate(
-        f" 发现 → 预警 → 上报 → 处理 → 反馈   {len(cases)} 件案件 ",
-        f" found → warned → reported → handled → fed back   {len(cases)} cases ",
-    )
-    return Panel(
-        Group(table, Text(), Text(counts), drawn, verdict),
-        title=title,
-        title_align="left",
-        border_style="green" if not problems else "red",
-        padding=(1, 2),
-        expand=False,
-    )
+    return Text(counts), drawn, verdict
 
 
 def demo_outcome(uow: UnitOfWork) -> dict[str, Any]:

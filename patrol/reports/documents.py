@@ -14,6 +14,7 @@ from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry
 from patrol.domain.case_timers import SendHold
 from patrol.domain.finding import Finding
+from patrol.domain.ground_patrol import CheckIn, GroundPatrol, GroundStop, count_stops
 from patrol.domain.hand_off import HandOff
 from patrol.domain.human_patrol import CameraCheck, HumanPatrol, count_checks
 from patrol.domain.outbox import OutboxMessage
@@ -59,6 +60,7 @@ def case_document(case: Case) -> JsonObject:
         "count": case.count,
         "note": case.note,
         "tags": list(case.tags),
+        "open_to_helpers": case.open_to_helpers,
         "supervision": _supervision_document(case),
         "held": _hold_document(case.hold),
         "suspended_since": rfc3339_or_none(case.suspension.since) if case.suspension else None,
@@ -225,6 +227,77 @@ def round_duty_document(entry: RoundDutyEntry) -> JsonObject:
         "to": entry.to or None,
         "note": entry.note,
         "owner": entry.owner,
+    }
+
+
+def ground_patrol_document(
+    patrol: GroundPatrol,
+    stops: Sequence[GroundStop],
+    check_ins: Sequence[CheckIn] | None = None,
+) -> JsonObject:
+    """A patrol on the ground with its points; with `check_ins`, these too."""
+    counts = count_stops(stops)
+    document: JsonObject = {
+        "id": patrol.id,
+        "plan": patrol.plan,
+        "number": patrol.number,
+        "title": patrol.title,
+        "day": patrol.day.isoformat(),
+        "grid": patrol.grid,
+        "people": list(patrol.people),
+        "state": str(patrol.state),
+        "open_from": rfc3339_or_none(patrol.open_from),
+        "planned_at": rfc3339_or_none(patrol.planned_at),
+        "finish_by": rfc3339_or_none(patrol.finish_by),
+        "started_at": rfc3339_or_none(patrol.started_at),
+        "ended_at": rfc3339_or_none(patrol.ended_at),
+        "key_area": patrol.key_area or None,
+        "planned": counts.planned,
+        "done": counts.done,
+        "late": counts.late,
+        "review": counts.review,
+        "missed": counts.missed,
+        "pending": counts.pending,
+        "points": [
+            {
+                "point": stop.point,
+                "name": stop.name,
+                "kind": stop.kind,
+                "due": rfc3339_or_none(stop.due_at),
+                "state": str(stop.state),
+                "at": rfc3339_or_none(stop.at),
+                "late_notified_at": rfc3339_or_none(stop.late_notified_at),
+                "check_in": stop.check_in or None,
+            }
+            for stop in stops
+        ],
+    }
+    if check_ins is not None:
+        document["check_ins"] = [check_in_document(one) for one in check_ins]
+    return document
+
+
+def check_in_document(check_in: CheckIn) -> JsonObject:
+    """One check-in; where the person was is nowhere, only how far from the point."""
+    return {
+        "id": check_in.id,
+        "patrol": check_in.patrol,
+        "point": check_in.point,
+        "by": check_in.by,
+        "method": str(check_in.method),
+        "claimed_at": rfc3339_or_none(check_in.claimed_at),
+        "received_at": rfc3339_or_none(check_in.received_at),
+        "at": rfc3339_or_none(check_in.at),
+        "is_claimed": check_in.is_claimed,
+        "distance_m": check_in.distance_m,
+        "accuracy_m": check_in.accuracy_m,
+        "state": str(check_in.state),
+        "problems": [str(one) for one in check_in.problems],
+        "seen": check_in.seen,
+        "finding": check_in.finding,
+        "decided_by": check_in.decided_by or None,
+        "decided_at": rfc3339_or_none(check_in.decided_at),
+        "decision_note": check_in.decision_note,
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding, FindingState, Origin
+from patrol.domain.ground_patrol import GroundState, count_stops
 from patrol.domain.human_patrol import HumanPatrolState, count_checks
 from patrol.domain.ids import CameraId, CaseId
 from patrol.domain.ranking import MACHINE_ACTORS
@@ -118,6 +119,7 @@ def coverage_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
         Figure(id="qualified", zh="图像合格率", en="qualified-picture rate", part=intact,
                whole=len(pictured), note="只计取到画面的路次"),
         *_human_patrol_figures(material),
+        *_ground_figures(material),
         *_unseen_figures(material, {visit.camera for visit in visits}, now),
     ]  # fmt: skip
 
@@ -141,6 +143,25 @@ def _human_patrol_figures(material: ReportMaterial) -> list[Figure]:
                part=counts.done, whole=counts.planned - counts.pending,
                note=f"漏看 {counts.missed}、无法查看 {counts.not_viewable} 路次；不含待看"
                f" {counts.pending}"),
+    ]  # fmt: skip
+
+
+def _ground_figures(material: ReportMaterial) -> list[Figure]:
+    """Patrols on the ground and their points; none where the period had no patrol."""
+    if not material.ground_patrols:
+        return []
+    counts = count_stops(stop for one in material.ground_patrols for stop in one.stops)
+    states = [one.patrol.state for one in material.ground_patrols]
+    ended = sum(not one.patrol.is_open for one in material.ground_patrols)
+    checked_in, missed = counts.done + counts.late, states.count(GroundState.MISSED)
+    return [
+        Figure(id="ground_patrols", zh="联动巡防完成率", en="ground patrols completed",
+               part=states.count(GroundState.COMPLETED), whole=ended,
+               note=f"漏巡 {missed} 次；不含未结束 {len(states) - ended} 次"),
+        Figure(id="ground_coverage", zh="联动巡防点位覆盖率", en="ground patrol coverage",
+               part=checked_in, whole=counts.planned - counts.pending,
+               note=f"迟到 {counts.late}、待复核 {counts.review}、漏签 {counts.missed};"
+               f"不含待签到 {counts.pending}"),
     ]  # fmt: skip
 
 

@@ -15,7 +15,14 @@ from typing_extensions import override
 from patrol.domain import labels
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
-from patrol.domain.finding import CATEGORY_BY_ID, Finding, FindingState, Origin
+from patrol.domain.finding import (
+    CAMERA_LEFT,
+    CATEGORY_BY_ID,
+    CONSENT_WITHDRAWN,
+    Finding,
+    FindingState,
+    Origin,
+)
 from patrol.domain.human_patrol import CheckOutcome
 from patrol.domain.ids import CameraId, CaseId, GridCode
 from patrol.domain.labels import label_of
@@ -329,6 +336,9 @@ def _blind_sample_columns(finding: Finding) -> LedgerRow:
     }
 
 
+_AGED_TEXTS: Final = {CONSENT_WITHDRAWN: "农户撤回同意", CAMERA_LEFT: "点位已撤除"}
+
+
 def _decision_text(finding: Finding) -> str:
     if finding.state is FindingState.DISMISSED:
         reason, _ = labels.label_of(labels.DISMISS_REASONS, finding.reason)
@@ -336,7 +346,7 @@ def _decision_text(finding: Finding) -> str:
     if finding.state is FindingState.MERGED:
         return f"{finding.id} 并案 {finding.case or ''}".rstrip()
     if finding.state is FindingState.AGED:
-        return f"{finding.id} 逾期未核，已归档"
+        return f"{finding.id} {_AGED_TEXTS.get(finding.reason, '逾期未核')}，已归档"
     return f"{finding.id} {finding.case or '待核'}"
 
 

@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 
 from patrol.domain.case import Case, CaseEntry, CaseEvent
 from patrol.domain.finding import Finding, Origin
+from patrol.domain.ground_patrol import CheckIn, GroundPatrol, GroundStop
 from patrol.domain.human_patrol import CameraCheck, HumanPatrol
 from patrol.domain.ids import CameraId, CaseId, RoundId
 from patrol.domain.registry import Registry
@@ -38,6 +39,15 @@ class HumanPatrolRecords:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroundPatrolRecords:
+    """One patrol on the ground with its points and check-ins."""
+
+    patrol: GroundPatrol
+    stops: Sequence[GroundStop] = ()
+    check_ins: Sequence[CheckIn] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportMaterial:
     """The rows of a period."""
 
@@ -49,6 +59,7 @@ class ReportMaterial:
     # Own findings (人工发现) of the period, those of its rounds and those of none.
     own_findings: Sequence[Finding] = ()
     human_patrols: Sequence[HumanPatrolRecords] = ()  # 人工巡查 of the period's days
+    ground_patrols: Sequence[GroundPatrolRecords] = ()  # 联动巡防 of the period's days
     names: Mapping[str, str] = field(default_factory=dict)  # accounts by their shown names
     until: datetime | None = None  # the period's end, where it has one
     # Before that end, of each camera that was planned: its last usable picture, …
@@ -149,6 +160,7 @@ def load_material(
         older_cases=older,
         own_findings=own_findings,
         human_patrols=_human_patrols(uow, period),
+        ground_patrols=ground_records(uow, period),
         names=names,
         pushed_at=uow.outbox.first_published_at(case.id for case in (*cases, *older)),
         until=until,
@@ -179,6 +191,21 @@ def _human_patrols(uow: UnitOfWork, period: ReportPeriod) -> list[HumanPatrolRec
     patrols = uow.human_patrols.of_days(period.start, period.end)
     checks = uow.human_patrols.checks_of(one.id for one in patrols)
     return [HumanPatrolRecords(patrol=one, checks=checks.get(one.id, ())) for one in patrols]
+
+
+def ground_records(uow: UnitOfWork, period: ReportPeriod) -> list[GroundPatrolRecords]:
+    """Patrols on the ground of the days; a report of one round has none."""
+    if period.kind == "round":
+        return []
+    patrols = uow.ground_patrols.of_days(period.start, period.end)
+    stops = uow.ground_patrols.stops_of(one.id for one in patrols)
+    check_ins = uow.ground_patrols.check_ins_of(one.id for one in patrols)
+    return [
+        GroundPatrolRecords(
+            patrol=one, stops=stops.get(one.id, ()), check_ins=check_ins.get(one.id, ())
+        )
+        for one in patrols
+    ]
 
 
 def _own_findings(

@@ -198,7 +198,9 @@ def render_round(summary: Mapping[str, Any], *, zone: tzinfo = UTC) -> Renderabl
     state = str(summary.get("state", "finished"))
     colour = {"finished": "green", "interrupted": "yellow", "missed": "red"}.get(state, "cyan")
     if summary.get("reason"):
-        renderables.append(Text(f"{state}: {summary['reason']}", style=colour))
+        named = labels.label_text(labels.label_of(labels.ROUND_STATES, state))
+        colon = translate("：", ": ")
+        renderables.append(Text(f"{named}{colon}{summary['reason']}", style=colour))
     renderables += [
         Text(str(limitation), style="yellow") for limitation in summary.get("without", ())
     ]
@@ -315,7 +317,7 @@ def _cost_text(summary: Mapping[str, Any]) -> Text:
 def _period_text(summary: Mapping[str, Any], zone: tzinfo) -> str:
     started, finished = (_local_time(summary.get(k), zone) for k in ("started_at", "finished_at"))
     if started is None:
-        return "not started"
+        return translate("未开始", "not started")
     until = f" – {finished:%H:%M:%S}" if finished else " – …"
     return f"{started:%Y-%m-%d %H:%M:%S}{until}"
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
         UnknownCategory,
         confirm,
         dismiss,
-        suppressed_count,
         unsure,
     )
     from patrol.review.queue import EXPIRES_AFTER, QueueLine, expire_undecided, review_queue
+    from patrol.review.suppressed import suppressed_count
 
 __all__ = [
     "BY_RULES",
@@ -39,9 +39,9 @@ __getattr__ = lazy_exports(
             "UnknownCategory",
             "confirm",
             "dismiss",
-            "suppressed_count",
             "unsure",
         ),
         "queue": ("EXPIRES_AFTER", "QueueLine", "expire_undecided", "review_queue"),
+        "suppressed": ("suppressed_count",),
     },
 )

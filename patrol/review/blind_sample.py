@@ -39,7 +39,8 @@ from patrol.domain.ranking import TRACK_RECORD_WINDOW, last_viewed_by_person
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.pixels import decode_jpeg
 from patrol.ports import PictureStore
-from patrol.review.queue import NO_LIMIT, CamerasById, end_claim
+from patrol.review.claims import end_claim
+from patrol.review.queue import NO_LIMIT
 from patrol.store import Store, UnitOfWork
 from patrol.vision.camera_memory import reference_in
 from patrol.vision.change import CHANGE_GAUGE
@@ -202,7 +203,7 @@ class BlindSample:
             uow.findings.add(self._finding(uow, visit, camera, box))
 
     def end_round(
-        self, uow: UnitOfWork, round_id: RoundId, cameras: CamerasById, now: datetime
+        self, uow: UnitOfWork, round_id: RoundId, cameras: Mapping[CameraId, Camera], now: datetime
     ) -> None:
         """Draw what is missing to the share of what was normal, in the round's last transaction."""
         normal = {c for c, how, _ in uow.rounds.outcomes(round_id) if how is VisitOutcome.NORMAL}

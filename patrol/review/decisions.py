@@ -34,7 +34,7 @@ from patrol.domain.registry import Registry
 from patrol.domain.suppression import Suppression, suppression_for
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.review.blind_sample import without_machine_claim
-from patrol.review.queue import end_claim
+from patrol.review.claims import end_claim
 from patrol.store import UnitOfWork
 
 SITE_ZONE: Final = ZoneInfo("Asia/Shanghai")  # default; a site passes its own
@@ -180,14 +180,6 @@ def unsure(
     Raises KeyError, AlreadyDecided, FindingClaimed.
     """
     return _decide(uow, finding_id, Decision.UNSURE, by=by, now=now, reason=reason, holder=holder)
-
-
-def suppressed_count(uow: UnitOfWork, one: Suppression) -> int:
-    """How many observations the suppression kept from becoming findings while it was in force."""
-    unrevoked = replace(one, revoked_at=None)
-    end = one.revoked_at or one.until
-    seen = uow.findings.observed_since(one.camera, one.kind, one.created_at)
-    return sum(s.at < end and unrevoked.applies_to(s.kind, s.box, s.at) for s in seen)
 
 
 def extend_suppression(

@@ -23,7 +23,8 @@ from patrol.store import UnitOfWork
 FINDING_SEQUENCE: Final = "finding"
 OWN_SCORE: Final = 1.0  # a person is sure of what was seen; the queue orders by level first
 FILED: Final = "file"  # the first entry of an own finding's history
-_WITHOUT_PICTURE: Final = (FilingSource.PHONE,)
+# Whose findings name no camera: a grid and, of the latter two, a photo of the place itself.
+_WITHOUT_CAMERA: Final = (FilingSource.PHONE, FilingSource.HELPER, FilingSource.GROUND)
 
 
 class FilingTarget(StrEnum):
@@ -136,7 +137,7 @@ def _check_form(form: FilingForm) -> None:
     if form.category not in CATEGORY_BY_ID:
         known = ", ".join(CATEGORY_BY_ID)
         raise CannotFile(f"category {form.category!r}: unknown, give one of {known}")
-    if form.camera is None and form.source not in _WITHOUT_PICTURE:
+    if form.camera is None and form.source not in _WITHOUT_CAMERA:
         raise CannotFile(f"camera: missing, a finding from {form.source} names its camera")
     if form.picture is None and not form.text.strip() and form.camera is None:
         raise CannotFile("text: missing, without a picture say what was reported")
@@ -157,7 +158,7 @@ def _check_picture(uow: UnitOfWork, form: FilingForm) -> None:
     if form.picture is None:
         return
     stored = uow.pictures.get(form.picture)
-    if stored is None or stored.camera != form.camera:
+    if stored is None or stored.camera != (form.camera or ""):
         raise CannotFile(f"picture {form.picture!r}: {form.camera} has no such picture any more")
     if form.camera in uow.consents.withdrawn():
         raise CannotFile(f"picture {form.picture!r}: the household withdrew its consent")

@@ -5,27 +5,19 @@ that it needs beside the findings (how many earlier findings of the camera were 
 last decided one) are read here, in one query. All that waits is counted; read and weighed are the
 levels that are shown, and whole rows and reasons have the lines that are.
 
-Claims: the review page claims a small batch (the finding on the screen and the next ones) and
-renews it, so that two people do not judge the same one. A claim ends when the finding is decided,
-passed on, or when its time runs out. Every decision, of the page, the API and the command line,
-passes `end_claim` in its own transaction. A holder is `account/session`, so that two browsers of
-one account count as two.
-
 Expiry: a finding that nobody decided within three days leaves the queue in the state `aged`. Its
 picture is old by then; what is still there is found anew by the next round, with a fresh one.
 Urgent and pressing findings never expire. An expired finding counts neither as confirmed nor as
 dismissed. The service calls it when it sweeps old pictures.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
-from patrol.domain.account import FindingClaim
-from patrol.domain.camera import Camera, Priority
-from patrol.domain.errors import Failed
-from patrol.domain.finding import Decision, Finding, FindingState
+from patrol.domain.camera import Priority
+from patrol.domain.finding import EXPIRY_ACTOR, Decision, Finding, FindingState
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
@@ -40,7 +32,17 @@ from patrol.store import Store, UnitOfWork
 from patrol.store.findings import WaitingFinding
 
 NO_LIMIT: Final = 100_000  # more than any queue holds, or than cases are open
-CamerasById = Mapping[CameraId, Camera]
+
+
+class HasPriority(Protocol):
+    """A camera as far as the queue's order needs it."""
+
+    @property
+    def priority(self) -> Priority:
+        """Whether it is a key site."""
+
+
+CamerasById = Mapping[CameraId, HasPriority]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,69 +164,8 @@ class QueueRanking:
         )
 
 
-CLAIM_LASTS: Final = timedelta(seconds=120)  # renewed every 40 s by a page that is visible
-
-
-class FindingClaimed(Failed):
-    """Another person is judging the finding just now; the text names who, and until when."""
-
-    def __init__(self, claim: FindingClaim) -> None:
-        self.account = claim.holder.partition("/")[0]
-        super().__init__(
-            f"finding {claim.finding} is being judged by {self.account} just now"
-            f" (until {claim.until:%H:%M:%S} UTC)"
-        )
-        self.claim = claim
-
-
-def claim_findings(
-    uow: UnitOfWork, wanted: Iterable[Finding], *, holder: str, now: datetime, limit: int
-) -> list[Finding]:
-    """Claim the first `limit` of the wanted findings that nobody else holds; renews one's own."""
-    standing = uow.claims.active(now)
-    claimed: list[Finding] = []
-    for finding in wanted:
-        held = standing.get(finding.id)
-        if held is not None and held.holder != holder:
-            continue
-        claim = FindingClaim(finding=finding.id, holder=holder, until=now + CLAIM_LASTS)
-        if uow.claims.acquire(claim, now):
-            claimed.append(finding)
-        if len(claimed) >= limit:
-            break
-    return claimed
-
-
-def release_own_claims(
-    uow: UnitOfWork, findings: Iterable[FindingId], *, holder: str, now: datetime
-) -> None:
-    """Give back the holder's own claims on these findings."""
-    standing = uow.claims.active(now)
-    for ident in findings:
-        if ident in standing and standing[ident].holder == holder:
-            uow.claims.drop(ident)
-
-
-def end_claim(
-    uow: UnitOfWork, finding_id: FindingId, *, by: str, holder: str = "", now: datetime
-) -> None:
-    """End the decider's own claim. Raises FindingClaimed: somebody else has the finding.
-
-    `holder`: the login that decides, if any. A claim of another login of the same account is the
-    decider's own, too: he may decide at the command line what is open in his browser, and a
-    decision that was kept while his session ended is sent under the next one.
-    """
-    claim = uow.claims.active(now).get(finding_id)
-    if claim is None:
-        return
-    if claim.holder != holder and claim.holder.partition("/")[0] != by:
-        raise FindingClaimed(claim)
-    uow.claims.drop(finding_id)
-
-
 EXPIRES_AFTER: Final = timedelta(days=3)  # six rounds: whatever is still there was seen again
 EXPIRING_LEVELS: Final = frozenset({Level.ORDINARY, Level.NOTE})
-EXPIRY_ACTOR: Final = "patrol"
 
 
 def expire_undecided(

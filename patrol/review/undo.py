@@ -12,7 +12,14 @@ from typing import Final
 from patrol.cases.save_and_send import unmerge_unsent, void_unsent_case
 from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.errors import BadInput
-from patrol.domain.finding import Finding, FindingState, IllegalUndo, Origin
+from patrol.domain.finding import (
+    CAMERA_LEFT,
+    CONSENT_WITHDRAWN,
+    Finding,
+    FindingState,
+    IllegalUndo,
+    Origin,
+)
 from patrol.domain.ids import FindingId
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.store import UnitOfWork
@@ -67,6 +74,8 @@ def undo_refusal(finding: Finding, now: datetime) -> str:
     if finding.decided_at is None or finding.is_open:
         return "is not decided, there is nothing to undo"
     if finding.state is FindingState.AGED:
+        if finding.reason in (CONSENT_WITHDRAWN, CAMERA_LEFT):
+            return "left the queue with its picture: the household withdrew, or the camera left"
         return "left the queue undecided, the next round finds it anew"
     if finding.origin is Origin.PROBE:
         return "was a known positive, which counts as it was decided"

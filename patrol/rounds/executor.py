@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum, auto
+from typing import Protocol
 
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId, RoundId
@@ -78,6 +79,24 @@ class ExecutorJob:
     sampling: SamplingPolicy = field(default_factory=SamplingPolicy)
     link_slots: SharedLinkSlots | None = None  # what rechecks and live views use meanwhile
     stream_limits: StreamLimits = field(default_factory=StreamLimits)  # of the recorders
+
+
+class RoundExecution(Protocol):
+    """What makes the pending visits of one round: this process (below), or a cluster's workers."""
+
+    reason: str  # why it ended early; set by the first that ends it
+
+    def stop(self, reason: str) -> None:
+        """End early; call it in the event loop."""
+
+    async def run(self) -> StopReason:
+        """Until every visit is recorded, or until it is stopped."""
+
+
+NewExecution = Callable[
+    [ExecutorJob, ExecutorServices, Callable[[RoundProgress], None] | None, RoundCounters],
+    RoundExecution,
+]
 
 
 class RoundExecutor:

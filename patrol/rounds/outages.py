@@ -16,6 +16,7 @@ from patrol.domain.camera import Camera
 from patrol.domain.finding import Finding
 from patrol.domain.health import (
     NO_ANSWER_FAILURES,
+    RECOVERED,
     CameraCondition,
     CameraHealth,
     Trouble,
@@ -44,7 +45,6 @@ from patrol.store import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
-RECOVERED = "recovered"
 COVERED = "part of an outage"
 DOWN = "down"
 EQUIPMENT = "equipment"  # the category of every camera fault
@@ -252,6 +252,7 @@ class _HealthRecording:
                     opened_at=self.now,
                     why=health.why,
                     cameras=(ident,),
+                    case=next((one.id for one in self.uow.cases.open_about_camera(ident)), None),
                 )
             )
 

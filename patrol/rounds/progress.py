@@ -93,6 +93,7 @@ class RecordedVisit:
     findings: int = 0
     messages: int = 0
     suppressed: int = 0  # observations that a suppression kept from becoming findings
+    is_repeat: bool = False  # it was recorded before: nothing was written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

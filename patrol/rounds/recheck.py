@@ -9,10 +9,11 @@ this also holds where only the stream around them differs. It proves nothing, ne
 person has to decide. Only a fault of the picture itself (black, "no signal") is still there in it.
 
 A case: the site's `verification` names who decides, the machine or a person who is shown the
-pictures before and after. A case that came from a person's report or the blind sample is a person's
-to verify: the machine saw nothing before, so its seeing nothing after proves nothing. A finding
-that a reviewer was unsure of stays in the queue with the new picture; where the camera could not be
-visited it says so, and the duty lead decides.
+pictures before and after; a fault of the camera itself the machine decides, if it found it. A case
+that came from a person's report or the blind sample is a person's to verify: the machine saw
+nothing before, so its seeing nothing after proves nothing. A finding that a reviewer was unsure of
+stays in the queue with the new picture; where the camera could not be visited it says so, and the
+duty lead decides.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from enum import StrEnum, auto
 import structlog
 
 from patrol.cases.actions import apply_recheck, await_person, reschedule_recheck
+from patrol.cases.equipment import is_from_machine
 from patrol.domain.camera import Refusal
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding, FindingRecheck, FindingState, Origin
@@ -223,6 +225,8 @@ class CaseRechecker:
             )  # fmt: skip
 
     def _person_decides(self, uow: UnitOfWork, case: Case) -> bool:
+        if case.subject is Subject.EQUIPMENT:  # the camera itself is the proof
+            return not is_from_machine(uow, case)
         if self.verifier is Verifier.OPERATOR:
             return True
         return case.finding is not None and (

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
+from typing import Literal
 
+from patrol.cases.equipment import settle_recovered
 from patrol.cases.save_and_send import SendGate, merge_into_case, queued_message_count
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case
@@ -35,6 +37,8 @@ from patrol.review.blind_sample import next_finding_id
 from patrol.rounds.progress import RecordedVisit
 from patrol.rounds.visit_judge import JudgedVisit
 from patrol.store import UnitOfWork
+from patrol.store.cameras import NO_MEMORY, memory_version
+from patrol.store.cluster import ResultOutcome
 from patrol.vision.observations import FRAME_WIDE_GAUGE
 
 MAX_RULE_VISITS = 4  # visits; two days are as long as a rule can ask for
@@ -80,15 +84,18 @@ def record_visit(
     visit = visited.visit
     persists = _persistence_check(uow, camera, visited.observations)
     if not uow.rounds.record_visit(visit):
-        return RecordedVisit(outcome=visit.outcome)
+        _settle_delivery(uow, visited, ResultOutcome.REPEATED)
+        return RecordedVisit(outcome=visit.outcome, is_repeat=True)
     uow.findings.add_observations(visited.observations)
-    for light, blob in visited.memories.items():
-        uow.memories.put(camera.id, light, blob, now, sampled_at=visited.sampled_at)
+    stale = _put_memories(uow, visited, now)
+    _settle_delivery(uow, visited, ResultOutcome.RECORDED, *stale)
     if visit.outcome is not VisitOutcome.MISSED:
         uow.access.append(
             at=now, who=ACTOR, what="visit", camera=camera.id, why=visit.round or "second look"
         )
     messages = record_health(uow, visit, policy.health, now)
+    if is_seen_well(visit, policy.health.policy):
+        settle_recovered(uow, camera.id, by=ACTOR, now=now, payloads=policy.health.payloads)
     proposed = _drop_suppressed(uow, visited.observations, camera.id, now)
     findings = 0
     # Frame-wide changes wait for the round's end (weather.py).
@@ -105,6 +112,36 @@ def record_visit(
         messages=messages,
         suppressed=len(visited.observations) - len(proposed),
     )
+
+
+def _put_memories(
+    uow: UnitOfWork, visited: JudgedVisit, now: datetime
+) -> Sequence[Literal[ResultOutcome.STALE_REFERENCE]]:
+    """Store what the visit taught; left out, and told, where another taught that memory meanwhile.
+
+    A visit of this process was judged against the memory as it is; a worker's names the version.
+    """
+    camera, stale = visited.visit.camera, False
+    for light, blob in visited.memories.items():
+        if visited.based_on is not None:
+            known = uow.memories.get(camera, light)
+            if memory_version(known) != visited.based_on.get(light, NO_MEMORY):
+                stale = True
+                continue
+        uow.memories.put(camera, light, blob, now, sampled_at=visited.sampled_at)
+    return (ResultOutcome.STALE_REFERENCE,) if stale else ()
+
+
+def _settle_delivery(uow: UnitOfWork, visited: JudgedVisit, *outcomes: ResultOutcome) -> None:
+    """In the visit's own transaction: a worker's result is gone, and counted."""
+    if visited.delivery is not None and visited.visit.round is not None:
+        uow.cluster.settle(visited.delivery, visited.visit.round, *outcomes)
+
+
+def is_seen_well(visit: Visit, policy: HealthPolicy) -> bool:
+    """Whether the visit had a picture without a fault of the camera."""
+    sample = health_sample(visit, policy)
+    return sample is not None and sample.state is CameraCondition.ONLINE
 
 
 def record_health(uow: UnitOfWork, visit: Visit, notifier: HealthNotifier, now: datetime) -> int:

@@ -33,7 +33,14 @@ from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import CameraClient, Clock
 from patrol.review.blind_sample import BlindSample
 from patrol.rounds.adhoc import AdhocSelection
-from patrol.rounds.executor import ExecutorJob, ExecutorServices, RoundExecutor, StopReason
+from patrol.rounds.executor import (
+    ExecutorJob,
+    ExecutorServices,
+    NewExecution,
+    RoundExecution,
+    RoundExecutor,
+    StopReason,
+)
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
 from patrol.rounds.outages import record_round_health
@@ -104,6 +111,7 @@ class RunnerServices:
     without: tuple[str, ...] = ()  # what the rounds lack, and why: stands in their summary
     agreed_streams: Mapping[ServerId, int] = field(default_factory=dict)  # of sources.yaml
     cores: int = os.cpu_count() or 1
+    new_execution: NewExecution | None = None  # of a cluster; None: this process makes the visits
 
 
 class RoundRunner:
@@ -221,12 +229,8 @@ class RoundRunner:
             )
             writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
             job = self._executor_job(started, visits)
-            executor = RoundExecutor(
-                job,
-                self._executor_deps(started, judges, writer, _RunCounts(counters, meter)),
-                on_progress=on_progress,
-                counters=counters,
-            )
+            deps = self._executor_deps(started, judges, writer, _RunCounts(counters, meter))
+            executor = self._new_execution(job, deps, on_progress, counters)
             stop_watcher = asyncio.create_task(
                 self._stop_when(stop, executor, started.planned_at - LONGEST_STEP),
                 name="watch for stop",
@@ -275,6 +279,17 @@ class RoundRunner:
             link_slots=self._deps.link_slots,
             stream_limits=self._stream_limits(),
         )
+
+    def _new_execution(
+        self,
+        job: ExecutorJob,
+        deps: ExecutorServices,
+        on_progress: Callable[[RoundProgress], None] | None,
+        counters: RoundCounters,
+    ) -> RoundExecution:
+        if self._deps.new_execution is not None:
+            return self._deps.new_execution(job, deps, on_progress, counters)
+        return RoundExecutor(job, deps, on_progress=on_progress, counters=counters)
 
     def _executor_deps(
         self,
@@ -389,7 +404,7 @@ class RoundRunner:
         return self._deps.payloads.round_message(a_round.plan, f"{a_round.id}/{key}", payload, now)
 
     async def _stop_when(
-        self, stop: threading.Event, executor: RoundExecutor, earliest: datetime
+        self, stop: threading.Event, executor: RoundExecution, earliest: datetime
     ) -> None:
         """Stop when asked to, at a pause, and when the clock went back before `earliest`."""
         while not (reason := self._stop_reason(stop, earliest)):  # noqa: ASYNC110  threads set it

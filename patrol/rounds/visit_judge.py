@@ -57,6 +57,10 @@ class JudgedVisit:
     observations: tuple[Observation, ...] = ()
     memories: MemoryBlobs = field(default_factory=dict)
     sampled_at: datetime | None = None  # when the newest picture in the memories was learned
+    # Of a visit that a worker made: its row among the delivered results, and the versions of the
+    # memories that it was judged against.
+    delivery: int | None = None
+    based_on: Mapping[Light, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from patrol.settings.csv_file import (
     vocabulary_value,
 )
 from patrol.settings.grids_people import LoadedGrids
+from patrol.settings.site_names import PRIORITIES, PRIORITY_ALIASES
 from patrol.settings.sources_yaml import SourcesSettings
 from streams.address import SEALED_PASSWORD, StreamAddress
 from streams.errors import BadAddress
@@ -46,7 +47,6 @@ CAMERA_OPTIONAL = (
 )  # fmt: skip
 PLACEMENTS = {"yes": Placement.OUTDOOR, "no": Placement.INDOOR, "unknown": Placement.UNKNOWN}
 CONSENTS = {state.value: state for state in ConsentState}
-PRIORITIES = {priority.value: priority for priority in Priority}
 # What people write, and what Excel makes of yes and no.
 PLACEMENT_ALIASES = {
     "是": Placement.OUTDOOR, "室外": Placement.OUTDOOR, "户外": Placement.OUTDOOR,
@@ -61,8 +61,6 @@ CONSENT_ALIASES = {
     "已撤回": ConsentState.WITHDRAWN, "撤回": ConsentState.WITHDRAWN,
     "已撤回同意": ConsentState.WITHDRAWN, "不同意": ConsentState.WITHDRAWN,
 }  # fmt: skip
-PRIORITY_ALIASES = {"重点": Priority.KEY, "是": Priority.KEY, "一般": Priority.NORMAL,
-                    "普通": Priority.NORMAL, "否": Priority.NORMAL}  # fmt: skip
 _NOT_IN_A_LINK = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
 _ROUNDED = (
     "ends in zeros where Excel, which took it for a number, kept no digits: format the column as"

@@ -41,7 +41,12 @@ class CsvRecord:
 
 
 def read_table(
-    path: Path, *, required: Sequence[str], optional: Sequence[str], notes: FileProblemLog
+    path: Path,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str],
+    notes: FileProblemLog,
+    may_be_empty: bool = False,
 ) -> list[CsvRecord] | None:
     """All rows that have a cell for each column, or None when the file has no usable header.
 
@@ -66,7 +71,7 @@ def read_table(
     rows = list(_read_rows(islice(records, MAX_ROWS), header, (absent, missing), notes))
     if next(records, None) is not None:
         notes.add_problem(line, "file", f"has more than {MAX_ROWS} rows, no township has so many")
-    if not rows and not any(p.file == notes.file for p in notes.notes.problems):
+    if not (rows or may_be_empty) and not any(p.file == notes.file for p in notes.notes.problems):
         notes.add_problem(line, "file", "has a header and no rows, add at least one")
     return rows
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from patrol.domain import labels
 from patrol.domain.ids import GridCode, PersonId, grid_code_problem, plain_id_problem
-from patrol.domain.registry import Grid, GridLevel, GridTree, Person, Role
+from patrol.domain.registry import GROUND_KINDS, Grid, GridLevel, GridTree, Person, Role
 from patrol.settings.config_file import FileProblemLog, read_text
 from patrol.settings.csv_file import CsvRow, UniqueColumn, read_table
 
@@ -22,10 +22,12 @@ GRID_LEVELS = {level.value: level for level in GridLevel}
 PARENT_OF = {GridLevel.VILLAGE: GridLevel.TOWN, GridLevel.GROUP: GridLevel.VILLAGE}
 
 PERSON_REQUIRED = ("person_id", "name", "role", "grid_code")
-PERSON_OPTIONAL = ("mqtt_user", "phone", "substitute_for")
+PERSON_OPTIONAL = ("mqtt_user", "phone", "substitute_for", "kind")
 ROLES = {role.value: role for role in Role}
 LEVEL_ALIASES = {"镇": GridLevel.TOWN, "村": GridLevel.VILLAGE, "组": GridLevel.GROUP}
-ROLE_ALIASES = {labels.ROLES[role][0]: role for role in Role}
+ROLE_ALIASES = {labels.ROLES[role][0]: role for role in Role} | {"运维": Role.MAINTAINER}
+KINDS = {kind.value: kind for kind in GROUND_KINDS}
+KIND_ALIASES = {labels.ROLES[kind][0]: kind for kind in GROUND_KINDS}
 # Where these belong; any grid may have the others (a village's own grid is led, too).
 LEVELS_OF_ROLE = {
     Role.TOWN_DUTY: (GridLevel.TOWN,),
@@ -156,6 +158,7 @@ def _read_person(row: CsvRow, grids: LoadedGrids | None, unique_ids: UniqueColum
     unique_ids.check(row, "person_id")
     name = row.required_text("name", "what to call this person") and row.one_line_text("name")
     role = row.choice("role", ROLES, aliases=ROLE_ALIASES)
+    kind = row.choice("kind", KINDS, aliases=KIND_ALIASES) if row.text("kind") else None
     code = row.required_text("grid_code", "the grid that this person answers for")
     if grids is not None and code:
         _check_grid(row, code, role, grids)
@@ -171,7 +174,7 @@ def _read_person(row: CsvRow, grids: LoadedGrids | None, unique_ids: UniqueColum
     substitute_for = PersonId(row.text("substitute_for")) or None
     return Person(
         id=PersonId(ident), name=name, role=role, grid=GridCode(code),
-        mqtt_user=user, phone=phone, substitute_for=substitute_for,
+        mqtt_user=user, phone=phone, substitute_for=substitute_for, kind=kind,
     )  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from patrol.settings.config_file import (
     ProblemLog,
     did_you_mean,
 )
-from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
+from patrol.settings.yaml_file import YamlDocument, read_yaml
 from patrol.settings.yaml_types import PlainId
+from patrol.settings.yaml_validation import validate
 
 
 class _ThresholdFile(BaseModel):

@@ -13,8 +13,9 @@ from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.observation import FAULT_FINDING_KINDS, FindingRule, FindingRules
 from patrol.domain.priority import Level
 from patrol.settings.config_file import FileProblemLog, did_you_mean
-from patrol.settings.yaml_file import read_yaml, validate
+from patrol.settings.yaml_file import read_yaml
 from patrol.settings.yaml_types import SettingsSection
+from patrol.settings.yaml_validation import validate
 
 RULE_KINDS = tuple(
     dict.fromkeys([*FAULT_FINDING_KINDS, "clock_skew", "slow_keyframe", *CATEGORY_BY_ID])

@@ -34,6 +34,14 @@ def webhook_url(value: str) -> str:
     return value
 
 
+def timestamp_url(value: str) -> str:
+    """A time-stamp authority's address; plain http is common, as stamps are signed."""
+    parts, _ = _split_url(value, "https://HOST/PATH")
+    if parts.username is not None:
+        raise ValueError("holds credentials, which a time-stamp authority does not ask for")
+    return value
+
+
 def console_base_url(value: str) -> str:
     """Where telephones reach the console: no credentials, no query; without the last slash."""
     if not value:
@@ -124,6 +132,14 @@ class PictureLinkSettings(SettingsSection):
         return timedelta(hours=self.hours)
 
 
+class TimestampSettings(SettingsSection):
+    """A time-stamp authority (RFC 3161) that signs when a day's audit heads were made."""
+
+    url: Annotated[str, AfterValidator(timestamp_url)]
+    ca_file: Path  # certificates (PEM) that its stamps must lead to
+    timeout_s: float = Field(default=20.0, ge=1, le=300)
+
+
 class IntegrationSettings(SettingsSection):
     """All settings of integrations, section by section."""
 
@@ -133,11 +149,14 @@ class IntegrationSettings(SettingsSection):
     notify: dict[PlainId, NotifySettings] = Field(default_factory=dict)
     sending: SendingSettings = SendingSettings()
     links: PictureLinkSettings = PictureLinkSettings()
+    timestamp: TimestampSettings | None = None
 
     def integration_file_problems(self) -> Iterator[FileProblem]:
         """What is wrong with the files that are named; their content is never quoted."""
         if self.canary.password_file is not None:
             yield from missing_file(("canary", "password_file"), self.canary.password_file)
+        if self.timestamp is not None:
+            yield from missing_file(("timestamp", "ca_file"), self.timestamp.ca_file)
         for name, channel in self.notify.items():
             yield from missing_file(("notify", name, "url_file"), channel.url_file)
         for name, hook in self.webhooks.items():

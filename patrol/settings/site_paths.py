@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote
 
 from patrol.domain.errors import Failed
-from patrol.settings.yaml_types import SettingsSection
 
 if TYPE_CHECKING:
+    from patrol.settings.site_names import SiteNames
     from patrol.settings.site_settings import Settings, Site
+    from patrol.settings.yaml_types import SettingsSection
 
 SQLITE: Final = "sqlite:///"
 # Files that libpq opens (its documentation, "Parameter Key Words"); `system` is no file.
@@ -29,7 +30,15 @@ _HOLDING_DATA: Final = ("database", "evidence")
 
 Where = tuple[str, ...]
 Resolve = Callable[[Path, Where], Path]
-S = TypeVar("S", bound=SettingsSection)
+S = TypeVar("S", bound="SettingsSection")
+
+
+class Defaults:
+    """What site.yaml means where it does not say; two readers need it (site_names.py)."""
+
+    DATABASE: Final = "sqlite:///var/patrol.db"
+    EVIDENCE: Final = "var/evidence"
+    ZONE: Final = "Asia/Shanghai"
 
 
 class DataElsewhere(Failed):
@@ -67,10 +76,10 @@ def resolve_paths(settings: "Settings", base: Path) -> tuple["Settings", Mapping
         if path.is_absolute():
             return path
         written[".".join(where)] = path
-        return _joined(real_base, path)
+        return joined(real_base, path)
 
     resolved = _resolved_section(settings, (), resolve)
-    database = _resolved_database(settings.database, resolve)
+    database = resolved_database(settings.database, resolve)
     return resolved.model_copy(update={"database": database}), written
 
 
@@ -81,12 +90,13 @@ def resolve_paths_of(section: S, base: Path) -> S:
     def resolve(path: Path, where: Where) -> Path:
         if str(path).startswith("~"):
             raise HomeNotExpanded(where)
-        return path if path.is_absolute() else _joined(real_base, path)
+        return path if path.is_absolute() else joined(real_base, path)
 
     return _resolved_section(section, (), resolve)
 
 
-def _joined(base: Path, path: Path) -> Path:
+def joined(base: Path, path: Path) -> Path:
+    """The path below `base`, without `..`."""
     # Without following links: a secret's link may lead elsewhere tomorrow.
     return Path(os.path.normpath(base / path))
 
@@ -102,6 +112,8 @@ def _resolved_section(section: S, where: Where, resolve: Resolve) -> S:
 
 
 def _resolved_value(value: Any, where: Where, resolve: Resolve) -> Any:
+    from patrol.settings.yaml_types import SettingsSection  # noqa: PLC0415  pydantic: not for lists
+
     if isinstance(value, Path):
         return resolve(value, where)
     if isinstance(value, SettingsSection):
@@ -113,7 +125,8 @@ def _resolved_value(value: Any, where: Where, resolve: Resolve) -> Any:
     return value
 
 
-def _resolved_database(url: str, resolve: Resolve) -> str:
+def resolved_database(url: str, resolve: Resolve) -> str:
+    """The database's URL with absolute paths of the files in it. Raises as `resolve` does."""
     where = ("database",)
     if url.startswith(SQLITE):
         return f"{SQLITE}{resolve(Path(url.removeprefix(SQLITE)), where)}"
@@ -127,16 +140,16 @@ def _resolved_database(url: str, resolve: Resolve) -> str:
     return _LIBPQ_FILE.sub(absolute, url)
 
 
-def old_places(site: "Site", working_directory: Path) -> Iterator[OldPlace]:
+def old_places(site: "Site | SiteNames", working_directory: Path) -> Iterator[OldPlace]:
     """Everything that lies where the working directory says, and not where site.yaml does."""
     base = site.config_dir.resolve()
     for setting, path in site.relative_paths.items():
-        now, before = _joined(base, path), _joined(working_directory.resolve(), path)
+        now, before = joined(base, path), joined(working_directory.resolve(), path)
         if now != before and before.exists() and not now.exists():
             yield OldPlace(setting=setting, now=now, before=before)
 
 
-def check_old_places(site: "Site", working_directory: Path) -> None:
+def check_old_places(site: "Site | SiteNames", working_directory: Path) -> None:
     """Raise DataElsewhere where the database or the pictures lie at their old place."""
     for old in old_places(site, working_directory):
         if old.setting in _HOLDING_DATA:

@@ -39,17 +39,18 @@ from patrol.settings.site_calendar import (
     OfficeSection,
     PlanSection,
 )
+from patrol.settings.site_cluster import ClusterSettings
 from patrol.settings.site_integrations import (
     FileProblem,
     IntegrationSettings,
     is_loopback,
     missing_file,
 )
-from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
+from patrol.settings.site_paths import Defaults, HomeNotExpanded, resolve_paths
 from patrol.settings.site_sampling import SamplingSettings
-from patrol.settings.site_town import ReviewAlarmSection, TownSettings
+from patrol.settings.site_town import AttentionSection, ReviewAlarmSection, TownSettings
 from patrol.settings.sources_yaml import SourcesSettings
-from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
+from patrol.settings.yaml_file import YamlDocument, read_yaml
 from patrol.settings.yaml_types import (
     BrokerUrl,
     DatabaseUrl,
@@ -60,6 +61,7 @@ from patrol.settings.yaml_types import (
     TilesUrl,
     ZoneName,
 )
+from patrol.settings.yaml_validation import validate
 
 EMBEDDED: Final = "embedded"
 DEFAULT_MODELS: Final = Path("var/models")
@@ -74,7 +76,7 @@ class SiteInfo(SettingsSection):
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
     code: Division = ""  # administrative division, 9 digits for a township
-    timezone: ZoneName = "Asia/Shanghai"
+    timezone: ZoneName = Defaults.ZONE
     language: Literal["zh", "en"] = "zh"  # what comes first on screen and paper
 
     @property
@@ -199,6 +201,7 @@ class ConsoleSettings(SettingsSection):
     live_at_once: int = Field(default=3, ge=1, le=20)  # two operators and a shift supervisor
     tiles: TilesUrl = ""  # https://…/{z}/{x}/{y}.png: a background of the map, from elsewhere
     assets: Path = DEFAULT_ASSETS  # scripts of the map and charts (`patrol assets install`)
+    attention: AttentionSection = AttentionSection()  # an account's own choice comes before it
 
     @property
     def is_https(self) -> bool:
@@ -212,16 +215,15 @@ class CentreSettings(SettingsSection):
     phone: str = Field(default="", max_length=32)  # printed on every case
 
 
-class Settings(IntegrationSettings, TownSettings):
+class Settings(IntegrationSettings, TownSettings, ClusterSettings):
     """Everything of site.yaml: each field is a key of the file, under its alias where it has one.
 
-    A `…_section` is what the file writes; the property of the key's name is what it means, worked
-    out anew from the section each time.
+    A `…_section` is what the file writes; the property of the key's name is what it means.
     """
 
     site: SiteInfo
-    database: DatabaseUrl = Field(default="sqlite:///var/patrol.db", repr=False)  # with a password
-    evidence: Path = Path("var/evidence")
+    database: DatabaseUrl = Field(default=Defaults.DATABASE, repr=False)  # with a password
+    evidence: Path = Path(Defaults.EVIDENCE)
     models: Path = DEFAULT_MODELS
     objects: bool = True  # look for objects when their weights are installed
     mqtt: MqttSettings = MqttSettings()
@@ -395,6 +397,7 @@ def _file_problems(settings: Settings) -> Iterator[FileProblem]:
             yield from missing_file(("mqtt", name), path)
     if settings.camera_tls.ca_file is not None:
         yield from missing_file(("camera_tls", "ca_file"), settings.camera_tls.ca_file)
+    yield from settings.cluster_file_problems()
     yield from settings.integration_file_problems()
     yield from settings.town_file_problems()
 

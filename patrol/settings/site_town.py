@@ -11,32 +11,25 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from patrol.domain.attention import AttentionChoice, AttentionKind
 from patrol.domain.broadcast import QuietHours, Speaker, template_problem
 from patrol.domain.hand_off import HandOffChannel, HandOffRecipient
 from patrol.domain.human_patrol import HumanPatrolPlan
-from patrol.domain.ids import GridCode, grid_code_problem
+from patrol.domain.ids import GridCode
 from patrol.domain.priority import Level
 from patrol.domain.registry import Centre
 from patrol.domain.review_alarm import AlarmStep, ReviewAlarmPolicy
 from patrol.settings.site_calendar import ShortText
+from patrol.settings.site_ground import GroundPatrolSettings
 from patrol.settings.site_integrations import FileProblem, missing_file, webhook_url
 from patrol.settings.site_patrols import HumanPatrolSection
-from patrol.settings.yaml_types import ClockTime, PlainId, SettingsSection
-
-
-def _grid_code(value: str) -> str:
-    if problem := grid_code_problem(value):
-        raise ValueError(problem)
-    return value
+from patrol.settings.yaml_types import ClockTime, GridText, PlainId, SettingsSection
 
 
 def _template(value: str) -> str:
     if problem := template_problem(value):
         raise ValueError(problem)
     return value
-
-
-GridText = Annotated[str, AfterValidator(_grid_code)]
 
 
 class AlarmWaitSection(SettingsSection):
@@ -74,6 +67,19 @@ class ReviewAlarmSection(SettingsSection):
         return ReviewAlarmPolicy(
             waits={level: section.waits for level, section in levels.items() if section}
         )
+
+
+class AttentionSection(SettingsSection):
+    """How accounts that said nothing are called: `console.attention`."""
+
+    sound: bool = True
+    desktop: bool = True  # notifications, where the browser was allowed to
+    kinds: tuple[AttentionKind, ...] = tuple(AttentionKind)
+
+    @property
+    def policy(self) -> AttentionChoice:
+        """The section as the domain's choice."""
+        return AttentionChoice(sound=self.sound, desktop=self.desktop, kinds=self.kinds)
 
 
 class CentreSection(SettingsSection):
@@ -167,8 +173,14 @@ class SupervisionSection(SettingsSection):
     overdue_at: ClockTime | None = time(9)  # null: only when somebody sends it
 
 
+class TeamsSection(SettingsSection):
+    """网格组团: whether the team of a grid is told together; off, the ladder alone tells people."""
+
+    notified_together: bool = False
+
+
 class TownSettings(SettingsSection):
-    """`patrols:`, `centres:`, `hand_off:`, `broadcast:` and `supervision:` of site.yaml."""
+    """The town's own work in site.yaml: `patrols:`, `centres:`, `hand_off:`, `teams:` and so on."""
 
     patrol_sections: dict[PlainId, HumanPatrolSection] = Field(
         default_factory=dict, alias="patrols"
@@ -177,6 +189,8 @@ class TownSettings(SettingsSection):
     hand_off: dict[PlainId, HandOffSection] = Field(default_factory=dict)
     broadcast: BroadcastSection = BroadcastSection()
     supervision: SupervisionSection = SupervisionSection()
+    ground_patrols: GroundPatrolSettings = GroundPatrolSettings()
+    teams: TeamsSection = TeamsSection()
 
     @model_validator(mode="after")
     def _a_grid_has_one_centre(self) -> Self:

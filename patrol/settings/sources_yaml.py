@@ -26,8 +26,9 @@ from patrol.settings.site_paths import HomeNotExpanded, resolve_paths_of
 from patrol.settings.sources_gb28181 import Gb28181Settings, SourceName
 from patrol.settings.sources_http import GatewayKind, GatewaySettings, VendorSettings
 from patrol.settings.vendor_profile import SHIPPED, load_profile, shipped_profile_path
-from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
+from patrol.settings.yaml_file import YamlDocument, read_yaml
 from patrol.settings.yaml_types import SettingsSection
+from patrol.settings.yaml_validation import validate
 from streams.address import StreamAddress
 from streams.source_schemes import SOURCE_SCHEMES
 from streams.ticket.profile import VendorProfile

@@ -13,8 +13,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from patrol.settings.config_file import FileProblemLog
 from patrol.settings.sources_http import BaseUrl
-from patrol.settings.yaml_file import read_yaml, validate
+from patrol.settings.yaml_file import read_yaml
 from patrol.settings.yaml_types import SettingsSection
+from patrol.settings.yaml_validation import validate
 from streams.ticket.primitives import Decryption, Operation
 from streams.ticket.profile import (
     Encoding,

@@ -1,28 +1,23 @@
-"""A YAML file → plain data that knows its lines, and a pydantic model over it; problems are noted.
+"""A YAML file → plain data that knows its lines; problems are noted.
 
 YAML 1.2's core schema instead of PyYAML's 1.1: `10:30` is text and not 630, `off` is text and not
 False, a code with a leading zero keeps it. A key that stands twice is a problem, not the last one
 silently winning. Aliases work; a document that grows without bounds through them does not.
 
 Of PyYAML's errors only the place is used: their text changes with its releases, and with whether it
-was built on libyaml. `validate` notes every error of pydantic under the line where it stands.
+was built on libyaml. What the data must be, yaml_validation.py says.
 """
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
+from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
 from yaml.composer import ComposerError
 
 from patrol.settings.config_file import FileProblemLog, read_text
-from patrol.settings.yaml_types import error_message
 
-T = TypeVar("T")
 MAX_NODES: Final = 2_000_000  # zones for 10,000 cameras are a tenth of this
 MAX_DEPTH: Final = 64  # the deepest of our files goes seven levels down
 _TOO_DEEP: Final = f"nested more than {MAX_DEPTH} deep, write it flatter"
@@ -246,63 +241,3 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     if node.tag == _INT:
         return int(text) if len(text) <= MAX_DIGITS else text
     return float(text) if node.tag == _FLOAT else text
-
-
-def validate(kind: type[T] | Any, document: YamlDocument, notes: FileProblemLog) -> T | None:
-    """The document as `kind`, or None after problems were noted."""
-    try:
-        value: T = TypeAdapter(kind).validate_python(document.data)
-    except ValidationError as exc:
-        for error in exc.errors(include_url=False):
-            where = _without_markers(error["loc"])
-            known = _settings_at(kind, error["loc"][:-1])
-            notes.add_problem(document.line(where), _path(where), error_message(error, known))
-        return None
-    return value
-
-
-def _without_markers(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Without the markers that pydantic adds for keys and unions."""
-    return tuple(part for part in location if not (isinstance(part, str) and _is_marker(part)))
-
-
-def _is_marker(part: str) -> bool:
-    return part == "[key]" or part.startswith(("function-", "lax-or-strict", "is-instance"))
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return path.lstrip(".") or "file"
-
-
-def _settings_at(kind: Any, location: tuple[int | str, ...]) -> list[str]:
-    """Names of the settings that the mapping at `location` may have."""
-    for part in location:
-        model = _model_type(kind)
-        fields = _fields_by_key(model) if model is not None else {}
-        if part in fields:
-            kind = fields[str(part)].annotation
-        else:  # an item of a list, a value of a mapping
-            inner = [arg for arg in get_args(_unwrapped_type(kind)) if arg is not Ellipsis]
-            kind = inner[-1] if inner else None
-    model = _model_type(kind)
-    return list(_fields_by_key(model)) if model is not None else []
-
-
-def _fields_by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The model's fields under the names that a file gives them."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
-
-
-def _unwrapped_type(kind: Any) -> Any:
-    """Without `| None` and Annotated."""
-    if get_origin(kind) in (Union, UnionType):
-        kind = next(arg for arg in get_args(kind) if arg is not type(None))
-    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
-
-
-def _model_type(kind: Any) -> type[BaseModel] | None:
-    kind = _unwrapped_type(kind)
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None

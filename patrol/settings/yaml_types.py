@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from patrol.domain.camera import DailyHours
-from patrol.domain.ids import camera_id_problem, plain_id_problem
+from patrol.domain.ids import camera_id_problem, grid_code_problem, plain_id_problem
 from patrol.settings.config_file import did_you_mean
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
@@ -99,6 +99,13 @@ def _daily_hours_of(value: object) -> DailyHours:
 def plain_id(value: str) -> str:
     """An identifier that is safe in an MQTT topic and in a file name."""
     if (reason := plain_id_problem(value)) is not None:
+        raise ValueError(reason)
+    return value
+
+
+def grid_code(value: str) -> str:
+    """A grid's code, as grids.csv has it: 15 digits."""
+    if (reason := grid_code_problem(value)) is not None:
         raise ValueError(reason)
     return value
 
@@ -199,6 +206,7 @@ def proxy_network(value: str) -> str:
 ClockTime = Annotated[time, BeforeValidator(clock_time)]
 DailyHoursList = Annotated[tuple[DailyHours, ...], BeforeValidator(daily_hours)]
 PlainId = Annotated[str, AfterValidator(plain_id)]
+GridText = Annotated[str, AfterValidator(grid_code)]
 CameraIdKey = Annotated[str, BeforeValidator(str), AfterValidator(camera_id)]
 ZoneName = Annotated[str, AfterValidator(zone_name)]
 Division = Annotated[str, AfterValidator(division_code)]

@@ -21,8 +21,9 @@ from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import camera_id_problem
 from patrol.inference.manifest import COCO80, ModelSpec, Purpose, label_name
 from patrol.settings.config_file import FileProblemLog, did_you_mean
-from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
+from patrol.settings.yaml_file import YamlDocument, read_yaml
 from patrol.settings.yaml_types import DailyHoursList, SettingsSection
+from patrol.settings.yaml_validation import validate
 
 _PolygonPoint = tuple[float, float]
 

@@ -5,7 +5,8 @@ only `cameras.csv` has. Changes of consent and placement are the ones that an au
 are kept like all others, field by field. Of its health there is the present state and every change.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -28,11 +29,12 @@ from patrol.store.schema_people import (
     health_changes,
     memories,
 )
-from patrol.store.transaction import Transaction
+from patrol.store.transaction import Transaction, in_batches
 
 _HEALTH = RowMapper(CameraHealth, columns={"announced": "told"})
 _OF_CAMERA = select(health).where(health.c.camera == bindparam("this"))
 _MEMORIES = "camera memories"
+NO_MEMORY = ""  # the version of a memory that is not there yet
 _MEMORY = select(memories.c.blob).where(
     memories.c.camera == bindparam("of_camera"), memories.c.light == bindparam("in_light")
 )
@@ -166,6 +168,13 @@ class CameraMemoryRepository:
         more = {"updated_at": now, "sampled_at": sampled_at}
         self._db.put(memories, {**row, **more}, "camera", "light")
 
+    def of_cameras(self, cameras: Sequence[CameraId]) -> Iterator[tuple[CameraId, Light, bytes]]:
+        """Every blob of these cameras."""
+        for some in in_batches(cameras):
+            for row in self._db.all(select(memories).where(memories.c.camera.in_(some))):
+                light = Light(row.light)
+                yield row.camera, light, self._opened(bytes(row.blob), row.camera, light)
+
     def _sealed(self, blob: bytes, camera: CameraId, light: Light) -> bytes:
         key, about = self._db.site_key, _memory_name(camera, light)
         return blob if key is None else key.seal(blob, purpose=_MEMORIES, about=about)
@@ -196,6 +205,11 @@ class CameraMemoryRepository:
     def delete(self, camera: CameraId) -> None:
         """Delete the camera's blobs, to learn anew; no line in the ledger (see pixels.py)."""
         self._db.run(memories.delete().where(memories.c.camera == camera))
+
+
+def memory_version(blob: bytes | None) -> str:
+    """The version of a camera memory: the sha256 of its blob; NO_MEMORY while there is none."""
+    return NO_MEMORY if blob is None else hashlib.sha256(blob).hexdigest()
 
 
 def _memory_name(camera: CameraId, light: Light) -> str:

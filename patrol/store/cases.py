@@ -12,6 +12,7 @@ from sqlalchemy import Column, Row, Select, bindparam, func, select, text
 
 from patrol.domain.case import Case, CaseEntry, CaseEvent
 from patrol.domain.ids import CameraId, CaseId, GridCode
+from patrol.domain.observation import Subject
 from patrol.store.column_types import clean_text
 from patrol.store.report_changes import MOMENT_CHANGE, moment_subject
 from patrol.store.rows import RowMapper
@@ -50,6 +51,11 @@ _OPEN_LIKE: Final = (
     .where(cases.c.camera == bindparam("on"), cases.c.category == bindparam("like"), CASE_OPEN)
     .order_by(cases.c.dispatched_at, cases.c.id)
     .limit(1)
+)
+_OPEN_ABOUT_CAMERA: Final = (
+    select(cases)
+    .where(cases.c.camera == bindparam("on"), cases.c.subject == Subject.EQUIPMENT, CASE_OPEN)
+    .order_by(cases.c.dispatched_at, cases.c.id)
 )
 _REPORTED_LIKE: Final = (
     select(cases)
@@ -172,6 +178,10 @@ class CaseRepository:
         """An open case of this camera and category."""
         alike = {"on": camera, "like": category}
         return next(iter(_read_cases(self._db, self._db.locked(_OPEN_LIKE), alike)), None)
+
+    def open_about_camera(self, camera: CameraId) -> Sequence[Case]:
+        """The open cases about a fault of this camera, the oldest first."""
+        return _read_cases(self._db, self._db.locked(_OPEN_ABOUT_CAMERA), {"on": camera})
 
     def count(self, *, open_only: bool = False) -> int:
         """How many there are."""

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 
 from sqlalchemy import Executable, func, select
 
+from patrol.domain.ground_patrol import ENDED, CheckInState
 from patrol.domain.round import RoundState
 from patrol.store.cases import CASE_OPEN
 from patrol.store.findings import FINDING_WAITING
 from patrol.store.rounds import PENDING
 from patrol.store.schema import case_entries, cases, findings, rounds, visits
+from patrol.store.schema_ground import check_ins, ground_patrols
 from patrol.store.schema_people import handovers, health_changes, outbox, stoppages, troubles
 from patrol.store.schema_town import round_duties
 from patrol.store.transaction import Transaction
@@ -35,6 +37,12 @@ _TROUBLES = select(
     func.max(troubles.c.number), func.max(troubles.c.taken_at), func.max(troubles.c.closed_at)
 )
 _NEWEST_HANDOVER = select(func.max(handovers.c.number))
+_OPEN_GROUND = select(func.count(), func.sum(ground_patrols.c.revision)).where(
+    ground_patrols.c.state.not_in(ENDED)
+)
+_CHECK_INS = select(func.count(), func.max(check_ins.c.decided_at)).where(
+    check_ins.c.state != CheckInState.ACCEPTED
+)
 _HEALTH = select(func.max(health_changes.c.number))
 _MESSAGES = select(func.max(outbox.c.number), func.max(outbox.c.published_at))
 
@@ -46,7 +54,7 @@ class ChangeTokens:
         self._db = db
 
     def read(self) -> Mapping[str, str]:
-        """One token per topic: rounds, queue, cases, health, messages, shift."""
+        """One token per topic: rounds, queue, cases, health, messages, shift, ground."""
         return {
             "rounds": self._token(_OPEN_ROUNDS, _ENDED_ROUNDS, _NEWEST_DUTY)
             + self._pending_visits(),
@@ -54,6 +62,7 @@ class ChangeTokens:
             "cases": self._token(_CASES, _NEWEST_CASE, _ENTRY_COUNT),
             "health": self._token(_HEALTH),
             "messages": self._token(_MESSAGES),
+            "ground": self._token(_OPEN_GROUND, _CHECK_INS),
             "shift": self._token(_NEWEST_STOPPAGE, _TROUBLES, _NEWEST_HANDOVER),
         }
 

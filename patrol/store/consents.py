@@ -78,7 +78,8 @@ class ConsentRepository:
 
     def terms(self, now: datetime) -> ConsentTerms:
         """Everything that stands now, of all cameras."""
-        standing = select(consent_terms).where(
+        columns = (consent_terms.c[name] for name in ("camera", "kind", "until", "hours"))
+        standing = select(*columns).where(
             consent_terms.c.ended_at.is_(None),
             or_(consent_terms.c.until.is_(None), consent_terms.c.until > now),
         )

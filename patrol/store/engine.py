@@ -44,6 +44,11 @@ ERASE_WAIT_MS: Final = 500  # for readers: writers wait meanwhile
 # A round's recorder, relay, inbox, ladder, console: each a thread, each at most one unit at a time.
 POOL_SIZE: Final = 5
 POOL_OVERFLOW: Final = 15
+# libpq: a server behind a cut network is noticed after 25 s, not after hours.
+_NOTICE_A_CUT: Final = {
+    "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}  # fmt: skip
 _LIMIT_WAL_BYTES: Final = 64 * 1024 * 1024  # a reader that stayed long leaves no huge file behind
 _CACHE_KIB: Final = 8 * 1024
 _SQLITE_FULL: Final = frozenset(
@@ -233,7 +238,8 @@ def _postgres_engine(url: URL) -> Engine:
             json_serializer=dump_json,
             execution_options=_COUNTED,
             connect_args=_unless_given(
-                url, {"connect_timeout": CONNECT_TIMEOUT_S, "options": limits}
+                url,
+                {"connect_timeout": CONNECT_TIMEOUT_S, "options": limits, **_NOTICE_A_CUT},
             ),
             pool_size=POOL_SIZE,
             max_overflow=POOL_OVERFLOW,

@@ -1,18 +1,16 @@
-"""Observations, findings and suppressions in the store.
-
-What was measured, what is proposed to a person, and what is not proposed again for a while, for one
-camera and kind.
-"""
+"""Observations and findings in the store: what was measured, what is proposed to a person."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, case, func, or_, select, text
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, or_, select, text
 
 from patrol.domain.finding import (
+    EXPIRY_ACTOR,
     REAL_STATES,
+    Decision,
     Finding,
     FindingRecheck,
     FindingState,
@@ -20,15 +18,13 @@ from patrol.domain.finding import (
     WaitingTotal,
 )
 from patrol.domain.ids import CameraId, FindingId, GridCode, RoundId
-from patrol.domain.observation import Box, Observation, Subject
+from patrol.domain.observation import Observation, Subject
 from patrol.domain.priority import Level
 from patrol.domain.ranking import MACHINE_ACTORS, CameraTrackRecord
 from patrol.domain.round import Round, VisitOutcome
-from patrol.domain.suppression import Suppression
-from patrol.store.report_changes import MOMENT_CHANGE, ROUND_CHANGE, moment_subject
+from patrol.store.report_changes import touch_finding
 from patrol.store.rows import RowMapper
 from patrol.store.schema import WAITING_FINDING, findings, observations, visits
-from patrol.store.schema_people import suppressions
 from patrol.store.transaction import FindingChanged, Transaction, in_batches
 
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
@@ -67,6 +63,10 @@ _OPEN_LIKE: Final = (
 )
 
 
+_STANDS_ON_CAMERA: Final = and_(
+    FINDING_WAITING,
+    or_(findings.c.origin != Origin.OPERATOR, findings.c.picture.is_not(None)),
+)
 DECIDED_STATES: Final = (*REAL_STATES, FindingState.DISMISSED, FindingState.UNSURE)
 
 
@@ -197,7 +197,7 @@ class FindingRepository:
         """Append. Raises ValueError when the id exists."""
         if not self._db.add_if_new(findings, _finding_row(finding), "id"):
             raise ValueError(f"finding {finding.id} exists")
-        self._touch_report(finding)
+        touch_finding(self._db, finding)
         self._db.notify(FindingChanged(None, finding))
 
     def get(self, finding_id: FindingId) -> Finding:
@@ -205,7 +205,7 @@ class FindingRepository:
         row = self._db.first(self._db.locked(_ONE), {"this": finding_id})
         if row is None:
             raise KeyError(finding_id)
-        return _finding_from_row(row)
+        return finding_from_row(row)
 
     def gauge_of(self, finding_id: FindingId | None) -> str:
         """What saw it, with its version; "" where a person did, or there is no such finding."""
@@ -217,19 +217,13 @@ class FindingRepository:
         before = self.get(finding.id) if self._db.on_event else None
         if self._db.changed(_WRITE, {**_finding_row(finding), "this": finding.id}) == 0:
             raise KeyError(finding.id)
-        self._touch_report(finding)
+        touch_finding(self._db, finding)
         self._db.notify(FindingChanged(before, finding))
-
-    def _touch_report(self, finding: Finding) -> None:
-        if finding.round is not None:
-            self._db.touch_report(ROUND_CHANGE, finding.round)
-        else:
-            self._db.touch_report(MOMENT_CHANGE, moment_subject(finding.found_at))
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
         """A finding of the machine's, of this camera and category, that still waits."""
         row = self._db.first(self._db.locked(_OPEN_LIKE), {"on": camera, "like": category})
-        return None if row is None else _finding_from_row(row)
+        return None if row is None else finding_from_row(row)
 
     def queue(self, *, limit: int = 1000, offset: int = 0) -> Sequence[Finding]:
         """Those that wait for a person, worst first: level, score, oldest; see `waiting_totals`."""
@@ -241,7 +235,23 @@ class FindingRepository:
         )
         waiting = select(findings).where(FINDING_WAITING).order_by(*worst_first)
         waiting = waiting.limit(limit).offset(offset)
-        return [_finding_from_row(row) for row in self._db.all(waiting)]
+        return [finding_from_row(row) for row in self._db.all(waiting)]
+
+    def close_waiting(self, camera: CameraId, *, reason: str, now: datetime) -> int:
+        """Let a camera's findings leave the queue undecided; how many those were.
+
+        One that a person filed without a picture stays: it stands on what was said.
+        """
+        mine = select(findings).where(_STANDS_ON_CAMERA, findings.c.camera == camera)
+        waiting = [finding_from_row(row) for row in self._db.all(self._db.locked(mine))]
+        for finding in waiting:
+            self.put(finding.decide(Decision.AGE, by=EXPIRY_ACTOR, now=now, reason=reason))
+        return len(waiting)
+
+    def cameras_waiting(self, which: Select[Any]) -> Collection[CameraId]:
+        """Those of the selected cameras of which `close_waiting` would close something."""
+        wanted = select(findings.c.camera).where(_STANDS_ON_CAMERA, findings.c.camera.in_(which))
+        return sorted(CameraId(row.camera) for row in self._db.all(wanted.distinct()))
 
     def waiting(self, level: Level, subject: Subject) -> Sequence[WaitingFinding]:
         """Those of a level and subject that wait for a person, with what ranks them; unordered."""
@@ -270,7 +280,7 @@ class FindingRepository:
             for batch in in_batches(ids)
             for row in self._db.all(select(findings).where(findings.c.id.in_(batch)))
         )
-        return {one.id: one for one in map(_finding_from_row, rows)}
+        return {one.id: one for one in map(finding_from_row, rows)}
 
     def waiting_totals(self) -> Sequence[WaitingTotal]:
         """How many wait for a person, by level and subject; all of them are counted."""
@@ -289,7 +299,7 @@ class FindingRepository:
         """All, decided or not."""
         mine = select(findings).where(findings.c.round == round_id)
         rows = self._db.all(mine.order_by(findings.c.found_at, findings.c.id))
-        return [_finding_from_row(row) for row in rows]
+        return [finding_from_row(row) for row in rows]
 
     def counted_in(self, a_round: Round, now: datetime) -> Sequence[Finding]:
         """Found before the round, and not decided when it began: what it showed counts for them."""
@@ -298,7 +308,7 @@ class FindingRepository:
         recent = f.found_at >= a_round.planned_at - LONGEST_WAIT, f.found_at < until
         earlier = select(findings).where(f.round != a_round.id, *recent, waited)
         rows = self._db.all(earlier.order_by(f.found_at, f.id))
-        return [_finding_from_row(row) for row in rows]
+        return [finding_from_row(row) for row in rows]
 
     def unsure_without_recheck(self, *, limit: int = 100) -> Sequence[Finding]:
         """Those marked unsure whose camera was not visited again yet; oldest decision first."""
@@ -306,7 +316,7 @@ class FindingRepository:
         unseen = f.state == FindingState.UNSURE, f.again_at.is_(None), FINDING_WAITING
         called = f.camera == ""  # a call named no camera: there is nothing to visit
         oldest = select(findings).where(*unseen, ~called).order_by(f.decided_at, f.id).limit(limit)
-        return [_finding_from_row(row) for row in self._db.all(oldest)]
+        return [finding_from_row(row) for row in self._db.all(oldest)]
 
     def confirmed_since(self, since: datetime, *, limit: int = 1000) -> Sequence[Finding]:
         """The machine's, confirmed by a person from `since` on; newest first."""
@@ -314,14 +324,14 @@ class FindingRepository:
         real = f.state == FindingState.CONFIRMED, f.origin == Origin.MACHINE
         people = f.found_at >= since, f.decided_by.not_in(sorted(MACHINE_ACTORS))
         newest = select(findings).where(*real, *people).order_by(f.found_at.desc(), f.id)
-        return [_finding_from_row(row) for row in self._db.all(newest.limit(limit))]
+        return [finding_from_row(row) for row in self._db.all(newest.limit(limit))]
 
     def filed_between(self, start: datetime, end: datetime) -> Sequence[Finding]:
         """Own findings (人工发现) filed from `start` until before `end`, oldest first."""
         f = findings.c
         mine = text("origin = 'operator'"), f.found_at >= start, f.found_at < end
         rows = self._db.all(select(findings).where(*mine).order_by(f.found_at, f.id))
-        return [_finding_from_row(row) for row in rows]
+        return [finding_from_row(row) for row in rows]
 
     def decision_counts(self, start: datetime, end: datetime) -> Sequence[DecisionCount]:
         """How people decided the findings found in that time, by grid, kind and origin."""
@@ -346,7 +356,7 @@ class FindingRepository:
         f = findings.c
         chosen = select(findings).where(*_decided_as_wanted(wanted))
         newest = chosen.order_by(f.decided_at.desc(), f.id.desc()).limit(limit).offset(offset)
-        return [_finding_from_row(row) for row in self._db.all(newest)]
+        return [finding_from_row(row) for row in self._db.all(newest)]
 
     def count_decided(self, wanted: DecidedFilter) -> int:
         """How many decided findings fit."""
@@ -391,73 +401,9 @@ def _finding_row(finding: Finding) -> Mapping[str, Any]:
     }
 
 
-def _finding_from_row(row: Row[Any]) -> Finding:
+def finding_from_row(row: Row[Any]) -> Finding:
+    """The finding of a row."""
     recheck = None
     if row.again_at is not None:
         recheck = FindingRecheck(at=row.again_at, why=row.again_why, picture=row.again_picture)
     return _FINDINGS.from_row(row, recheck=recheck)
-
-
-_SUPPRESSIONS: Final = RowMapper(Suppression)
-_ACTIVE: Final = (
-    select(suppressions)
-    .where(suppressions.c.until > bindparam("now"), suppressions.c.revoked_at.is_(None))
-    .order_by(suppressions.c.number)
-)
-_ACTIVE_ON_CAMERA: Final = _ACTIVE.where(suppressions.c.camera == bindparam("here"))
-
-
-class SuppressionRepository:
-    """Reads and writes suppressions; each can be listed and revoked."""
-
-    def __init__(self, db: Transaction) -> None:
-        self._db = db
-
-    def add(
-        self,
-        *,
-        camera: CameraId,
-        kind: str,
-        box: Box | None,
-        reason: str,
-        owner: str,
-        now: datetime,
-        until: datetime,
-    ) -> Suppression:
-        """Write one; returns it with its number. Raises ValueError when `until` is not later."""
-        if until <= now:
-            raise ValueError(f"a suppression until {until} would never hold")
-        row = {
-            "camera": camera,
-            "kind": kind,
-            "box": box and list(map(float, box)),
-            "reason": reason,
-            "owner": owner,
-            "created_at": now,
-            "until": until,
-            "revoked_by": "",
-        }
-        added = self._db.run(suppressions.insert().returning(suppressions), row)
-        return _SUPPRESSIONS.from_row(added.one())
-
-    def revoke(self, number: int, *, by: str, now: datetime) -> bool:
-        """End it; False when it is over, revoked or unknown."""
-        not_revoked = (
-            suppressions.c.number == number,
-            suppressions.c.revoked_at.is_(None),
-            suppressions.c.until > now,
-        )
-        revoked = suppressions.update().where(*not_revoked).values(revoked_at=now, revoked_by=by)
-        return self._db.changed(revoked) == 1
-
-    def active(self, now: datetime, *, camera: CameraId | None = None) -> Sequence[Suppression]:
-        """Neither expired nor revoked, oldest first."""
-        everywhere = camera is None
-        values = {"now": now} if everywhere else {"now": now, "here": camera}
-        rows = self._db.all(_ACTIVE if everywhere else _ACTIVE_ON_CAMERA, values)
-        return [_SUPPRESSIONS.from_row(row) for row in rows]
-
-    def list(self, *, limit: int = 1000) -> Sequence[Suppression]:
-        """All that ever were, newest first."""
-        newest = select(suppressions).order_by(suppressions.c.number.desc()).limit(limit)
-        return [_SUPPRESSIONS.from_row(row) for row in self._db.all(newest)]

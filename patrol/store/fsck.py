@@ -40,12 +40,12 @@ from patrol.store.schema import (
     cases,
     deletions,
     findings,
-    metadata,
     pictures,
     rounds,
     visit_pictures,
     visits,
 )
+from patrol.store.schema_all import metadata
 from patrol.store.schema_people import chains, handovers, health, outbox, stoppages, troubles
 from patrol.store.shift import HANDOVER_CHAIN, HandoverRepository
 from patrol.store.store import Store
@@ -227,6 +227,8 @@ def check_pictures(db: Transaction) -> Iterator[StoreProblem]:
 
 def check_pixels(db: Transaction) -> Iterator[StoreProblem]:
     """No place of the register holds pixels of a household that withdrew, or of a retired camera.
+
+    Unless a legal hold keeps them, which `held_after_consent` counts.
 
     The nightly sweep has two days for a camera that left the registry.
     """

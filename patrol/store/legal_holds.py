@@ -1,14 +1,15 @@
 """Legal holds in the store, and which pictures they keep from deletion.
 
-A camera's hold keeps every picture of that camera. A case's hold keeps what the case stands on: the
-pictures before and after, its findings' pictures and the photos that leaders sent for it.
+A camera's hold keeps every picture of that camera, and its references. A case's hold keeps what the
+case stands on: the pictures before and after, its findings' pictures and the photos that leaders
+sent for it.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import Column, ColumnElement, exists, or_, select
 
 from patrol.domain.legal_hold import HoldScope, LegalHold
 from patrol.store.rows import RowMapper
@@ -61,11 +62,6 @@ class LegalHoldRepository:
 
 def picture_is_held() -> ColumnElement[bool]:
     """Whether a row of `pictures` must not be deleted."""
-    by_camera = exists().where(
-        _IN_FORCE,
-        legal_holds.c.scope == HoldScope.CAMERA,
-        legal_holds.c.subject == pictures.c.camera,
-    )
     held_case = (
         select(legal_holds.c.subject)
         .where(_IN_FORCE, legal_holds.c.scope == HoldScope.CASE)
@@ -82,7 +78,14 @@ def picture_is_held() -> ColumnElement[bool]:
     of_photo = exists().where(
         case_photos.c.case.in_(held_case), case_photos.c.picture == pictures.c.id
     )
-    return or_(by_camera, of_case, of_finding, of_photo)
+    return or_(camera_is_held(pictures.c.camera), of_case, of_finding, of_photo)
+
+
+def camera_is_held(camera: Column[str]) -> ColumnElement[bool]:
+    """Whether a hold in force names the camera of this column."""
+    return exists().where(
+        _IN_FORCE, legal_holds.c.scope == HoldScope.CAMERA, legal_holds.c.subject == camera
+    )
 
 
 def message_is_held() -> ColumnElement[bool]:

@@ -2,9 +2,12 @@
 
 Walks the register (pixel_places.py). Rows that name files are marked as due, and the sweep
 (patrol/pictures.py) deletes the files; rows that hold pixels themselves are deleted here. Either
-way each gets its line in the deletion ledger.
+way each gets its line in the deletion ledger. What a legal hold keeps is marked and stays until
+the first sweep after the hold's end. A finding that waits for a person leaves the queue with the
+consent that its picture stood on.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,15 +17,19 @@ from typing import Any, Final
 from sqlalchemy import Row, Table, case, func, literal, select, union
 
 from patrol.domain.camera import ConsentState
+from patrol.domain.finding import CAMERA_LEFT, CONSENT_WITHDRAWN
 from patrol.domain.ids import CameraId, Sha256
 from patrol.domain.round import CAMERA_RETIRED, CONSENT_ENDED
 from patrol.store.column_types import UtcTime
 from patrol.store.deletion_ledger import DeletionLedger
+from patrol.store.findings import FindingRepository
+from patrol.store.legal_holds import camera_is_held, picture_is_held
 from patrol.store.pixel_places import PIXEL_PLACES, PixelPlace, PlaceKind
+from patrol.store.schema import pictures
 from patrol.store.schema_people import cameras, withdrawals
 from patrol.store.transaction import Transaction, in_batches
 
-ENDING_MARKS: Final = (CONSENT_ENDED, CAMERA_RETIRED)
+ENDING_MARKS: Final = {CONSENT_ENDED: CONSENT_WITHDRAWN, CAMERA_RETIRED: CAMERA_LEFT}
 FILE_ROWS: Final = [place for place in PIXEL_PLACES if place.kind is PlaceKind.FILE_ROWS]
 BLOB_ROWS: Final = [place for place in PIXEL_PLACES if place.kind is PlaceKind.BLOB_ROWS]
 _WITHDRAWN: Final = union(
@@ -65,6 +72,8 @@ class PixelRepository:
     def end_camera(self, camera: CameraId, mark: str, now: datetime) -> int:
         """Let everything of the camera be deleted now; how many rows that were.
 
+        Its findings that wait for a person leave the queue, with the reason.
+
         `mark` (of ENDING_MARKS) ends the purpose that the ledger will have.
         """
         ended = 0
@@ -78,15 +87,22 @@ class PixelRepository:
         for place in BLOB_ROWS:
             table = _table(place)
             ended += self._delete_blobs(place, table.c.camera == camera, mark, now, due_at=now)
+        FindingRepository(self._db).close_waiting(camera, reason=ENDING_MARKS[mark], now=now)
         return ended
 
     def end_withdrawn(self, now: datetime) -> Collection[CameraId]:
-        """`end_camera` for every withdrawn camera of which something is left to end."""
-        return self._end(self.kept_of_withdrawn(), CONSENT_ENDED, now)
+        """`end_camera` for every withdrawn camera of which something is left to end.
+
+        A finding can come after a withdrawal: of a visit that was under way.
+        """
+        waiting = FindingRepository(self._db).cameras_waiting(select(_WITHDRAWN.c.camera))
+        return self._end({*self.kept_of_withdrawn(), *waiting}, CONSENT_ENDED, now)
 
     def end_retired(self, now: datetime) -> Collection[CameraId]:
         """`end_camera` for every camera that left the registry."""
-        return self._end(self.kept_of_retired(now), CAMERA_RETIRED, now)
+        retired = select(cameras.c.id).where(cameras.c.retired_at <= now)
+        waiting = FindingRepository(self._db).cameras_waiting(retired)
+        return self._end({*self.kept_of_retired(now), *waiting}, CAMERA_RETIRED, now)
 
     def kept_of_withdrawn(self) -> Collection[CameraId]:
         """Withdrawn cameras of which some place holds pixels that are not marked as due."""
@@ -97,7 +113,7 @@ class PixelRepository:
         return self._kept_of(select(cameras.c.id).where(cameras.c.retired_at <= before))
 
     def _end(self, which: Collection[CameraId], mark: str, now: datetime) -> Collection[CameraId]:
-        for camera in which:
+        for camera in sorted(which):
             self.end_camera(camera, mark, now)
         return which
 
@@ -107,19 +123,34 @@ class PixelRepository:
             for table in map(_table, FILE_ROWS)
         ]
         parts += [
-            select(table.c.camera).where(table.c.camera.in_(which))
-            for table in map(_table, BLOB_ROWS)
+            select(table.c.camera).where(table.c.camera.in_(which), ~_is_held(place))
+            for place, table in ((place, _table(place)) for place in BLOB_ROWS)
         ]
         return sorted(CameraId(row[0]) for row in self._db.all(union(*parts)))
 
     def due_of_withdrawn(self) -> Collection[CameraId]:
-        """Withdrawn cameras of which rows are left, marked or not: their files are to go."""
+        """Withdrawn cameras of which rows are left, marked or not: their files are to go.
+
+        Without what a legal hold keeps.
+        """
         withdrawn = select(_WITHDRAWN.c.camera)
         parts = [
-            select(table.c.camera).where(table.c.camera.in_(withdrawn))
-            for table in map(_table, (*FILE_ROWS, *BLOB_ROWS))
+            select(table.c.camera).where(table.c.camera.in_(withdrawn), ~_is_held(place))
+            for place, table in _PLACES_IN_ROWS
         ]
         return sorted(CameraId(row[0]) for row in self._db.all(union(*parts)))
+
+    def held_after_consent(self) -> Mapping[CameraId, int]:
+        """How many pictures and references of withdrawn cameras a legal hold keeps."""
+        counts: Counter[CameraId] = Counter()
+        withdrawn = select(_WITHDRAWN.c.camera)
+        for place, table in _PLACES_IN_ROWS:
+            held = select(table.c.camera, func.count()).where(
+                table.c.camera.in_(withdrawn), _is_held(place)
+            )
+            for camera, count in self._db.pairs(held.group_by(table.c.camera)):
+                counts[CameraId(camera)] += count
+        return dict(sorted(counts.items()))
 
     def expire_blobs(self, now: datetime, kept: Mapping[str, timedelta]) -> int:
         """Delete rows with pixels whose time is over; `kept`: how long, by retention class."""
@@ -190,7 +221,7 @@ class PixelRepository:
         wanted = select(
             *key, place.pixels.label("pixels"), place.dated.label("dated"),
             place.detail.label("detail"), table.c.camera.label("whose"),
-        ).where(condition)  # fmt: skip
+        ).where(condition, ~_is_held(place))  # fmt: skip
         found = self._db.all(self._db.locked(wanted))
         ledger = DeletionLedger(self._db)
         for row in found:
@@ -211,6 +242,16 @@ class PixelRepository:
 def _table(place: PixelPlace) -> Table:
     assert place.table is not None  # noqa: S101  of a place in rows  # nosec B101
     return place.table
+
+
+_PLACES_IN_ROWS: Final = [(place, _table(place)) for place in (*FILE_ROWS, *BLOB_ROWS)]
+
+
+def _is_held(place: PixelPlace) -> Any:
+    """The condition that a legal hold keeps a row of this place."""
+    if place.table is pictures:
+        return picture_is_held()
+    return camera_is_held(_table(place).c.camera)
 
 
 def _held(

@@ -1,10 +1,11 @@
 """The log of report changes: which rounds and days a reader who goes on from a cursor must read.
 
 Appended to by each transaction that touches what reports say (transaction.py). A cursor is the
-number and the random token of the last entry that was read: after a restore of an older backup the
-number may be there again, its token is not, and the reader begins anew. An entry that a newer one
-of the same subject replaces is deleted once KEPT_ENTRIES newer ones follow; a reader who was away
-for longer begins anew, too, and loses nothing.
+number and the random token of the last entry that was read, and those of the newest entry that
+there was then: what is read is as it is now, not as it was at its entry. After a restore of an
+older backup a number may be there again, its token is not, and the reader begins anew. An entry
+that a newer one of the same subject replaces is deleted once KEPT_ENTRIES newer ones follow; a
+reader who was away for longer begins anew, too, and loses nothing.
 """
 
 import re
@@ -15,6 +16,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select
 
+from patrol.domain.finding import Finding
 from patrol.store.schema_town import report_changes
 from patrol.store.transaction import Transaction
 
@@ -23,7 +25,8 @@ DAY_CHANGE: Final = "day"  # subject: a local day, 2026-11-22
 MOMENT_CHANGE: Final = "moment"  # subject: `moment_subject`; it lies in one local day of the site
 KEPT_ENTRIES: Final = 50_000  # a town of 600 cameras appends some 500 a day
 _QUARTER: Final = timedelta(minutes=15)  # every zone's midnight is one of them, counted in UTC
-_CURSOR: Final = re.compile(r"([0-9]{1,18})-([0-9a-f]{8})", re.ASCII)
+_ENTRY: Final = r"([0-9]{1,18})-([0-9a-f]{8})"
+_CURSOR: Final = re.compile(rf"{_ENTRY}\.{_ENTRY}", re.ASCII)
 _LOG: Final = report_changes.c
 _TOKEN: Final = select(_LOG.token).where(_LOG.number == bindparam("this"))
 _NEWEST: Final = (
@@ -74,6 +77,14 @@ def moment_subject(at: datetime) -> str:
     return f"{begun.replace(tzinfo=None).isoformat(timespec='minutes')}Z"
 
 
+def touch_finding(db: Transaction, finding: Finding) -> None:
+    """Note the round that the finding counts in, or the moment of one that belongs to none."""
+    if finding.round is not None:
+        db.touch_report(ROUND_CHANGE, finding.round)
+    else:
+        db.touch_report(MOMENT_CHANGE, moment_subject(finding.found_at))
+
+
 class ReportChangeRepository:
     """Reads the log on from a cursor, and deletes what newer entries replace."""
 
@@ -103,13 +114,17 @@ class ReportChangeRepository:
         match = _CURSOR.fullmatch(cursor)
         if match is None:
             raise BadCursor("give the `cursor` of the last answer as it was, or none")
-        number = int(match[1])
-        known = self._db.scalar(_TOKEN, {"this": number})
-        return (number, False) if known == match[2] else (0, True)
+        number, token, head, head_token = match.groups()
+        known = self._token(int(number)) == token and self._token(int(head)) == head_token
+        return (int(number), False) if known else (0, True)
 
     def _cursor_at(self, number: int) -> str:
-        token = self._db.scalar(_TOKEN, {"this": number})
-        return "" if token is None else f"{number}-{token}"
+        token, head = self._token(number), self._db.scalar(_HEAD)
+        return "" if token is None else f"{number}-{token}.{head}-{self._token(head)}"
+
+    def _token(self, number: int) -> str | None:
+        token: str | None = self._db.scalar(_TOKEN, {"this": number})
+        return token
 
     def delete_replaced(self, *, keep: int = KEPT_ENTRIES) -> int:
         """Delete entries older than the newest `keep` that a newer one replaces; how many."""

@@ -4,7 +4,7 @@ The pictures of visits are fetched for many visits at once.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from math import nan
@@ -63,6 +63,9 @@ _FORGET_JUDGINGS = (
     visits.update()
     .where(visits.c.round == bindparam("of_round"), PENDING, visits.c.tries > 0)
     .values(tries=0)
+)
+_FORGET_JUDGINGS_OF = _FORGET_JUDGINGS.where(
+    visits.c.camera.in_(bindparam("these", expanding=True))
 )
 _VISIT_NUMBER = select(visits.c.number).where(*_MINE)
 _ONE = select(rounds).where(rounds.c.id == bindparam("of_round"))
@@ -245,9 +248,16 @@ class RoundRepository:
         """Count, in a pending visit's row, that its picture is about to be judged."""
         self._db.run(_COUNT_JUDGING, {"of_round": round_id, "of_camera": camera})
 
-    def forget_judgings(self, round_id: RoundId) -> None:
-        """Set these counts to 0: the run ended by itself, no picture was the reason."""
-        self._db.run(_FORGET_JUDGINGS, {"of_round": round_id})
+    def forget_judgings(
+        self, round_id: RoundId, cameras: Collection[CameraId] | None = None
+    ) -> None:
+        """Set these counts to 0: the run ended by itself, no picture was the reason.
+
+        `cameras`: of a worker's shard; None: of the whole round.
+        """
+        mine = _FORGET_JUDGINGS if cameras is None else _FORGET_JUDGINGS_OF
+        more = {} if cameras is None else {"these": list(cameras)}
+        self._db.run(mine, {"of_round": round_id, **more})
 
     def record_visit(self, visit: Visit) -> bool:
         """Write a visit and its pictures; of a round, only if it is still pending.

@@ -13,7 +13,6 @@ from functools import cached_property
 from types import NoneType
 from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import Row
 
 T = TypeVar("T")
@@ -93,6 +92,8 @@ def _float_list(values: Collection[float]) -> list[float]:
 
 
 def _json_converters(kind: Any, json_keys: Mapping[str, str]) -> tuple[Convert, Convert]:
+    from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415  50 ms, for few of the tables
+
     config = ConfigDict(
         alias_generator=lambda name: json_keys.get(name, name), ser_json_timedelta="float"
     )

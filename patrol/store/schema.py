@@ -5,7 +5,7 @@ indexes carry the lists that are polled — what waits, what is due — and stay
 are. Levels are the Roman numerals I to IV, whose text order is the order of urgency.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -48,9 +48,23 @@ def _to(target: str) -> ForeignKey:
     return ForeignKey(target, deferrable=True, initially="DEFERRED")
 
 
+PARTIAL: Final = "partial"  # in an index's info: its condition
+
+
 def where(condition: str) -> dict[str, Any]:
-    """The options of a partial index, for both databases."""
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+    """The options of a partial index; PostgreSQL's are added where tables are made or compared.
+
+    SQLAlchemy imports a dialect to check an option of it, and no verb on SQLite needs that.
+    """
+    return {"sqlite_where": text(condition), "info": {PARTIAL: condition}}
+
+
+def add_postgres_conditions() -> None:
+    """Give PostgreSQL's partial indexes of all known tables their condition; for schema_all."""
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            if PARTIAL in index.info:
+                index.dialect_kwargs["postgresql_where"] = text(index.info[PARTIAL])
 
 
 rounds = Table(
@@ -247,6 +261,7 @@ cases = Table(
     Column("hold_until", UtcTime),
     Column("supervision", Plain),
     Column("tags", Plain, nullable=False, server_default="[]"),
+    Column("open_to_helpers", Boolean, nullable=False, server_default=false()),
     Index("ix_cases_open", "camera", "category", **where(OPEN_CASE)),
     Index("ix_cases_ladder_due_at", "ladder_due_at", **where("ladder_due_at IS NOT NULL")),
     Index("ix_cases_look_due_at", "look_due_at", **where("look_due_at IS NOT NULL")),

@@ -35,6 +35,7 @@ accounts = Table(
     Column("disabled_at", UtcTime),
     Column("failures", Integer, nullable=False),
     Column("locked_until", UtcTime),
+    Column("attention", Plain),  # how it wants to be called; NULL: as the site says
 )
 sessions = Table(
     "sessions",
@@ -381,6 +382,7 @@ troubles = Table(
     Column("taken_by", CleanText, nullable=False),
     Column("closed_at", UtcTime),
     Column("closed_why", CleanText, nullable=False),
+    Column("case", Text),  # the case about the same fault: one thing, by the case's number
     Index("uq_troubles_standing", "kind", "subject", unique=True, **where("closed_at IS NULL")),
     sqlite_autoincrement=True,
 )

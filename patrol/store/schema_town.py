@@ -127,6 +127,28 @@ broadcasts = Table(
     Column("problem", CleanText, nullable=False),
     Index(None, "case"),
 )
+registry_rows = Table(  # people.csv, grids.csv, leave.csv as last known: what differs is a change
+    "registry_rows",
+    metadata,
+    Column("table", Text, primary_key=True),
+    Column("row", Text, primary_key=True),
+    Column("cells", Plain, nullable=False),
+)
+registry_changes = Table(
+    "registry_changes",
+    metadata,
+    numbered(),
+    Column("at", UtcTime, nullable=False),
+    Column("by", CleanText, nullable=False),
+    Column("table", Text, nullable=False),
+    Column("row", Text, nullable=False),
+    Column("name", CleanText, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("cells", Plain, nullable=False),
+    Column("why", CleanText, nullable=False),
+    Index(None, "table", "row"),
+    sqlite_autoincrement=True,
+)
 report_changes = Table(  # appended to by each transaction; transaction.py
     "report_changes",
     metadata,

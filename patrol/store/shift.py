@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import or_, select
 
-from patrol.domain.health import Trouble
+from patrol.domain.health import Trouble, TroubleKind
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import HandoverAction, HandoverEntry, sheet_digest, signed_fields
 from patrol.store.access_log import HashChain
@@ -96,6 +96,14 @@ class TroubleRepository:
         if row is None:
             raise KeyError(number)
         return _TROUBLES.from_row(row, number=row.number)
+
+    def open_of(self, kind: TroubleKind, subject: str) -> Trouble | None:
+        """The open one about this subject, locked where the database can; None: there is none."""
+        mine = select(troubles).where(
+            troubles.c.kind == kind, troubles.c.subject == subject, _TROUBLE_OPEN
+        )
+        row = self._db.first(self._db.locked(mine))
+        return None if row is None else _TROUBLES.from_row(row, number=row.number)
 
     def put(self, trouble: Trouble) -> None:
         """Write its changed fields. Raises KeyError."""

@@ -7,31 +7,13 @@ change that it reports, wherever that change is made, and no caller has to remem
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sqlalchemy import Engine
 
 from patrol.encryption import KeyProblem, SiteKey
-from patrol.store.access_log import AccessLogRepository
-from patrol.store.accounts import (
-    AccountRepository,
-    ApiKeyRepository,
-    CasePhotoRepository,
-    ClaimRepository,
-    LoginSessionRepository,
-)
-from patrol.store.anchors import AnchorRepository
-from patrol.store.cameras import (
-    CameraMemoryRepository,
-    HealthRepository,
-    RegistryRepository,
-)
-from patrol.store.cases import CaseRepository
-from patrol.store.change_marks import ChangeTokens
-from patrol.store.consents import ConsentRepository, HouseholdLinkRepository
-from patrol.store.credentials import CredentialRepository
-from patrol.store.deliveries import DeliveryRepository
 from patrol.store.engine import (
     BUSY_TIMEOUT_S,
     StoreUnavailable,
@@ -39,41 +21,67 @@ from patrol.store.engine import (
     erase_journal,
     redacted_url,
 )
-from patrol.store.findings import FindingRepository, SuppressionRepository
-from patrol.store.gb28181 import Gb28181Repository
-from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
-from patrol.store.human_patrols import HumanPatrolRepository
-from patrol.store.legal_holds import LegalHoldRepository
-from patrol.store.machine_clock import ClockRepository
-from patrol.store.messages import InboxRepository, OutboxRepository
-from patrol.store.pictures import PictureLinkRepository, PictureRepository
-from patrol.store.pixels import PixelRepository
-from patrol.store.received_replies import ReceivedReplyRepository
-from patrol.store.report_changes import ReportChangeRepository
-from patrol.store.rounds import RoundRepository
-from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
-from patrol.store.site_keys import SiteKeyRepository
-from patrol.store.town import (
-    FindingAlarmRepository,
-    FindingHistoryRepository,
-    RoundDutyRepository,
-)
 from patrol.store.transaction import StoreEvent, Transaction, next_number
+
+if TYPE_CHECKING:
+    from patrol.store.access_log import AccessLogRepository
+    from patrol.store.accounts import (
+        AccountRepository,
+        ApiKeyRepository,
+        CasePhotoRepository,
+        ClaimRepository,
+        LoginSessionRepository,
+    )
+    from patrol.store.anchors import AnchorRepository
+    from patrol.store.cameras import CameraMemoryRepository, HealthRepository, RegistryRepository
+    from patrol.store.cases import CaseRepository
+    from patrol.store.change_marks import ChangeTokens
+    from patrol.store.clock_timers import ClockTimers
+    from patrol.store.cluster import ClusterRepository
+    from patrol.store.consents import ConsentRepository, HouseholdLinkRepository
+    from patrol.store.credentials import CredentialRepository
+    from patrol.store.deliveries import DeliveryRepository
+    from patrol.store.findings import FindingRepository
+    from patrol.store.gb28181 import Gb28181Repository
+    from patrol.store.ground_patrols import GroundPatrolRepository, HelperReportRepository
+    from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
+    from patrol.store.human_patrols import HumanPatrolRepository
+    from patrol.store.legal_holds import LegalHoldRepository
+    from patrol.store.machine_clock import ClockRepository
+    from patrol.store.messages import InboxRepository, OutboxRepository
+    from patrol.store.pictures import PictureLinkRepository, PictureRepository
+    from patrol.store.pixels import PixelRepository
+    from patrol.store.received_replies import ReceivedReplyRepository
+    from patrol.store.registry_changes import RegistryChangeRepository
+    from patrol.store.report_changes import ReportChangeRepository
+    from patrol.store.rounds import RoundRepository
+    from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
+    from patrol.store.site_keys import SiteKeyRepository
+    from patrol.store.suppressions import SuppressionRepository
+    from patrol.store.town import (
+        FindingAlarmRepository,
+        FindingHistoryRepository,
+        RoundDutyRepository,
+    )
 
 R = TypeVar("R")
 
 
-class _LazyRepository(Generic[R]):
-    """A repository that is made at its first use: a unit of work uses two or three of them."""
+class _Lazy(Generic[R]):
+    """A repository that is imported and made at its first use: a unit of work uses two or three.
 
-    def __init__(self, make: Callable[[Transaction], R]) -> None:
-        self._make = make
+    `place`: its module below patrol.store, colon, its class.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._place = place
 
     def __set_name__(self, _unit: type, name: str) -> None:
         self._name = name
 
     def __get__(self, unit: "UnitOfWork", _class: type) -> R:
-        repository = self._make(unit.db)
+        module, _, class_name = self._place.partition(":")
+        repository: R = getattr(import_module(f"patrol.store.{module}"), class_name)(unit.db)
         unit.__dict__[self._name] = repository  # found there from now on
         return repository
 
@@ -86,46 +94,55 @@ class UnitOfWork:
     once more.
     """
 
-    rounds = _LazyRepository(RoundRepository)
-    findings = _LazyRepository(FindingRepository)
-    cases = _LazyRepository(CaseRepository)
-    outbox = _LazyRepository(OutboxRepository)
-    inbox = _LazyRepository(InboxRepository)
-    received_replies = _LazyRepository(ReceivedReplyRepository)
-    health = _LazyRepository(HealthRepository)
-    consents = _LazyRepository(ConsentRepository)
-    access = _LazyRepository(AccessLogRepository)
-    household_links = _LazyRepository(HouseholdLinkRepository)
-    pictures = _LazyRepository(PictureRepository)
-    holds = _LazyRepository(LegalHoldRepository)
-    credentials = _LazyRepository(CredentialRepository)
-    anchors = _LazyRepository(AnchorRepository)
-    pixels = _LazyRepository(PixelRepository)
-    site_keys = _LazyRepository(SiteKeyRepository)
-    picture_links = _LazyRepository(PictureLinkRepository)
-    memories = _LazyRepository(CameraMemoryRepository)
-    registry = _LazyRepository(RegistryRepository)
-    suppressions = _LazyRepository(SuppressionRepository)
-    accounts = _LazyRepository(AccountRepository)
-    sessions = _LazyRepository(LoginSessionRepository)
-    claims = _LazyRepository(ClaimRepository)
-    api_keys = _LazyRepository(ApiKeyRepository)
-    case_photos = _LazyRepository(CasePhotoRepository)
-    deliveries = _LazyRepository(DeliveryRepository)
-    stoppages = _LazyRepository(StoppageRepository)
-    troubles = _LazyRepository(TroubleRepository)
-    clock = _LazyRepository(ClockRepository)
-    handovers = _LazyRepository(HandoverRepository)
-    finding_history = _LazyRepository(FindingHistoryRepository)
-    finding_alarms = _LazyRepository(FindingAlarmRepository)
-    round_duties = _LazyRepository(RoundDutyRepository)
-    human_patrols = _LazyRepository(HumanPatrolRepository)
-    hand_offs = _LazyRepository(HandOffRepository)
-    broadcasts = _LazyRepository(BroadcastRepository)
-    grid_tags = _LazyRepository(GridTagRepository)
-    change_tokens = _LazyRepository(ChangeTokens)
-    report_changes = _LazyRepository(ReportChangeRepository)
-    gb28181 = _LazyRepository(Gb28181Repository)
+    rounds: "_Lazy[RoundRepository]" = _Lazy("rounds:RoundRepository")
+    findings: "_Lazy[FindingRepository]" = _Lazy("findings:FindingRepository")
+    cases: "_Lazy[CaseRepository]" = _Lazy("cases:CaseRepository")
+    outbox: "_Lazy[OutboxRepository]" = _Lazy("messages:OutboxRepository")
+    inbox: "_Lazy[InboxRepository]" = _Lazy("messages:InboxRepository")
+    received_replies: "_Lazy[ReceivedReplyRepository]" = _Lazy(
+        "received_replies:ReceivedReplyRepository"
+    )
+    health: "_Lazy[HealthRepository]" = _Lazy("cameras:HealthRepository")
+    consents: "_Lazy[ConsentRepository]" = _Lazy("consents:ConsentRepository")
+    access: "_Lazy[AccessLogRepository]" = _Lazy("access_log:AccessLogRepository")
+    household_links: "_Lazy[HouseholdLinkRepository]" = _Lazy("consents:HouseholdLinkRepository")
+    pictures: "_Lazy[PictureRepository]" = _Lazy("pictures:PictureRepository")
+    holds: "_Lazy[LegalHoldRepository]" = _Lazy("legal_holds:LegalHoldRepository")
+    credentials: "_Lazy[CredentialRepository]" = _Lazy("credentials:CredentialRepository")
+    anchors: "_Lazy[AnchorRepository]" = _Lazy("anchors:AnchorRepository")
+    pixels: "_Lazy[PixelRepository]" = _Lazy("pixels:PixelRepository")
+    site_keys: "_Lazy[SiteKeyRepository]" = _Lazy("site_keys:SiteKeyRepository")
+    picture_links: "_Lazy[PictureLinkRepository]" = _Lazy("pictures:PictureLinkRepository")
+    memories: "_Lazy[CameraMemoryRepository]" = _Lazy("cameras:CameraMemoryRepository")
+    registry: "_Lazy[RegistryRepository]" = _Lazy("cameras:RegistryRepository")
+    suppressions: "_Lazy[SuppressionRepository]" = _Lazy("suppressions:SuppressionRepository")
+    accounts: "_Lazy[AccountRepository]" = _Lazy("accounts:AccountRepository")
+    sessions: "_Lazy[LoginSessionRepository]" = _Lazy("accounts:LoginSessionRepository")
+    claims: "_Lazy[ClaimRepository]" = _Lazy("accounts:ClaimRepository")
+    api_keys: "_Lazy[ApiKeyRepository]" = _Lazy("accounts:ApiKeyRepository")
+    case_photos: "_Lazy[CasePhotoRepository]" = _Lazy("accounts:CasePhotoRepository")
+    deliveries: "_Lazy[DeliveryRepository]" = _Lazy("deliveries:DeliveryRepository")
+    stoppages: "_Lazy[StoppageRepository]" = _Lazy("shift:StoppageRepository")
+    troubles: "_Lazy[TroubleRepository]" = _Lazy("shift:TroubleRepository")
+    clock: "_Lazy[ClockRepository]" = _Lazy("machine_clock:ClockRepository")
+    clock_timers: "_Lazy[ClockTimers]" = _Lazy("clock_timers:ClockTimers")
+    handovers: "_Lazy[HandoverRepository]" = _Lazy("shift:HandoverRepository")
+    finding_history: "_Lazy[FindingHistoryRepository]" = _Lazy("town:FindingHistoryRepository")
+    finding_alarms: "_Lazy[FindingAlarmRepository]" = _Lazy("town:FindingAlarmRepository")
+    round_duties: "_Lazy[RoundDutyRepository]" = _Lazy("town:RoundDutyRepository")
+    ground_patrols: "_Lazy[GroundPatrolRepository]" = _Lazy("ground_patrols:GroundPatrolRepository")
+    helper_reports: "_Lazy[HelperReportRepository]" = _Lazy("ground_patrols:HelperReportRepository")
+    human_patrols: "_Lazy[HumanPatrolRepository]" = _Lazy("human_patrols:HumanPatrolRepository")
+    hand_offs: "_Lazy[HandOffRepository]" = _Lazy("hand_offs:HandOffRepository")
+    broadcasts: "_Lazy[BroadcastRepository]" = _Lazy("hand_offs:BroadcastRepository")
+    grid_tags: "_Lazy[GridTagRepository]" = _Lazy("hand_offs:GridTagRepository")
+    registry_changes: "_Lazy[RegistryChangeRepository]" = _Lazy(
+        "registry_changes:RegistryChangeRepository"
+    )
+    change_tokens: "_Lazy[ChangeTokens]" = _Lazy("change_marks:ChangeTokens")
+    report_changes: "_Lazy[ReportChangeRepository]" = _Lazy("report_changes:ReportChangeRepository")
+    gb28181: "_Lazy[Gb28181Repository]" = _Lazy("gb28181:Gb28181Repository")
+    cluster: "_Lazy[ClusterRepository]" = _Lazy("cluster:ClusterRepository")
 
     def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:
         self.db = db

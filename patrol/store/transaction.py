@@ -19,49 +19,52 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Executable, Row, Select, Table, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 
-from patrol.domain.case import Case
-from patrol.domain.finding import Finding
-from patrol.domain.round import Round, Visit
 from patrol.encryption import SiteKey
 from patrol.store.schema_people import sequences
 from patrol.store.schema_town import report_changes
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    from patrol.domain.case import Case
+    from patrol.domain.finding import Finding
+    from patrol.domain.round import Round, Visit
 
 
 @dataclass(frozen=True, slots=True)
 class CaseChanged:
     """A new case (`before` is None), or one that changed."""
 
-    before: Case | None
-    after: Case
+    before: "Case | None"
+    after: "Case"
 
 
 @dataclass(frozen=True, slots=True)
 class FindingChanged:
     """A new finding, or one that changed."""
 
-    before: Finding | None
-    after: Finding
+    before: "Finding | None"
+    after: "Finding"
 
 
 @dataclass(frozen=True, slots=True)
 class RoundChanged:
     """A new round, or one that changed."""
 
-    before: Round | None
-    after: Round
+    before: "Round | None"
+    after: "Round"
 
 
 @dataclass(frozen=True, slots=True)
 class VisitRecorded:
     """A visit that was recorded."""
 
-    visit: Visit
+    visit: "Visit"
 
 
 StoreEvent = CaseChanged | FindingChanged | RoundChanged | VisitRecorded
@@ -90,7 +93,7 @@ class Transaction:
         self.keyed: dict[str, bool] = {}  # whether their new lines are under the key
         self.on_event: Callable[[StoreEvent], None] | None = None  # set where there are observers
         self.is_postgres = connection.dialect.name == "postgresql"
-        self.insert: Insert = postgresql.insert if self.is_postgres else sqlite.insert
+        self.insert = _insert_of(connection.dialect.name)
 
     def run(
         self,
@@ -179,6 +182,18 @@ class Transaction:
         except BaseException:
             self._connection.invalidate()  # SQLite keeps the transaction open; closing ends it
             raise
+
+
+@cache
+def _insert_of(dialect: str) -> Insert:
+    """The INSERT of the dialect that is used; the other's module is not imported."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as of_postgres  # noqa: PLC0415
+
+        return of_postgres
+    from sqlalchemy.dialects.sqlite import insert as of_sqlite  # noqa: PLC0415
+
+    return of_sqlite
 
 
 @cache

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from alembic.config import Config
 
-HEAD: Final = "0024"  # the revision this version works with; a test compares it with the files
+HEAD: Final = "0025"  # the revision this version works with; a test compares it with the files
 VERSIONS_TABLE: Final = "schema_version"
 _UPGRADE_LOCK: Final = 0x7061_7472_6F6D
 

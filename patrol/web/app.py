@@ -26,9 +26,12 @@ from patrol.cases.request_keys import RequestKeyReused, RequestRepeated
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.broadcast import IllegalBroadcastMove
 from patrol.domain.case import IllegalCaseTransition
+from patrol.domain.display_link import DISPLAY_PATH
 from patrol.domain.finding import AlreadyDecided, FindingNotAsShown, IllegalUndo
+from patrol.domain.ground_patrol import IllegalCheckIn, NotOnRoster
 from patrol.domain.hand_off import IllegalHandOffMove
 from patrol.domain.health import TroubleAlreadyTaken
+from patrol.domain.helping import NotOpenToHelpers
 from patrol.domain.household_link import HOUSEHOLD_PATH
 from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.picture_link import PICTURE_LINK_PATH
@@ -53,6 +56,7 @@ from patrol.web.pages.case_actions import CaseNotAsShown
 from patrol.web.printable_requests import NOT_PRINTABLE, PrintableRequests
 from patrol.web.rendering import STATIC, SecurityHeaders, wants_html
 from patrol.web.request_limits import RequestLimits
+from patrol.web.signed_links import display_cookie
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +82,9 @@ _FAILURES: Final = (
     (IllegalHandOffMove, 409, ("已经登记过", "entered before")),
     (IllegalBroadcastMove, 409, ("现在不能播报", "it cannot be played now")),
     (NotAssigned, 403, ("未指派给您", "assigned to somebody else")),
+    (IllegalCheckIn, 409, ("已签到或已复核", "walked or decided before")),
+    (NotOnRoster, 403, ("不是您的巡防", "somebody else's patrol")),
+    (NotOpenToHelpers, 409, ("已不需要协助", "not open to helpers any more")),
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     (NotShiftOwner, 409, ("现在不能签字", "not yours to sign")),
     (TroubleAlreadyTaken, 409, ("已有人认领", "somebody was first")),
@@ -114,10 +121,21 @@ def create_app(context: WebContext) -> FastAPI:
     for router in ROUTERS:
         web_app.include_router(router)
     web_app.mount(API_PATH, create_api(context.app))
+    _mount_exchange(web_app, context)
     web_app.mount(ASSETS_PATH, context.assets, name="assets")
     web_app.mount("/static", _CachedStaticFiles(directory=STATIC), name="static")
     _add_error_handlers(web_app, context)
     return web_app
+
+
+def _mount_exchange(web_app: FastAPI, context: WebContext) -> None:
+    """Serve the directory in which a cluster's pictures are exchanged, where there is one."""
+    cluster = context.app.cluster
+    if cluster is None or cluster.served_exchange is None:
+        return
+    from patrol.web.exchange import EXCHANGE_PATH, create_exchange_app  # noqa: PLC0415  of a cluster
+
+    web_app.mount(EXCHANGE_PATH, create_exchange_app(cluster, cluster.served_exchange))
 
 
 def tile_origin(tiles: str) -> str:
@@ -159,6 +177,8 @@ def _loggable_path(request: Request) -> str:
 
 def _not_logged_in_response(context: WebContext, request: Request, _: Exception) -> Response:
     if wants_html(request) and request.method == "GET":
+        if display_cookie(request, secure=context.console.is_https):
+            return RedirectResponse(DISPLAY_PATH, 303)
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
     return context.error_response(request, 401, ("请重新登录", "log in again"))
 

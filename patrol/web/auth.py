@@ -21,7 +21,19 @@ from patrol.administration.accounts import (
     verify_password,
 )
 from patrol.app import Application
-from patrol.domain.account import GRID_ACCOUNT_ROLES, Account, LoginSession, Permission
+from patrol.domain.account import (
+    GRID_ACCOUNT_ROLES,
+    Account,
+    AccountRole,
+    LoginSession,
+    Permission,
+)
+from patrol.domain.display_link import (
+    MAX_DISPLAY_TOKEN_CHARS,
+    DisplayLinkInvalid,
+    check_display_token,
+    display_name_of,
+)
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.i18n import LANGUAGES, Translator
 from patrol.web.login_limits import LoginLimits, TooManyAttempts
@@ -38,7 +50,7 @@ CSRF_HEADER: Final = "x-patrol-csrf"
 SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 SESSION_CACHE_S: Final = 0.5  # a disabled account or an ended session is noticed within this
 MAX_NAME_LENGTH: Final = 64
-PHONE_SESSION: Final = timedelta(days=30)  # a phone in a field logs in once a month
+LONG_SESSION: Final = timedelta(days=30)  # a phone in a field logs in once a month; wall screens
 
 
 class NotLoggedIn(Exception):
@@ -85,6 +97,11 @@ class CurrentUser:
         """The signed address of a picture; outside the command centre always the redacted one."""
         given = "ground" if self.is_outside_centre else size
         return signed_picture_url(self.secret, id_or_name, given, viewed_for, self.now)
+
+    @property
+    def is_display(self) -> bool:
+        """Whether it is a wall screen, with nobody before it."""
+        return self.account.duty is AccountRole.DISPLAY
 
     @property
     def is_outside_centre(self) -> bool:
@@ -164,7 +181,7 @@ class WebAuthenticator:
             account = self._account(name)
             known = account.password if account else placeholder_hash()
             right = verify_password(password, known)
-            check.right = right and account is not None and account.disabled_at is None
+            check.right = right and account is not None and _may_log_in(account)
         if account is not None and check.right:
             return account
         until = self._limits.locked_until(name, origin, now)
@@ -198,6 +215,18 @@ class WebAuthenticator:
         self.clear_cache()
         return self._start_session(account, device, now)
 
+    def open_display(self, token: str, *, device: str, origin: str) -> tuple[str, LoginSession]:
+        """Start a session of the display that the token opens.
+
+        Raises DisplayLinkInvalid, TooManyAttempts.
+        """
+        now = self.app.clock.now()
+        self._limits.count_address(origin, now)
+        if len(token) > MAX_DISPLAY_TOKEN_CHARS:
+            raise DisplayLinkInvalid
+        account = check_display_token(self._account(display_name_of(token)), token)
+        return self._start_session(account, device, now)
+
     def log_out(self, user: CurrentUser) -> None:
         """End this session and release its claims on findings."""
         with self.app.store.begin() as uow:
@@ -214,8 +243,8 @@ class WebAuthenticator:
         self, account: Account, device: str, now: datetime
     ) -> tuple[str, LoginSession]:
         secret = secrets.token_urlsafe(32)
-        on_phone = account.duty in GRID_ACCOUNT_ROLES
-        lasts = PHONE_SESSION if on_phone else timedelta(hours=self.console.session_h)
+        is_long = account.duty in GRID_ACCOUNT_ROLES or account.duty is AccountRole.DISPLAY
+        lasts = LONG_SESSION if is_long else timedelta(hours=self.console.session_h)
         session = LoginSession(
             id=session_id(secret),
             account=account.name,
@@ -278,6 +307,11 @@ class WebAuthenticator:
             return None
         self._cached[ident] = (at, session, account)
         return session, account
+
+
+def _may_log_in(account: Account) -> bool:
+    """Whether a password opens it: a wall screen has its link instead."""
+    return account.disabled_at is None and account.duty is not AccountRole.DISPLAY
 
 
 def session_id(secret: str) -> str:

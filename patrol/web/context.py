@@ -190,6 +190,9 @@ MayStartRounds = Annotated[CurrentUser, Depends(RequirePermission(Permission.STA
 MayReview = Annotated[CurrentUser, Depends(RequirePermission(Permission.REVIEW))]
 MayPatrol = Annotated[CurrentUser, Depends(RequirePermission(Permission.PATROL))]
 MayFileFindings = Annotated[CurrentUser, Depends(RequirePermission(Permission.FILE_FINDING))]
+MayBeCalled = Annotated[
+    CurrentUser, Depends(RequirePermission(Permission.REVIEW, Permission.CASES))
+]
 MayViewCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.CASES))]
 MayActOnCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.MOVE_CASES))]
 MayMoveCases = Annotated[
@@ -201,6 +204,11 @@ MayHandOff = Annotated[CurrentUser, Depends(RequirePermission(Permission.HAND_OF
 MayTag = Annotated[CurrentUser, Depends(RequirePermission(Permission.TAG_CASES))]
 MayPrepareMeetings = Annotated[CurrentUser, Depends(RequirePermission(Permission.MEETINGS))]
 MayAnswerOnSite = Annotated[CurrentUser, Depends(RequirePermission(Permission.GROUND))]
+MayPatrolGround = Annotated[
+    CurrentUser, Depends(RequirePermission(Permission.GROUND_PATROL, Permission.HELP))
+]
+MayHelp = Annotated[CurrentUser, Depends(RequirePermission(Permission.HELP))]
+MayViewRosters = Annotated[CurrentUser, Depends(RequirePermission(Permission.ROSTER))]
 MaySignHandover = Annotated[CurrentUser, Depends(RequirePermission(Permission.SHIFT))]
 MayStop = Annotated[CurrentUser, Depends(RequirePermission(Permission.STOP))]
 MayViewStoppages = Annotated[
@@ -214,6 +222,7 @@ MayDrawAreas = Annotated[CurrentUser, Depends(RequirePermission(Permission.AREAS
 MayViewLive = Annotated[CurrentUser, Depends(RequirePermission(Permission.LIVE))]
 MayChangeConsent = Annotated[CurrentUser, Depends(RequirePermission(Permission.CONSENT))]
 MayChangeRegistry = Annotated[CurrentUser, Depends(RequirePermission(Permission.REGISTRY))]
+MayViewPeople = Annotated[CurrentUser, Depends(RequirePermission(Permission.PEOPLE))]
 MayViewGrid = Annotated[CurrentUser, Depends(RequirePermission(Permission.GRID))]
 MayViewReports = Annotated[CurrentUser, Depends(RequirePermission(Permission.REPORTS))]
 MayAudit = Annotated[CurrentUser, Depends(RequirePermission(Permission.AUDIT))]

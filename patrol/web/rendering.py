@@ -44,6 +44,7 @@ HSTS: Final = "max-age=31536000"
 _ROUND_PAGES: Final = (
     ("/rounds", "巡查", "Rounds", (Permission.ROUND,)),
     ("/patrols", "人工巡查", "Human patrols", (Permission.PATROL,)),
+    ("/rosters", "联动巡防", "Ground patrols", (Permission.ROSTER,)),
 )
 _REVIEW_PAGES: Final = (
     ("/review", "研判", "Review", (Permission.REVIEW,)),
@@ -55,6 +56,10 @@ _CASE_PAGES: Final = (
     ("/approvals", "待我审批", "Approvals", (Permission.SETTLE,)),
     ("/overdue", "超时清单", "Overdue", (Permission.CASES,)),
     ("/hand-offs", "移交", "Hand-offs", (Permission.HAND_OFF,)),
+)
+_GRID_PAGES: Final = (
+    ("/grid", "网格", "Grid", (Permission.GRID,)),
+    ("/people", "人员与请假", "People, leave", (Permission.PEOPLE,)),
 )
 _REPORT_PAGES: Final = (
     ("/reports", "报表", "Reports", (Permission.REPORTS,)),
@@ -81,7 +86,7 @@ NAVIGATION: Final = (
     ("研判", "Review", _REVIEW_PAGES),
     ("案件", "Cases", _CASE_PAGES),
     ("点位", "Cameras", (("/cameras", "点位", "Cameras", (Permission.CAMERAS,)),)),
-    ("网格", "Grid", (("/grid", "网格", "Grid", (Permission.GRID,)),)),
+    ("网格", "Grid", _GRID_PAGES),
     ("报表", "Reports", _REPORT_PAGES),
     ("值班", "Shift", _SHIFT_PAGES),
     ("管理", "Office", _ADMIN_PAGES),
@@ -105,14 +110,30 @@ class MenuItem:
         return any(at == here for at, _ in self.pages)
 
 
+def may_open(user: CurrentUser, path: str) -> bool:
+    """Whether this account may open a page of the menu, or one below it; pages say less than links.
+
+    What a page mentions is a link only for those who may follow it: a wall screen, an auditor.
+    """
+    place = f"/{path.split('/')[1]}"
+    return any(
+        any(user.has_permission(permission) for permission in permissions)
+        for _, _, pages in NAVIGATION
+        for at, *_, permissions in pages
+        if at == place
+    )
+
+
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=PackageLoader("patrol.web"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["may_open"] = may_open
+    return made
 
 
 @dataclass(frozen=True)
@@ -177,7 +198,9 @@ def home_url(user: CurrentUser) -> str:
     """The page that a login opens."""
     if user.has_permission(Permission.TODAY):
         return "/"
-    return "/leader" if user.has_permission(Permission.GROUND) else "/account"
+    if user.has_permission(Permission.GROUND):
+        return "/leader"
+    return "/ground" if user.has_permission(Permission.HELP) else "/account"
 
 
 @lru_cache(maxsize=64)

@@ -19,6 +19,7 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 MAX_PHOTO_BYTES: Final = 12 * MIB
 MAX_CSV_BYTES: Final = 8 * MIB  # ten thousand cameras are two
+MAX_EXCHANGED_BYTES: Final = 16 * MIB
 _MULTIPART_BYTES: Final = 64 * KIB  # the other fields of a form with a file, and its boundaries
 CONTENT_TOO_LARGE: Final = 413
 
@@ -41,6 +42,10 @@ ROUTE_LIMITS: Final = (
     (
         re.compile(r"/api/cameras/import(/check)?"),
         RequestLimit(body_bytes=MAX_CSV_BYTES + _MULTIPART_BYTES, body_s=180.0),
+    ),
+    (  # a cluster's worker, perhaps behind a village's uplink
+        re.compile(r"/exchange/results/[^/]+"),
+        RequestLimit(body_bytes=MAX_EXCHANGED_BYTES, body_s=60.0),
     ),
 )
 

@@ -7,6 +7,9 @@ is rounded up to full windows, so that a picture keeps its address, and the brow
 An invitation is valid once, for three days. It is signed with the account's password hash, which
 the first login replaces, so nothing is stored for it. The token stands behind the `#` of the
 address: browsers send that part to no server and write it into no log.
+
+A wall screen's browser keeps the token of its link (domain/display_link.py) in a cookie that no
+script reads, and gets a session by it whenever it has none. A person's browser has none.
 """
 
 from dataclasses import dataclass
@@ -14,12 +17,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
+from starlette.requests import Request
+from starlette.responses import Response
+
 from patrol.domain.account import Account
 from patrol.domain.picture_link import is_signature_hex, sign_hex
 
 WINDOW_S: Final = 600  # an address lives one to two of these
 INVITATION_VALID_FOR: Final = timedelta(days=3)
 INVITATION_PURPOSE: Final = "welcome"  # as in the invitations that are out
+DISPLAY_COOKIE: Final = "patrol_display"
+COOKIE_LIFE_S: Final = 400 * 86400  # the longest that browsers keep one; renewed with each session
 PICTURE_SIZES: Final = ("thumb", "sheet", "full", "ground")  # ground: redacted, outside the centre
 
 
@@ -109,3 +117,21 @@ def check_invitation(
     good = is_signature_hex(signature, key, signed_text, purpose=INVITATION_PURPOSE)
     if not good or account.disabled_at is not None or now >= invitation.ends_at:
         raise InvitationInvalid
+
+
+def display_cookie_name(*, secure: bool) -> str:
+    """The cookie's name; the prefix makes browsers refuse one set by another host."""
+    return f"__Host-{DISPLAY_COOKIE}" if secure else DISPLAY_COOKIE
+
+
+def display_cookie(request: Request, *, secure: bool) -> str:
+    """The token that this browser keeps; empty in a person's browser."""
+    return request.cookies.get(display_cookie_name(secure=secure), "")
+
+
+def keep_display_cookie(answer: Response, token: str, *, secure: bool) -> None:
+    """Let the browser keep the token."""
+    answer.set_cookie(
+        display_cookie_name(secure=secure), token, max_age=COOKIE_LIFE_S, path="/", secure=secure,
+        httponly=True, samesite="strict",
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from patrol.domain.ids import CaseId, FindingId, PersonId
 from patrol.domain.labels import DUTIES
 from patrol.domain.registry import Registry, Role
 
-LEADS_LEFT: Final = 20
+FINDINGS_LEFT: Final = 20
 CASES_LEFT: Final = 5
 NAMES: Final = {
     AccountRole.SHIFT_SUPERVISOR: "demo",
@@ -50,12 +50,12 @@ def visitor_accounts(registry: Registry) -> Iterator[VisitorAccount]:
 
 @dataclass
 class LeftToVisitor:
-    """Which findings and cases of the first round stay as they are, for whoever tries the console.
+    """Which findings and cases of the first round stay as they are, for the visitor of the console.
 
     The simulated staff asks before it decides. By default nothing is left.
     """
 
-    leads: int = 0
+    finding_count: int = 0
     cases: int = 0
     findings: frozenset[FindingId] = frozenset()
     open_cases: dict[CaseId, None] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class LeftToVisitor:
         if self._is_chosen or not queue:
             return
         self._is_chosen = True
-        count = min(self.leads, len(queue) // 2)
+        count = min(self.finding_count, len(queue) // 2)
         step = len(queue) / count if count else 1.0
         self.findings = frozenset(queue[int(number * step)].id for number in range(count))
 

@@ -18,10 +18,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from patrol.cases.actions import apply_recheck
 from patrol.cases.reply_handler import ReplyHandler
 from patrol.clock import SystemClock
@@ -49,13 +45,12 @@ from patrol.vision.quality import QualityHistory
 from patrol.vision.reference.scene_memory import SceneMemory
 from simulators.town.build import build_town
 from simulators.town.config_files import SiteAddresses, write_config
+from simulators.town.placeholder_pictures import PlaceholderPictures
 
 REPLY_KINDS: Final = ("acknowledge", "arrive", "handled")
 REPLY_INTERVAL: Final = timedelta(minutes=8)
 RECHECK_AFTER: Final = timedelta(minutes=30)
 VERIFIED_AFTER: Final = timedelta(hours=8)  # cases of this age are verified and closed
-Picture = NDArray[np.uint8]
-WIDTH, HEIGHT = 1280, 720
 PLANS: Final = (("morning", time(9)), ("afternoon", time(15)))
 ROUND_DURATION: Final = timedelta(minutes=4)
 ROUNDS_WITH_PICTURES: Final = 2  # the newest
@@ -97,65 +92,6 @@ def _verify_case(case: Case, at: datetime, inbox: ReplyHandler) -> None:
             uow.commit()
 
 
-class PlaceholderPictures:
-    """Draws stills: one background per kind of scene, the time and what is staged on top."""
-
-    def __init__(self, kinds: int = 16) -> None:
-        self._scenes = [_scene(kind) for kind in range(kinds)]
-
-    def jpeg(
-        self,
-        camera: str,
-        at: datetime | None,
-        box: tuple[float, float, float, float] | None,
-        *,
-        width: int = WIDTH,
-    ) -> bytes:
-        """A JPEG of this camera at `at`, with an object in `box` (picture fractions) if given."""
-        number = int(camera[-6:])
-        picture = self._scenes[number % len(self._scenes)].copy()
-        if box is not None:
-            x, y, wide, high = (int(v * s) for v, s in zip(box, (WIDTH, HEIGHT) * 2, strict=True))
-            cv2.rectangle(picture, (x, y), (x + wide, y + high), (48, 52, 160), -1)
-            cv2.rectangle(picture, (x, y), (x + wide, y + high // 3), (150, 150, 165), -1)
-        stamp = f"{camera[-6:]}  {at:%Y-%m-%d %H:%M:%S}" if at else camera[-6:]
-        for colour, thick in (((0, 0, 0), 5), ((255, 255, 255), 2)):
-            cv2.putText(picture, stamp, (24, 52), cv2.FONT_HERSHEY_SIMPLEX, 1.1, colour, thick)
-        if width != WIDTH:
-            size = (width, HEIGHT * width // WIDTH)
-            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 78])[1])
-
-
-def _scene(kind: int) -> Picture:
-    rng = np.random.default_rng(kind)
-    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    horizon = 250 + 12 * (kind % 5)
-    for row in range(horizon):
-        picture[row] = (235 - row // 3, 205 - row // 5, 165 - row // 6)
-    soil = np.array([96 + 6 * (kind % 4), 128, 150 - 5 * (kind % 6)])
-    grain = rng.normal(0, 9, (HEIGHT - horizon, WIDTH, 1))
-    picture[horizon:] = np.clip(soil + grain, 0, 255).astype(np.uint8)
-    left = 120 + 60 * (kind % 7)
-    road = np.array([[left, HEIGHT], [left + 520, HEIGHT], [700, horizon], [640, horizon]])
-    cv2.fillPoly(picture, [road], (120, 122, 124))
-    for building in range(2 + kind % 3):
-        x = int(rng.integers(0, WIDTH - 260))
-        high = int(rng.integers(70, 150))
-        wall = tuple(int(v) for v in rng.integers(120, 205, 3))
-        cv2.rectangle(picture, (x, horizon - high), (x + 240, horizon + 24), wall, -1)
-        roof = np.array(
-            [[x - 14, horizon - high], [x + 254, horizon - high], [x + 120, horizon - high - 60]]
-        )
-        cv2.fillPoly(picture, [roof], (70, 72, 110 + 20 * building))
-        cv2.rectangle(picture, (x + 90, horizon - 60), (x + 140, horizon + 24), (60, 70, 88), -1)
-    for _ in range(5):
-        x, y = int(rng.integers(0, WIDTH)), horizon + int(rng.integers(-30, 60))
-        cv2.circle(picture, (x, y - 60), 46, (52, int(rng.integers(90, 130)), 70), -1)
-        cv2.line(picture, (x, y), (x, y - 50), (40, 60, 82), 9)
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.1), np.uint8)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistorySummary:
     """Counts of what was written."""
@@ -168,6 +104,17 @@ class HistorySummary:
     open_cases: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How much work is left at the end of a history, at least."""
+
+    waiting: int = 0  # leads that nobody has decided
+    open_cases: int = 0
+
+
+NO_BACKLOG: Final = Backlog()
+
+
 def write_history(
     out: Path,
     *,
@@ -177,8 +124,12 @@ def write_history(
     seed: int = 7,
     profile: str = "bench",
     database: str = "",
+    backlog: Backlog = NO_BACKLOG,
 ) -> HistorySummary:
-    """Fill `out`; the last round ended an hour before `now`. No `database`: SQLite in `out`."""
+    """Fill `out`; the last round ended an hour before `now`. No `database`: SQLite in `out`.
+
+    `backlog`: how many leads wait and cases are open at the end, at least.
+    """
     town = build_town(count=cameras, seed=seed, today=now.date(), profile=profile)
     addresses = SiteAddresses(
         url=lambda _camera, _sub: "rtsp://127.0.0.1:9/none", mqtt_url="mqtt://127.0.0.1:9",
@@ -192,7 +143,7 @@ def write_history(
         with store.begin() as uow:
             uow.registry.sync(site.registry, now - timedelta(days=days))
             uow.commit()
-        return writer.write(out, days)
+        return writer.write(out, days, backlog)
 
 
 class _HistoryWriter:
@@ -223,12 +174,13 @@ class _HistoryWriter:
         ]
         self._findings = 0
 
-    def write(self, out: Path, days: int) -> HistorySummary:
+    def write(self, out: Path, days: int, backlog: Backlog) -> HistorySummary:
         rounds = list(self._rounds(days))
         for number, (ident, plan, day, begun) in enumerate(rounds):
             self._write_round(
                 ident, plan, day, begun, pictures=number >= len(rounds) - ROUNDS_WITH_PICTURES
             )
+        self._add_backlog(rounds[-1][0], backlog)
         with self._store.begin_read() as uow:
             waiting = sum(one.count for one in uow.findings.waiting_totals())
             cases = uow.cases.list(limit=100_000)
@@ -347,17 +299,18 @@ class _HistoryWriter:
     def _add_finding(  # noqa: PLR0917  a row's worth
         self, uow: UnitOfWork, a_round: Round, camera: CameraId, at: datetime,
         picture: StoredPicture, box: Box | None, *, pictures: bool,
+        kind: tuple[str, Level] | None = None,
     ) -> Finding:  # fmt: skip
-        kind, level = self._rng.choice(FINDING_KINDS)
+        category, level = kind or self._rng.choice(FINDING_KINDS)
         grid = self._site.registry.cameras[camera].grid
         self._findings += 1
         number = uow.next_number("finding")  # a service that goes on with this store draws the next
         finding = Finding(
             id=FindingId(f"F{number:06d}"), camera=camera, grid=grid, round=a_round.id,
-            subject=Subject.SCENE, kind=kind, score=round(self._rng.uniform(0.5, 0.97), 2),
+            subject=Subject.SCENE, kind=category, score=round(self._rng.uniform(0.5, 0.97), 2),
             found_at=at, why=f"与本机参考画面不同，得分 {self._rng.uniform(0.5, 0.97):.2f}"
             " (differs from this camera's reference)",
-            level=level, category=kind, picture=picture.id, box=box,
+            level=level, category=category, picture=picture.id, box=box,
         )  # fmt: skip
         uow.findings.add(finding)
         if pictures:
@@ -366,6 +319,53 @@ class _HistoryWriter:
             camera_memory = CameraMemory(history=QualityHistory(light=Light.DAY), scene=scene)
             uow.memories.put(camera, Light.DAY, camera_memory.to_bytes(), at)
         return finding
+
+    def _add_backlog(self, newest: RoundId, backlog: Backlog) -> None:
+        """Findings of the newest round until enough of them wait and enough cases are open."""
+        with self._store.begin_read() as uow:
+            waiting = sum(one.count for one in uow.findings.waiting_totals())
+            open_cases = uow.cases.count(open_only=True)
+            a_round = uow.rounds.get(newest)
+            seen = [visit for visit in uow.rounds.visits(newest) if visit.pictures]
+            taken: set[tuple[CameraId | None, str]] = {
+                (f.camera, f.kind) for f in uow.findings.queue(limit=100_000)
+            }
+            taken |= {(case.camera, case.category) for case in uow.cases.list(open_only=True)}
+        free = [
+            (visit, kind)
+            for kind in FINDING_KINDS
+            for visit in seen
+            if (visit.camera, kind[0]) not in taken
+        ]
+        self._rng.shuffle(free)
+        wanted = max(0, backlog.open_cases - open_cases), max(0, backlog.waiting - waiting)
+        to_confirm, to_wait = wanted
+        if len(free) < to_confirm + to_wait:
+            raise ValueError(f"{len(seen)} cameras are too few for {backlog}")
+        confirmed, waits = free[:to_confirm], free[to_confirm : to_confirm + to_wait]
+        with self._store.begin() as uow:
+            for visit, kind in waits:
+                self._add_waiting(uow, a_round, visit, kind)
+            uow.commit()
+        for visit, kind in confirmed:
+            at = self._now - timedelta(minutes=self._rng.randint(5, 400))
+            with self._store.begin() as uow:
+                finding = self._add_waiting(uow, a_round, visit, kind)
+                case = confirm(
+                    uow, finding.id, by="zhang", now=at, registry=self._site.registry,
+                    payloads=self._payload_builder, zone=self._site.settings.site.tz,
+                )  # fmt: skip
+                uow.commit()
+            count = self._rng.randint(0, len(REPLY_KINDS))
+            play_replies(case, at, reply_count=count, now=self._now, inbox=self._inbox)
+
+    def _add_waiting(
+        self, uow: UnitOfWork, a_round: Round, visit: Visit, kind: tuple[str, Level]
+    ) -> Finding:
+        at = visit.started_at
+        return self._add_finding(
+            uow, a_round, visit.camera, at, visit.pictures[0], self._box(), pictures=True, kind=kind
+        )
 
     def _box(self) -> Box:
         wide = self._rng.uniform(0.12, 0.3)
@@ -400,9 +400,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cameras", type=int, default=624)
     parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--waiting", type=int, default=0, help="leads that wait at the end")
+    parser.add_argument("--open", type=int, default=0, help="cases that are open at the end")
     options = parser.parse_args()
     now = SystemClock().now()
-    summary = write_history(options.out, cameras=options.cameras, days=options.days, now=now)
+    backlog = Backlog(waiting=options.waiting, open_cases=options.open)
+    summary = write_history(
+        options.out, cameras=options.cameras, days=options.days, now=now, backlog=backlog
+    )
     print(json.dumps(asdict(summary), default=str))  # noqa: T201  its answer
 
 

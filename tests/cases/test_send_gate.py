@@ -140,7 +140,7 @@ def test_a_fault_is_not_told_while_somebody_repairs_it(
     assert case_system.retained(case.id, small_site.TOWN)["rung"]["person"] == "fixer"
 
 
-def test_repeats_are_told_together(
+def test_repeats_are_notified_together(
     case_system: CaseSystem, send_gate: SendGate, release: HeldCaseReleaser
 ) -> None:
     case = confirmed(case_system, send_gate, 1)

@@ -1,6 +1,7 @@
 """Supervision, urging, tags, the overdue list and its message to the cadres."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +15,11 @@ from patrol.cases.supervision import (
     tag_case,
     urge_case,
 )
-from patrol.domain.account import Account, AccountRole, may_see_case
+from patrol.domain.account import Account, AccountRole
+from patrol.domain.answering import may_see_case
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.ids import GridCode
-from patrol.domain.registry import Centre, GridTree
+from patrol.domain.registry import Centre, GridTree, Registry
 from patrol.domain.supervision import CannotSupervise, OverdueStep
 from simulators import small_site
 from tests.support.case_system import SITE, CaseSystem
@@ -138,13 +140,18 @@ def test_a_cadre_sees_the_cases_of_the_own_centre_alone(case_system: CaseSystem)
         name="c", duty=AccountRole.VILLAGE_CADRE, shown_as="c", password="x", grid=other,
         created_at=NOON,
     )  # fmt: skip
-    assert not may_see_case(cadre, case, tree)
+    registry = case_system.registry
+
+    def with_tree(changed: GridTree) -> Registry:
+        return replace(registry, tree=changed)
+
+    assert not may_see_case(cadre, case, registry)
     both = Centre(id="east", name="东片", grids=(other, village))  # type: ignore[arg-type]
     grids = dict(tree.grids)
     grids.setdefault(other, next(iter(tree.grids.values())))
-    assert may_see_case(cadre, case, GridTree(grids=grids, centres=(both,)))
+    assert may_see_case(cadre, case, with_tree(GridTree(grids=grids, centres=(both,))))
     apart = (
         Centre(id="east", name="东片", grids=(other,)),
         Centre(id="west", name="西片", grids=(village,)),  # type: ignore[arg-type]
     )
-    assert not may_see_case(cadre, case, GridTree(grids=grids, centres=apart))
+    assert not may_see_case(cadre, case, with_tree(GridTree(grids=grids, centres=apart)))

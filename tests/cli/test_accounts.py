@@ -58,3 +58,15 @@ def test_what_cannot_be_done_is_bad_input_in_one_line(
     assert message in ended.err
     assert len(ended.err.splitlines()) == 1
     assert ended.out == ""
+
+
+def test_a_display_has_a_link_and_no_password(cli_site: CliSite) -> None:
+    made = cli_site("user", "add", "wall", "--duty", "display", "--json")
+    assert made.code == 0, made.err
+    link = made.document["link"]
+    assert "/display#wall~" in link
+    renewed = cli_site("user", "passwd", "wall")
+    assert renewed.code == 0, renewed.err
+    assert "/display#wall~" in renewed.out
+    assert link not in renewed.out, "the old one is revoked"
+    assert cli_site("user", "disable", "wall").code == 0

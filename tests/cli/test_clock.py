@@ -1,11 +1,14 @@
 """`patrol clock`: what is believed, and a person's confirmation."""
 
+import ast
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import patrol.cli
 from patrol.clock import SystemClock, machine_boot, running_s
 from patrol.domain.wall_clock import ClockRecord, ClockTrust, SeenTime
 from patrol.store import open_store, upgrade
@@ -111,3 +114,52 @@ def test_a_service_that_began_just_now_holds_its_history(cli_site: Any) -> None:
         uow.clock.put(ClockRecord(trust=ClockTrust.SETTLING, since=now - timedelta(hours=1)))
         uow.commit()
     assert cli_site("clock", "--json").document["history"] == "written"  # it died in its first 30 s
+
+
+# Where a verb reads the machine's own clock, and why it may.
+WALL_CLOCK = {
+    "clock.py": 2,  # `patrol clock` shows it; what is believed is made of it
+    "health.py": 1,  # the same, beside what is believed
+    "site.py": 2,  # the two functions that make the believed time
+    "check.py": 1,  # today, for settings that may be checked before there is a store
+    "county.py": 2,  # the county has a store and a clock of its own
+    "probe_consent.py": 1,  # before there is a store
+    "probe.py": 1,  # how old the camera's frames are
+    "onvif.py": 1,  # WS-Security is checked against the device's clock
+    "source_probe.py": 1,  # life of tickets
+    "ticket.py": 1,  # life of tickets
+}
+
+
+def test_no_verb_goes_by_the_wall_clock_unless_it_stands_here() -> None:
+    used = {}
+    for file in sorted((Path(patrol.cli.__file__)).parent.glob("*.py")):
+        calls = [
+            node
+            for node in ast.walk(ast.parse(file.read_text("utf-8")))
+            if isinstance(node, ast.Name) and node.id == "SystemClock"
+        ]
+        if calls:
+            used[file.name] = len(calls)
+    assert used == WALL_CLOCK
+
+
+def test_holds_and_duties_are_dated_by_the_counted_time(jumped: Any) -> None:
+    held = jumped(
+        "hold", "add", "--camera", "62090204011327000001", "--reference", "R-1", "--why", "x",
+        "--json",
+    )  # fmt: skip
+    assert held.code == 0, held.err
+    ended = jumped("hold", "end", str(held.document["number"]), "--why", "over", "--json")
+    a_round = jumped.seed_round().id
+    signed = jumped("duty", "sign", a_round, "--by", "王五", "--json")
+    moments = [held.document["since"], ended.document["ended_at"], signed.document["at"]]
+    assert all(map(dated_40_days_ago, moments)), moments
+
+
+def test_today_is_the_counted_day(jumped: Any) -> None:
+    jumped.seed_round()
+    (ident,) = [one["id"] for one in jumped("queue", "--json").document]
+    assert jumped("dismiss", ident, "--reason", "shadow", "--by", "op").code == 0
+    listed = jumped("finding", "list", "--today", "--json").document
+    assert [one["id"] for one in listed] == [ident]

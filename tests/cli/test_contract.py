@@ -113,7 +113,7 @@ def test_the_unexpected_is_one_line_and_a_file(
     ended = cli_site("queue")
     assert ended.code == 1
     assert ended.err == (
-        "patrol: 内部错误：ZeroDivisionError：a mistake of ours (see var/patrol-error.log)\n"
+        "patrol: 内部错误：ZeroDivisionError：a mistake of ours（见 var/patrol-error.log）\n"
     )
     log = cli_site.home / "var" / "patrol-error.log"
     assert "Traceback" in log.read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture, Visit, Visit
 from patrol.pictures import FilePictureStore
 from patrol.store import open_store
 from patrol.store.pixel_places import BYTES_WITHOUT_PIXELS, PIXEL_PLACES
-from patrol.store.schema import metadata
+from patrol.store.schema_all import metadata
 from tests.cli.conftest import CAMERA, CAMERA_2, CliSite
 
 MARKER = b"<household-pixels>"

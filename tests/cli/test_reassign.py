@@ -45,7 +45,7 @@ def test_an_extension_is_previewed_without_being_asked_for(cli_site: CliSite) ->
     )
     page = cli_site("case", case).out
     assert "48 小时办公时间" in page
-    assert "closes by" in page
+    assert "如批准办结时限" in page
     assert cli_site("case", case, "--extended-by", "0").code == 2
     assert cli_site("case", "C20990101-0001", "--extended-by", "4").code == 2
 

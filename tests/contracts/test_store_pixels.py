@@ -1,15 +1,17 @@
 """What every store promises of households' pixels: ended, expired, counted, no byte left."""
 
 from dataclasses import replace
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from patrol.domain.camera import Refusal
 from patrol.domain.consent import BadTerms, TermsAction, TermsChange, parse_hours
-from patrol.domain.ids import Sha256
+from patrol.domain.finding import CONSENT_WITHDRAWN, FindingState, Origin
+from patrol.domain.ids import CameraId, FindingId, PictureId, Sha256
+from patrol.domain.legal_hold import HoldScope, LegalHold
 from patrol.domain.observation import Light
 from patrol.pictures import sweep_pictures
 from patrol.store import Store, check, open_store
@@ -161,3 +163,58 @@ def test_hours_are_local_and_may_span_midnight(text: str, inside: str, outside: 
     moments = (time.fromisoformat(inside), time.fromisoformat(outside))
     found = [any(window.contains(moment) for window in windows) for moment in moments]
     assert found == [True, False]
+
+
+def hold(unit: Any, camera: CameraId, now: datetime) -> LegalHold:
+    held = LegalHold(
+        scope=HoldScope.CAMERA, subject=camera, reference="R-1", reason="x", since=now, set_by="a"
+    )
+    return cast("LegalHold", unit.holds.add(held))
+
+
+def test_what_a_hold_keeps_survives_a_withdrawal_until_its_end(store: Store, make: Any) -> None:
+    pictures, camera = MemoryPictureStore(), make.camera(1)
+    plant(store, pictures, make, 1)
+    with store.begin() as unit:
+        held = hold(unit, camera, make.now)
+        unit.consents.withdraw(camera, by="desk", now=make.now)
+        unit.commit()
+    for later in (0, 400):  # its retention ends meanwhile, too
+        swept = sweep_pictures(store, pictures, make.now + later * DAY)
+        assert (swept.deleted, swept.references, len(pictures)) == (0, 0, 1)
+    assert check(store) == [], "kept by order is no fault"
+    with store.begin_read() as unit:
+        assert unit.pixels.held_after_consent() == {camera: 1 + len(Light)}
+        assert not unit.pixels.due_of_withdrawn(), "nothing to do at every turn"
+    with store.begin() as unit:
+        assert unit.holds.end(held.number, by="a", why="over", now=make.now)
+        unit.commit()
+    swept = sweep_pictures(store, pictures, make.now)
+    assert (swept.deleted, swept.references, len(pictures)) == (1, len(Light), 0)
+    with store.begin_read() as unit:
+        assert unit.pixels.held(camera) == []
+        assert unit.pixels.held_after_consent() == {}
+
+
+def test_a_withdrawn_households_findings_leave_the_queue_with_the_reason(
+    store: Store, make: Any
+) -> None:
+    mine, said, other = (make.finding(number) for number in (1, 2, 3))
+    mine = replace(mine, camera=make.camera(1), picture=PictureId("p"))
+    said = replace(said, camera=make.camera(1), picture=None, origin=Origin.OPERATOR)
+    other = replace(other, camera=make.camera(2))
+    late = replace(mine, id=FindingId("F000099"))
+    with store.begin() as unit:
+        for one in (mine, said, other):
+            unit.findings.add(one)
+        unit.consents.withdraw(make.camera(1), by="desk", now=make.now)
+        unit.commit()
+    with store.begin() as unit:
+        unit.findings.add(late)  # of a visit that was under way
+        unit.commit()
+    sweep_pictures(store, MemoryPictureStore(), make.now)
+    with store.begin_read() as unit:
+        assert {one.id for one in unit.findings.queue()} == {said.id, other.id}
+        for ident in (mine.id, late.id):
+            closed = unit.findings.get(ident)
+            assert (closed.state, closed.reason) == (FindingState.AGED, CONSENT_WITHDRAWN)

@@ -68,7 +68,9 @@ def test_pages_end_and_lose_nothing_that_changes_between_them(store: Store) -> N
     assert not rest.more
 
 
-@pytest.mark.parametrize("cursor", ["5", "x-00000000", "1-0000000", "-1-00000000", "1-0000000G"])
+@pytest.mark.parametrize(
+    "cursor", ["5", "1-00000000", "1-00000000.1-0000000", "-1-00000000.1-00000000", "1-00000000.x"]
+)
 def test_a_text_that_is_no_cursor_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(BadCursor, match="cursor"):
         read(store, cursor)
@@ -77,7 +79,7 @@ def test_a_text_that_is_no_cursor_is_refused(store: Store, cursor: str) -> None:
 @pytest.mark.parametrize("number", [1, 99])
 def test_a_cursor_of_another_history_begins_anew(store: Store, number: int) -> None:
     write(store, lambda uow: uow.rounds.add(A_ROUND, []))
-    found = read(store, f"{number}-0badc0de")
+    found = read(store, f"{number}-0badc0de.{number}-0badc0de")
     assert found.restarted
     assert subjects(found) == [("round", "r1")]
 

@@ -24,8 +24,8 @@ from tests.support.county_towns import CountyTown
 
 DAY = date(2026, 11, 22)
 EVER = (date(2000, 1, 1), date(2199, 12, 31))
-STEPS = 30
-QUICK_SEEDS = range(6)
+STEPS = 25
+QUICK_SEEDS = range(4)
 
 
 class Play:

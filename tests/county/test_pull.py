@@ -55,17 +55,17 @@ def test_a_cut_of_a_day_is_caught_up_page_by_page(town: CountyTown, over: Over) 
     town.run_round(1, DAY)
     county.turn()
     town.bridge.cut = lambda _request: True
-    for number in range(24):  # a day of turns, and of rounds that the county does not hear of
+    for number in range(12):  # a day of turns, and of rounds that the county does not hear of
         town.run_round(number + 2, DAY + timedelta(days=number % 2))
         (result,) = county.turn()
         assert result.problem is TownProblem.UNREACHABLE
-    assert county.store.state("a").failures == 24
+    assert county.store.state("a").failures == 12
     town.bridge.cut = lambda _request: False
     (result,) = county.turn()
     assert result.problem is None
-    assert result.pages > 6
+    assert result.pages > 3
     assert known(county, town) == town.documents()
-    assert len(known(county, town)["rounds"]) == 25
+    assert len(known(county, town)["rounds"]) == 13
     assert county.store.state("a").failures == 0
 
 
@@ -218,7 +218,7 @@ def test_a_bad_answer_is_told_and_stores_nothing(town: CountyTown, over: Over, w
     assert town.key not in result.text
     assert "张三" not in result.text
     state = county.store.state("a")
-    assert (state.cursor, state.heard_at, state.problem) == ("", None, str(problem))
+    assert (state.cursor, state.contacted_at, state.problem) == ("", None, str(problem))
     town.bridge.tamper = lambda told: told
     county.turn()
     assert known(county, town) == town.documents()

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from prometheus_client import generate_latest
 
 from patrol.cli.root import run
@@ -68,14 +69,14 @@ def test_a_town_that_is_not_heard_of_says_so(county: CountyService) -> None:
     clock.sleep(1500)
     county.turn()
     assert contacts(county) == {"b": "current", "a": "silent"}
-    assert overview_document(county.reader())["not_heard"] == ["a"]
+    assert overview_document(county.reader())["without_contact"] == ["a"]
     found = metrics(county)
     assert found['patrol_county_town_silent{town="a"}'] == 1
     assert found['patrol_county_town_silent{town="b"}'] == 0
-    assert found['patrol_county_town_heard_age_seconds{town="a"}'] == 2100
+    assert found['patrol_county_town_contact_age_seconds{town="a"}'] == 2100
     assert found['patrol_county_town_failures{town="a"}'] == 2
     assert found['patrol_county_pulls_total{result="unreachable",town="a"}'] == 2
-    assert found['patrol_county_pulls_total{result="heard",town="b"}'] == 3
+    assert found['patrol_county_pulls_total{result="read",town="b"}'] == 3
     assert found["patrol_county_store_up"] == 1
 
 
@@ -184,13 +185,12 @@ def locked(make_town: MakeTown, over: Over, tmp_path: Path) -> CountyService:
         (f"Basic {base64.b64encode(b'me:wrong').decode()}", 401),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("path", ["/", "/api/v1/towns", "/months/2026-11.html", "/towns/a"])
-def test_only_a_reader_with_a_key_reads(
-    locked: CountyService, path: str, header: str, status: int
-) -> None:
-    answer = page(locked, authorization=header).get(path)
-    assert answer.status_code == status
-    assert (answer.headers.get("www-authenticate", "").startswith("Basic")) == (status == 401)
+def test_only_a_reader_with_a_key_reads(locked: CountyService, header: str, status: int) -> None:
+    client = page(locked, authorization=header)
+    for path in ("/", "/api/v1/towns", "/months/2026-11.html", "/towns/a"):
+        answer = client.get(path)
+        assert answer.status_code == status, path
+        assert answer.headers.get("www-authenticate", "").startswith("Basic") == (status == 401)
 
 
 def test_a_readers_key_that_is_taken_back_counts_at_once(
@@ -314,4 +314,18 @@ def test_the_county_keeps_its_store_in_postgresql_as_well(
     told = town.documents()["rounds"]
     assert {one.round: one.model_dump(mode="json") for one in everything} == told
     assert county.store.first_day("a") == DAY
-    assert county.store.state("a").heard_at == small_site.NOON
+    assert county.store.state("a").contacted_at == small_site.NOON
+
+
+RULES = Path(__file__).parents[2] / "config/monitoring/patrol-county-alerts.yml"
+
+
+def test_every_metric_of_the_alert_rules_is_exported(county: CountyService) -> None:
+    exported = {name.partition("{")[0] for name in metrics(county)}
+    rules = [
+        rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
+    ]
+    named = {one for rule in rules for one in re.findall(r"patrol_county_\w+", rule["expr"])}
+    assert len(named) > 3
+    assert named <= exported
+    assert all(rule["labels"]["severity"] in {"critical", "warning"} for rule in rules)

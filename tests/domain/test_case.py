@@ -11,14 +11,12 @@ from patrol.domain.case import (
     CASE_TRANSITIONS,
     ENDED_STATES,
     OPEN_STATES,
-    AnnounceEffect,
     Case,
     CaseEvent,
     CaseState,
-    EscalationEffect,
     IllegalCaseTransition,
-    RecheckEffect,
 )
+from patrol.domain.case_effects import AnnounceEffect, EscalationEffect, RecheckEffect
 from patrol.domain.case_opening import open_from_finding
 from patrol.domain.case_timers import MAX_RECHECKS, RECHECK_AFTER, ApprovalKind, ApprovalRequest
 from patrol.domain.ids import CaseId

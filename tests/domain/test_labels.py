@@ -42,6 +42,7 @@ PATROL = Path(__file__).parents[2] / "patrol"
 LABEL_MODULES = {
     "access_labels.py",
     "county_labels.py",
+    "document_labels.py",
     "labels.py",
     "stored_texts.py",
     "object_labels.py",

@@ -122,4 +122,10 @@ def test_roles_are_those_of_the_contract() -> None:
         "grid_worker",
         "respected_villager",
         "maintainer",
+        "helper",
+        "town_official",
+        "village_police",
+        "village_group_cadre",
+        "joint_defence_household",
+        "unit_guard",
     }

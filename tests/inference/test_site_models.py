@@ -146,9 +146,7 @@ def test_a_broken_fire_model_does_not_cost_the_objects(site: Any) -> None:
     detector = here.write({"licensed": broken, "own": here.entry()}).open()
     assert detector.objects is not None
     assert detector.fire is None
-    assert [lack.split("：")[0] for lack in detector.without] == [
-        "不用火情模型"
-    ]
+    assert [lack.split("：")[0] for lack in detector.without] == ["不用火情模型"]
 
 
 @pytest.mark.parametrize(("changed", "complaint"), [

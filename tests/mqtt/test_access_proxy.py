@@ -91,7 +91,8 @@ VALUES: dict[str, list[str]] = {  # of every parameter that a topic of ours has
 }
 # Each topic costs Mosquitto a connection of every account: own topics in two grids are enough.
 GRIDS_WITH_PERSONS = {small_site.GROUP, small_site.OTHER_GROUP}
-NOT_TOPICS = {"prefix", "inbox_filters", "case_filter", "recipient_rights"}  # parts, filters
+# Parts, and filters.
+NOT_TOPICS = {"prefix", "inbox_filters", "case_filter", "recipient_rights", "team_filter"}
 
 
 def topic_makers() -> dict[str, Callable[..., Any]]:

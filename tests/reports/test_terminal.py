@@ -42,9 +42,9 @@ def shown(summary: dict[str, Any], width: int = 100) -> str:
 def test_a_round_tells_everything_that_matters() -> None:
     text = shown(SUMMARY)
     for words in (
-        "上午 · 20261122-morning-1", "95.2 %", "应巡 planned", "600", "571",
-        "无法查看 not viewable", "9 连接不上 unreachable", "漏巡 missed", "30 室内 indoor",
-        "线索 findings", "消息 messages", "2/3", "待发 waiting 1", "41.2 s", "280 MB",
+        "上午 · 20261122-morning-1", "95.2 %", "应巡", "600", "571",
+        "无法查看", "9 连接不上", "漏巡", "30 室内",
+        "线索", "消息", "2/3", "待发 1", "41.2 s", "280 MB",
         "14.2 路/s", "2026-11-22 09:00:03 – 09:00:44",
     ):  # fmt: skip
         assert words in text
@@ -58,7 +58,7 @@ def test_a_round_that_was_interrupted_says_why() -> None:
     stopped = {**SUMMARY, "state": "interrupted", "reason": "disk full", "pending": 100,
                "finished_at": None}  # fmt: skip
     text = shown(stopped)
-    assert "interrupted: disk full" in text
+    assert "已中断：disk full" in text
     assert "待查" in text
     assert "– …" in text
 

@@ -153,7 +153,9 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "5: person_id: 'L1' stands on line 4 already, each only once"),
         spoilt("people.csv", "grid_leader", "leader",
                "4: role: 'leader' is unknown, give one of town_duty, village_cadre, grid_leader,"
-               " party_group_leader, grid_worker, respected_villager, maintainer"),
+               " party_group_leader, grid_worker, respected_villager, maintainer, helper,"
+               " town_official, village_police, village_group_cadre, joint_defence_household,"
+               " unit_guard"),
         spoilt("people.csv", "town_duty,620902104000000", "town_duty,620902104203000",
                "2: role: town_duty belongs to a town, 620902104203000 is a village"),
         spoilt("people.csv", "cadre,620902104203000", "cadre,620902104000000",
@@ -192,7 +194,7 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "4: calender: unknown setting, did you mean 'calendar'?"),
         spoilt("site.yaml", "plans:", "office_section: {}\nplans:",
                "4: office_section: unknown setting, known: patrols, centres, hand_off,"
-               " broadcast, supervision, metrics, canary, webhooks, notify, sending, links,"
+               " broadcast, supervision, teams, metrics, canary, webhooks, notify, sending, links,"
                " site, database, evidence, models, objects, mqtt, plans,"
                " production, impact_assessment, keys, backup, camera_tls, sampling, limits,"
                " retention, quality, centre, console, office, calendar, health, review,"

@@ -13,7 +13,7 @@ from patrol.domain.observation import Subject
 from patrol.reports.demo_terminal import fold_repeats
 from simulators.people.leaders import SceneClearer
 from simulators.people.operator import is_still_there
-from simulators.people.visitor import CASES_LEFT, LEADS_LEFT, LeftToVisitor
+from simulators.people.visitor import CASES_LEFT, FINDINGS_LEFT, LeftToVisitor
 
 CAMERAS = (
     "camera_id,grid_code\n"
@@ -89,17 +89,17 @@ class Open:
 
 
 def test_the_visitor_finds_work(tmp_path: Path) -> None:
-    left = LeftToVisitor(leads=LEADS_LEFT, cases=CASES_LEFT)
+    left = LeftToVisitor(finding_count=FINDINGS_LEFT, cases=CASES_LEFT)
     queue = [Waiting(f"F{number}") for number in range(75)]
     left.choose_findings(queue)  # type: ignore[arg-type]  # as far as an id goes
-    assert len(left.findings) == LEADS_LEFT == 20
+    assert len(left.findings) == FINDINGS_LEFT == 20
     assert "F0" in left.findings  # the worst, too
     left.choose_findings([Waiting("F99")])  # type: ignore[list-item]  # of a later round: chosen once
     assert len(left.findings) == 20
     kept = [left.keeps(Open(f"C{number}")) for number in range(9)]  # type: ignore[arg-type]  # likewise
     assert kept == [True] * 5 + [False] * 4
     assert left.keeps(Open("C0"))  # type: ignore[arg-type]  # asked again
-    small = LeftToVisitor(leads=20)
+    small = LeftToVisitor(finding_count=20)
     small.choose_findings(queue[:6])  # type: ignore[arg-type]  # a small town: half of it
     assert len(small.findings) == 3
     assert not LeftToVisitor().keeps(Open("C0"))  # type: ignore[arg-type]  # `--once` leaves nothing

@@ -21,7 +21,7 @@ from patrol.store import (
     upgrade,
 )
 from patrol.store.engine import connect, make_engine, parse_url
-from patrol.store.schema_people import outbox
+from patrol.store.schema_all import metadata
 from patrol.store.upgrade import HEAD, VERSIONS_TABLE, configuration
 
 
@@ -77,13 +77,13 @@ def test_migrations_and_tables_say_the_same(
     else:
         other = request.getfixturevalue("new_postgres_database")()
     migrated, direct = make_engine(parse_url(empty)), make_engine(parse_url(other), create=True)
-    outbox.metadata.create_all(direct)
+    metadata.create_all(direct)
     assert described(migrated) == described(direct)
     with migrated.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "version_table": VERSIONS_TABLE}
         )
-        assert compare_metadata(context, outbox.metadata) == []
+        assert compare_metadata(context, metadata) == []
     migrated.dispose()
     direct.dispose()
 
@@ -97,7 +97,7 @@ def test_sqlite_numbers_are_never_given_twice(tmp_path: Path) -> None:
     engine.dispose()
     expected = {
         table.name
-        for table in outbox.metadata.tables.values()
+        for table in metadata.tables.values()
         if table.dialect_options["sqlite"]["autoincrement"]
     }
     assert counted == expected

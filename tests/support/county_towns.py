@@ -141,7 +141,9 @@ class CountyTown:
 
     def documents(self) -> Mapping[str, Mapping[str, Any]]:
         """All rounds and days that the town tells to a county that asks for the first time."""
-        rounds, days, cursor, more = {}, {}, "", True
+        rounds: dict[str, Mapping[str, Any]] = {}
+        days: dict[str, Mapping[str, Any]] = {}
+        cursor, more = "", True
         client = self.client()
         while more:
             page = client.changes(cursor, limit=200)

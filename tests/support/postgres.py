@@ -9,7 +9,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -51,6 +51,7 @@ class PostgresServer:
 
     url: str
     _numbers: "count[int]"
+    restart: Callable[[], None]  # as after a power cut: `-m immediate`, and up again
 
     def new_database(self, options: str = "") -> str:
         """Create an empty database, or as the options say; return its name."""
@@ -112,10 +113,18 @@ def running_postgres() -> Iterator[PostgresServer]:
     )
     try:
         run("initdb", *initdb, "-E", "UTF8", "--locale=C")
-        run("pg_ctl", "-w", "-l", str(home / "log"), "-o", settings, "start")
+        start = ("-w", "-l", str(home / "log"), "-o", settings, "start")
+        run("pg_ctl", *start)
+
+        def restart() -> None:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+            run("pg_ctl", *start)
+
         try:
             yield PostgresServer(
-                f"postgresql+psycopg://patrol:s3cret%2F%40pg@{HOST}:{port}/postgres", count(1)
+                f"postgresql+psycopg://patrol:s3cret%2F%40pg@{HOST}:{port}/postgres",
+                count(1),
+                restart,
             )
         finally:
             run("pg_ctl", "-w", "-m", "immediate", "stop")

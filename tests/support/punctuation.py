@@ -20,7 +20,7 @@ HAN: Final = "\u3400-\u9fff"
 _CLOSED: Final = f"[{HAN}）”」』》]"  # what a mark can follow
 _OPENED: Final = f"[{HAN}（“「『《]"  # and stand before
 _MARKS: Final = {",": "，", ":": "：", ";": "；", "?": "？", "!": "！"}
-_BESIDE: Final = re.compile(
+_ADJACENT: Final = re.compile(
     rf"(?<={_CLOSED})(?P<after>[,:;?!])(?![,:;?!/]) ?|(?P<before>[,:;])(?! ?/) ?(?={_OPENED})"
 )
 _FIRST_HOLE: Final = 0xE000  # private characters stand for what is left alone
@@ -65,7 +65,7 @@ def full_width(text: str, *, holes: bool = False) -> str:
         return text
     whole = is_chinese(masked) and not _ENGLISH.search(masked)
     masked = _brackets(masked, holes=whole)
-    masked = _BESIDE.sub(_mark, masked)
+    masked = _ADJACENT.sub(_mark, masked)
     if whole:
         masked = _HELD.sub(_mark, masked)
     masked = re.sub(r" (?=（)|(?<=）) (?=[（，：；。])", "", masked)

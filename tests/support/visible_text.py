@@ -8,14 +8,14 @@ from typing import Final
 from typing_extensions import override
 
 HAN: Final = re.compile("[\u3400-\u9fff]+")
-WORD: Final = re.compile(r"[A-Za-z][a-z]{2,}")
+ENGLISH: Final = re.compile(r"[A-Za-z][a-z]{2,}")
 SHOWN: Final = frozenset({
     "title", "alt", "aria-label", "placeholder", "data-missing", "data-ask", "data-done",
     "data-kept", "data-label", "data-empty",
 })  # fmt: skip
 UNSEEN: Final = frozenset({"script", "style", "code", "kbd", "pre"})
 VOID: Final = frozenset({"img", "input", "br", "meta", "link", "hr", "wbr", "source"})
-_NO_WORDS: Final = re.compile(  # addresses, places to fill in, names of files
+_NOT_LANGUAGE: Final = re.compile(  # addresses, places to fill in, names of files
     r"\S+@\S+|https?://\S+|/\S+|\{\w+\}|[\w.-]+\.(?:csv|yaml|geojson)"
 )
 
@@ -60,14 +60,14 @@ def other_language(texts: Iterable[str], language: str, allowed: Iterable[str]) 
     Chinese character counts.
     """
     names = sorted(
-        {_NO_WORDS.sub(" ", name) for name in allowed} - {"", " "}, key=len, reverse=True
+        {_NOT_LANGUAGE.sub(" ", name) for name in allowed} - {"", " "}, key=len, reverse=True
     )
     wrong = []
     for text in texts:
-        rest = _NO_WORDS.sub(" ", text)
+        rest = _NOT_LANGUAGE.sub(" ", text)
         for name in names:
             rest = rest.replace(name, " ")
-        foreign = WORD if language == "zh" else HAN
+        foreign = ENGLISH if language == "zh" else HAN
         if foreign.search(rest):
             wrong.append(text)
     return wrong

@@ -16,6 +16,7 @@ from patrol.app import Application, build
 from patrol.clock import SystemClock
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.case import Case
+from patrol.domain.display_link import display_token
 from patrol.domain.registry import Role
 from patrol.settings import load_site
 from patrol.settings.site_settings import ConsoleSettings
@@ -49,6 +50,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeededTown]:
     config_dir = tmp_path_factory.mktemp("town")
     now = SystemClock().now()
     write_history(config_dir, cameras=30, days=2, now=now, seed=11)
+    write_ground_patrols(config_dir)
     site = load_site(config_dir)
     with build(site, config_dir=config_dir) as app:
         cases = app.store
@@ -66,6 +68,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeededTown]:
             AccountRole.MAINTAINER,
             AccountRole.AUDITOR,
             AccountRole.ADMIN,
+            AccountRole.DISPLAY,
         )
         named = [(str(duty), duty, None) for duty in plain]
         named += [
@@ -74,6 +77,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeededTown]:
             ("cadre", AccountRole.VILLAGE_CADRE, cadre.id),
             ("far_cadre", AccountRole.VILLAGE_CADRE, far.id),
             ("operator2", AccountRole.OPERATOR, None),
+            ("helper", AccountRole.HELPER, leader.id),
+            ("far_helper", AccountRole.HELPER, other.id),
         ]
         hashed = hash_password(PASSWORD)  # once: it is slow on purpose
         for name, duty, person in named:
@@ -91,6 +96,29 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeededTown]:
                 uow.accounts.put(account)
                 uow.commit()
         yield SeededTown(app=app, case=case, config_dir=config_dir)
+
+
+def write_ground_patrols(config_dir: Path) -> None:
+    """Two points in every group, and a plan of site.yaml that grid leaders walk each day."""
+    grids = (config_dir / "grids.csv").read_text("utf-8-sig").splitlines()[1:]
+    groups = [line.split(",")[0] for line in grids if ",group," in line]
+    lines = ["point_id,name,kind,grid_code,longitude,latitude"]
+    for number, grid in enumerate(groups):
+        lines.append(f"W{number}-1,渠口{number},grid,{grid},98.5{number:02d},39.7")
+        lines.append(f"W{number}-2,道口{number},railway,{grid},,")
+    (config_dir / "points.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    with (config_dir / "site.yaml").open("a", encoding="utf-8") as file:
+        file.write(GROUND_PATROLS)
+
+
+GROUND_PATROLS = """
+ground_patrols:
+  patterns:
+    "1357":
+      "7": {means: 村组干部每天, who: [village_group_cadre], every_days: 1, people: 2}
+  plans:
+    beat: {title: 联动巡防, pattern: "1357", start: "00:00", finish_by: "23:59", early_min: 0}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -118,16 +146,22 @@ def visitor(console: ConsoleAddress) -> Iterator[Callable[[], httpx.Client]]:
 
 
 @pytest.fixture(scope="session")
-def log_in(visitor: Callable[[], httpx.Client]) -> Callable[[str], httpx.Client]:
+def log_in(town: SeededTown, visitor: Callable[[], httpx.Client]) -> Callable[[str], httpx.Client]:
     """A client logged in under a name, the same one each time; "" is nobody."""
     known: dict[str, httpx.Client] = {}
 
     def client(name: str) -> httpx.Client:
         if name not in known:
             known[name] = visitor()
-            if name:
+            if name == AccountRole.DISPLAY:
+                with town.store.begin_read() as uow:
+                    token = display_token(uow.accounts.get(name))
+                answer = known[name].post("/api/display", json={"token": token})
+                assert answer.status_code == 200, answer.text
+            elif name:
                 answer = known[name].post("/login", data={"name": name, "password": PASSWORD})
                 assert answer.status_code == 303, answer.text
+            if name:
                 known[name].headers["x-patrol-csrf"] = csrf_token(
                     known[name].cookies["patrol_session"]
                 )

@@ -37,6 +37,7 @@ Declaration = RequirePermission | RequireScope | PublicRoute
 WRONG_GRID: Final = {
     AccountRole.GRID_LEADER: "other_leader",
     AccountRole.VILLAGE_CADRE: "far_cadre",
+    AccountRole.HELPER: "far_helper",
 }
 ROLE_ACCOUNTS: Final = {AccountRole.GRID_LEADER: "leader", AccountRole.VILLAGE_CADRE: "cadre"}
 HOUSEHOLD_PAGE: Final = f"{HOUSEHOLD_PATH}{{token}}"  # its signed token is the right
@@ -126,7 +127,7 @@ def values(town: Any) -> Mapping[str, str]:
         "key_id": "Knone", "name": "nobody", "action": "disable", "short": "none",
         "language": "zh", "kind": "html", "period": "2020-01-01", "patrol_id": "none",
         "event": "start", "decision": "approve", "grid": str(town.case.grid), "scope": "town",
-        "source": "nobody",
+        "source": "nobody", "point_id": "W0-1", "table": "leave", "row": "nobody 2026-01-01",
     }  # fmt: skip
 
 
@@ -138,7 +139,7 @@ def test_every_route_declares_exactly_one_right(table: list[Entry]) -> None:
 def test_public_routes_change_nothing_but_a_login(table: list[Entry]) -> None:
     """Except a household its own consent: by the token, which nobody else has."""
     public = {e.path for e in table if isinstance(e.declared[0], PublicRoute) and not e.is_safe}
-    assert public == {"/login", "/api/welcome", HOUSEHOLD_PAGE, *SIGNED}
+    assert public == {"/login", "/api/welcome", "/api/display", HOUSEHOLD_PAGE, *SIGNED}
 
 
 def send(
@@ -220,6 +221,7 @@ def test_a_login_of_another_site_is_refused(
     forms: dict[str, dict[str, Any]] = {
         "/login": {"data": {"name": "operator", "password": "x"}},
         "/api/welcome": {"json": {"ticket": "x", "password": "correct-horse-9"}},
+        "/api/display": {"json": {"token": "x"}},
         HOUSEHOLD_PAGE: {"data": {"action": "withdraw"}},
     }
     for entry in table:

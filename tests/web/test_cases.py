@@ -132,7 +132,7 @@ def test_every_message_stands_in_the_timeline(log_in: LogIn, town: Any) -> None:
         messages = uow.outbox.of_case(town.case.id)
     assert messages
     html = log_in("operator").get(f"/cases/{town.case.id}").text
-    assert html.count('<li class="message">') == len(messages)
+    assert html.count('<span class="dimmed">→ ') == len(messages)
 
 
 @pytest.mark.parametrize("event", [None, CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE])

@@ -10,9 +10,13 @@ import httpx
 import pytest
 
 from patrol.domain.case import CaseEntry, CaseEvent
+from patrol.domain.ids import GridCode
+from patrol.domain.schedule import StoppageScope
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.app import tile_origin
+from patrol.web.pages.camera_filter import subject_url
 from patrol.web.pages.grid import last_replies
+from patrol.web.pages.grid_map import spot_of
 from patrol.web.server import serve
 
 LogIn = Callable[[str], httpx.Client]
@@ -106,3 +110,91 @@ def test_the_policy_lets_in_the_tiles_of_a_site_and_nothing_else(
         "blob:",
     ]
     assert "script-src 'self';" in policy
+
+
+def test_open_cases_and_alarms_stand_on_the_map(log_in: LogIn, town: Any) -> None:
+    found = log_in("operator").get("/api/grid/map").json()
+    with town.store.begin_read() as uow:
+        running = uow.cases.list(open_only=True)
+        urgent = [f for f in uow.findings.queue() if f.is_open and f.level in ("I", "II")]
+    on_map = {line["id"]: place for place in found["cases"] for line in place["lines"]}
+    assert set(on_map) == {case.id for case in running}
+    camera = town.app.registry.cameras[town.case.camera]
+    place = on_map[town.case.id]
+    assert place["at"] == [camera.longitude, camera.latitude]
+    assert place["exact"]
+    assert place["name"] == camera.name
+    assert place["light"] in ("red", "yellow", "green")
+    assert {one["id"] for one in found["alarms"]} == {f.id for f in urgent}
+    assert all(one["url"] == f"/review?finding={one['id']}" for one in found["alarms"])
+
+
+def test_a_case_without_a_camera_stands_in_its_grid_roughly(town: Any) -> None:
+    registry = town.app.registry
+    exact = spot_of(town.case.camera, town.case.grid, registry)
+    assert exact is not None
+    assert exact[1]
+    for grid in (town.case.grid, registry.tree.village_of(town.case.grid)):
+        rough = spot_of(None, grid, registry)
+        assert rough is not None
+        assert not rough[1]
+        inside = [
+            (camera.longitude, camera.latitude)
+            for camera in registry.cameras.values()
+            if registry.tree.is_within(camera.grid, grid)
+        ]
+        for axis in (0, 1):
+            assert min(one[axis] for one in inside) - 1e-6 <= rough[0][axis]
+            assert rough[0][axis] <= max(one[axis] for one in inside) + 1e-6
+    assert spot_of(None, GridCode("999999999999999"), registry) is None
+
+
+def test_the_map_shows_each_duty_what_it_may_read(log_in: LogIn) -> None:
+    admin = log_in("admin").get("/api/grid/map").json()
+    assert admin["cameras"]
+    assert (admin["cases"], admin["alarms"]) == ([], [])
+    assert log_in("duty_lead").get("/api/grid/map").json()["cases"]
+
+
+@pytest.mark.parametrize("who", ["operator", "duty_lead", "maintainer"])
+def test_what_is_in_maintenance_leads_to_its_cameras(log_in: LogIn, town: Any, who: str) -> None:
+    registry, now = town.app.registry, town.app.clock.now()
+    camera = next(one for one in registry.cameras.values() if one.link)
+    village = registry.tree.village_of(camera.grid)
+    subjects = [
+        ("camera", camera.id),
+        ("link", camera.link),
+        ("grid", camera.grid),
+        ("grid", village),
+    ]
+    with town.store.begin() as uow:
+        added = [
+            uow.stoppages.add(scope=StoppageScope(scope), subject=subject, start=now, until=None,
+                              reason="检修", by="duty_lead", now=now)
+            for scope, subject in subjects
+        ]  # fmt: skip
+        uow.commit()
+    client = log_in(who)
+    try:
+        page = client.get("/stoppages").text
+    finally:
+        with town.store.begin() as uow:
+            for one in added:
+                uow.stoppages.end(one.number, by="duty_lead", now=now)
+            uow.commit()
+    for scope, subject in subjects:
+        address = subject_url(scope, subject)
+        assert f'href="{address}"' in page, address
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert camera.name in answer.text
+    others = client.get(subject_url("grid", camera.grid)).text
+    far = next(one for one in registry.cameras.values() if one.grid != camera.grid)
+    assert far.id not in others
+
+
+def test_what_has_no_cameras_leads_nowhere() -> None:
+    assert subject_url("village", "620902104203000") == "/cameras?grid=620902104203000"
+    assert subject_url("link", "a b&c") == "/cameras?link=a+b%26c"
+    assert not subject_url("rounds", "")
+    assert not subject_url("link", "")

@@ -56,7 +56,7 @@ def test_every_address_of_another_grids_case_is_refused(log_in: LogIn, case: Cas
     assert other.get(picture).status_code == 403
 
 
-@pytest.mark.parametrize("who", ["operator", "duty_lead", "maintainer", "auditor", "admin"])
+@pytest.mark.parametrize("who", ["operator", "duty_lead", "auditor", "admin"])
 def test_the_phone_page_is_for_those_who_answer_for_a_grid(
     log_in: LogIn, case: CaseId, who: str
 ) -> None:

@@ -14,7 +14,8 @@ import httpx
 import numpy as np
 import pytest
 
-from patrol.domain.account import GRID_ACCOUNT_ROLES, PERMISSIONS, Permission, may_see_case
+from patrol.domain.account import GRID_ACCOUNT_ROLES, PERMISSIONS, Permission
+from patrol.domain.answering import may_see_case
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.ids import CaseId
 from patrol.domain.picture_link import LinkSigner, PictureLink, sign_token
@@ -189,7 +190,7 @@ def test_a_leader_of_another_grid_cannot_even_spend_it(
     address = link_of(town, case)
     with town.store.begin_read() as uow:
         other = uow.accounts.get("other_leader")
-    assert not may_see_case(other, case, town.app.registry.tree)
+    assert not may_see_case(other, case, town.app.registry)
     assert log_in("other_leader").get(address).status_code == 403
     assert log_in("leader").get(address).status_code == 200
 

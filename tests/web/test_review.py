@@ -167,7 +167,7 @@ def waiting_of(town: Any, **changes: Any) -> Finding:
         first = next(one for one in uow.findings.queue() if one.picture and one.box)
         number = uow.next_number("test-strip")
         fresh = replace(
-            first, id=f"F7{number:05}", round=None, state=FindingState.CANDIDATE, decided_by="",
+            first, id=f"F6{number:05}", round=None, state=FindingState.CANDIDATE, decided_by="",
             decided_at=None, case=None, level=Level.ORDINARY, category=f"test_{number}",
             origin=Origin.MACHINE,
         )  # fmt: skip

@@ -167,7 +167,7 @@ def test_a_missed_round_was_not_visited(log_in: LogIn, town: Any) -> None:
     ("reason", "zh", "en"),
     [
         ("", "", ""),
-        ("paused by 王五: 平台割接: 夜间", "王五 暂停巡查:平台割接: 夜间",
+        ("paused by 王五: 平台割接: 夜间", "王五 暂停巡查：平台割接: 夜间",
          "paused by 王五: 平台割接: 夜间"),
         ("not finished in its window", "时限内没有巡完", "not finished in its window"),
         ("the patrol was not running that day, nor on the 12 days before it",

@@ -96,6 +96,8 @@ def test_a_trouble_is_taken_once(log_in: LogIn, town: Any) -> None:
     page = log_in("maintainer").get("/troubles").text
     assert "test-link" in page
     assert "7 路" in page
+    assert 'href="/cameras?link=test-link"' in page
+    assert page.count('href="/cameras/6') >= 5, "five of its cameras by name"
     path = f"/api/troubles/{opened.number}/take"
     assert log_in("admin").post(path, json={}).status_code == 403
     assert log_in("maintainer").post(path, json={}).status_code == 200

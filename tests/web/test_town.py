@@ -334,7 +334,7 @@ def test_the_verification_queue_shows_before_and_after(town: Any, log_in: LogIn)
     assert shown["before"]["url"]
     assert log_in("operator").get(shown["before"]["url"]).status_code == 200
     assert shown["note"] == "已清理"
-    assert shown["word"] == "nothing"
+    assert shown["opinion"] == "nothing"
     assert log_in("cadre").get("/api/verify/queue").status_code == 403
     with town.store.begin_read() as uow:
         assert Path(str(uow.access.entries(limit=1)[0].why)).name.startswith("case:")
@@ -361,7 +361,7 @@ def test_gone_does_not_stand_out_while_the_machine_still_sees_it(
         uow.cases.add(replace(looked, recheck_due_at=None, after=looked.before))
         uow.commit()
     shown = log_in("operator").get(f"/api/verify/{case.id}").json()
-    assert shown["word"] == word
+    assert shown["opinion"] == word
     assert " (" not in shown["machine"]
     page = log_in("operator").get(f"/cases/{case.id}").text
     button = page[page.index('data-move="gone"') :].partition("</button>")[0]

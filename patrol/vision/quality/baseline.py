@@ -18,7 +18,6 @@ from patrol.vision.quality.features import (
     STRUCTURED,
     PictureFeatures,
     column_medians,
-    largest_change,
 )
 from patrol.vision.quality.image_views import CELL_COLUMNS, CELL_ROWS, CELLS
 from patrol.vision.quality.report import QualityReport
@@ -53,7 +52,9 @@ SCALARS: Final[Mapping[str, Callable[[PictureFeatures], float]]] = {
 GRIDS: Final = ("contrast", "sharpness", "luma", "cell_cr", "cell_cb")
 ROW_WIDTH: Final = (len(SCALARS) + len(GRIDS) * CELLS + 7) // 8 * 8
 STIR: Final = len(SCALARS) + len(GRIDS) * CELLS  # in the padding: 0 where it was not measured
+RENEWED, INDEPENDENT = STIR + 1, STIR + 2  # the shares of reencoding.py, there too
 LEAST_STIR: Final = 0.01
+LEAST_SHARE: Final = 0.001
 
 F16 = NDArray[np.float16]
 
@@ -86,9 +87,11 @@ class QualityHistory:
         if report.light is not self.light:
             return QualityHistory(light=report.light).learn(report, accepted=accepted)
         row = _row(report.features[0])
-        if len(report.features) > 1:
-            moved = largest_change(report.features[0].luma, report.features[1].luma)
-            row[STIR] = max(moved, LEAST_STIR)
+        if report.pair is not None:
+            row[STIR] = max(report.pair.stir, LEAST_STIR)
+            shares = {RENEWED: report.pair.renewed, INDEPENDENT: report.pair.independent}
+            for column, share in shares.items():
+                row[column] = 0 if share is None else max(share, LEAST_SHARE)
         hour = report.local.hour if report.local else NO_HOUR
         rows = np.concatenate([self.rows, row[np.newaxis]])[-KEPT_SAMPLES:]
         return replace(self, rows=rows, hours=(self.hours + bytes([hour]))[-KEPT_SAMPLES:])
@@ -123,7 +126,18 @@ class QualityHistory:
 
     def stirred(self) -> list[float]:
         """How much moved within each kept visit, where it had two pictures."""
-        return [float(row[STIR]) for row in self.rows if row[STIR] > 0]
+        return self._measured(STIR)
+
+    def renewed(self) -> list[float]:
+        """The share of structured blocks that were not equal in the pictures of each kept visit."""
+        return self._measured(RENEWED)
+
+    def independent(self) -> list[float]:
+        """The share of coefficients that no single original can have had, of each kept visit."""
+        return self._measured(INDEPENDENT)
+
+    def _measured(self, column: int) -> list[float]:
+        return [float(row[column]) for row in self.rows if row[column] > 0]
 
     def to_bytes(self) -> bytes:
         """Versioned bytes for the camera memory."""

@@ -23,6 +23,7 @@ from patrol.vision.quality.features import (
     measure_picture,
 )
 from patrol.vision.quality.image_views import MIN_SIDE_PX, bgr_by_peak, picture_view
+from patrol.vision.quality.reencoding import PairFeatures, measure_pair
 from patrol.vision.quality.report import (
     GaugeReading,
     PictureFault,
@@ -112,13 +113,14 @@ def diagnose(
     read = _read_visit(plain, _GaugeReader(visible, history, rules, corrupt), light)
     measured, readings, baseline, light = read.measured, read.readings, read.baseline, read.light
     there = [m for m in measured if m is not None]
+    pair = _pair(there)
     causes = [_causes(of_picture) for of_picture in readings]
     agreed, by_light = _agreed(causes), _by_light(history, other_history)
     of_visit = [
         stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
-        *_freezes_by_history(there, by_light.get(light), freshness, rules),
-        stream_checks.check_slow_keyframe(timings, rules),
-        stream_checks.check_clock_skew(timings, rules, burnt_in_s),
+        *_freezes_by_history(there, pair, by_light.get(light), freshness, rules),
+        stream_checks.check_shake(pair, rules),
+        *_timings(timings, burnt_in_s, rules),
         stream_checks.check_infrared_stuck(there, by_light, now_local, rules, on=local_date),
     ]
     visit_readings = _readings_of_visit(of_visit, agreed)
@@ -129,6 +131,7 @@ def diagnose(
         light=light,
         features=tuple(there),
         local=now_local,
+        pair=pair,
     )
 
 
@@ -212,8 +215,23 @@ def _measured(
     return measure_glitches(seen, sound)
 
 
+def _pair(measured: Sequence[PictureFeatures]) -> PairFeatures | None:
+    return measure_pair(measured[0], measured[1]) if len(measured) > 1 else None
+
+
+def _timings(
+    timings: StreamTimings | None, burnt_in_s: float | None, limits: QualityThresholds
+) -> tuple[GaugeReading | None, ...]:
+    """What the stream's own timing tells, and the clock in the picture."""
+    return (
+        stream_checks.check_slow_keyframe(timings, limits),
+        stream_checks.check_clock_skew(timings, limits, burnt_in_s),
+    )
+
+
 def _freezes_by_history(
     measured: Sequence[PictureFeatures],
+    pair: PairFeatures | None,
     history: QualityHistory | None,
     freshness: str,
     limits: QualityThresholds,
@@ -223,7 +241,8 @@ def _freezes_by_history(
         return ()
     return (
         stream_checks.check_repeated(measured, history, freshness, limits),
-        stream_checks.check_recorded_freeze(measured, history, limits),
+        stream_checks.check_recorded_freeze(pair, history, limits),
+        stream_checks.check_encoded_twice(pair, history, limits),
     )
 
 

@@ -89,6 +89,8 @@ class PictureFeatures:
     stripes: Stripes
     noise: NoiseFeatures
     luma: U8  # the small copy, for what few visits need (measure_focus)
+    tiles: U8  # of full resolution, to compare the pictures of a visit (reencoding.py)
+    tile_px: tuple[int, int]  # width, height of one tile
 
     @property
     def flat_share(self) -> float:
@@ -128,6 +130,8 @@ def measure_picture(view: PictureView) -> PictureFeatures:
         stripes=measure_stripes(view),
         noise=measure_noise(view),
         luma=view.luma,
+        tiles=view.sheet,
+        tile_px=view.tile_px,
     )
 
 
@@ -142,6 +146,8 @@ def measure_glitches(view: PictureView, first: PictureFeatures) -> PictureFeatur
         stripes=measure_stripes(view),
         noise=measure_noise(view),
         luma=view.luma,
+        tiles=view.sheet,
+        tile_px=view.tile_px,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.vision.quality.baseline import Baseline
+from patrol.vision.quality.edges import edge_slope
 from patrol.vision.quality.exposure_checks import COLOURLESS
 from patrol.vision.quality.features import (
     STRUCTURED,
@@ -38,7 +39,7 @@ BURNT_LUMA = 250.0  # a cobweb in the light of the camera's own lamps
 FOG_LUMA = 105.0
 UNTOUCHED = 0.7  # of a cell's usual contrast
 HALF_GONE = 0.2  # share of the structured cells
-LIT_LUMA = 60.0  # mean; in a darker picture what the lamps do not reach ends softly
+LIT_LUMA = 50.0  # mean; in a darker picture what the lamps do not reach ends softly
 LEFT_ALONE = 0.04  # share of the structured cells: less is untouched where all is hazy
 FAR_ROWS = 3  # of CELL_ROWS: the upper half
 FAR_CELLS = 3  # structured ones there, before they tell anything of fog
@@ -79,14 +80,22 @@ def check_blur(
 
 
 def _blur_at_first(features: PictureFeatures, limits: QualityThresholds) -> GaugeReading:
-    """Without a memory: the sharpest quarter of the cells, or the middle one, per picture width.
+    """Without a memory: no edge as steep as a lens in focus makes it, in most of the picture.
 
-    A sound lens shows 350 and more there at any number of pixels; infrared at night, whose focus
-    lies elsewhere, a fifth less.
+    Where no edge stands out: the sharpest quarter of the cells, or the middle one, per picture
+    width, which a sound lens has at any number of pixels. Infrared at night, whose focus lies
+    elsewhere, has a fifth less of either.
     """
-    focus = _without_text(measure_focus(features.luma, np.isfinite(features.detail.contrast)))
     night = features.levels.colourless >= COLOURLESS
-    usual = (NIGHT_FOCUS if night else 1.0) * min(1.0, max(features.luma.shape) / FINE_WIDTH_PX)
+    usual = NIGHT_FOCUS if night else 1.0
+    slope = edge_slope(features.luma)
+    if math.isfinite(slope):
+        limit = usual * limits.edge_slope
+        return make_reading(
+            PictureFault.BLUR, slope, limit, "edges/1", over=slope < limit, below=True
+        )
+    focus = _without_text(measure_focus(features.luma, np.isfinite(features.detail.contrast)))
+    usual *= min(1.0, max(features.luma.shape) / FINE_WIDTH_PX)
     if np.isfinite(focus).sum() < ENOUGH_CELLS:
         return make_reading(PictureFault.BLUR, math.inf, 1.0, "focus/1", over=False, below=True)
     upper, middle = percentile(focus, 75), percentile(focus, 50)
@@ -142,7 +151,9 @@ def check_stripes(
         wave_limit = limits.wave_alone * limits.wave_sigma
     else:
         bars_limit = limits.stripes_sigma + 1.5 * _finite(baseline.scalar["bars"])
-        wave_limit = limits.wave_sigma + 1.5 * _finite(baseline.scalar["wave"])
+        throughout = features.stripes.everywhere >= limits.wave_throughout
+        least = limits.wave_own_sigma if throughout else limits.wave_sigma
+        wave_limit = least + 1.5 * _finite(baseline.scalar["wave"])
     value, threshold = max((bars, bars_limit), (wave, wave_limit), key=lambda v: v[0] / v[1])
     return make_reading(
         PictureFault.STRIPES, value, threshold, "stripes/2", over=value >= threshold

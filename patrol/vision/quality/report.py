@@ -14,6 +14,7 @@ from typing import Protocol
 
 from patrol.domain.observation import Light
 from patrol.vision.quality.features import PictureFeatures
+from patrol.vision.quality.reencoding import PairFeatures
 
 
 class PictureFault(StrEnum):
@@ -34,6 +35,7 @@ class PictureFault(StrEnum):
     SLOW_KEYFRAME = auto()
     INFRARED_STUCK = auto()
     CLOCK_SKEW = auto()
+    SHAKE = auto()
 
 
 class StreamTimings(Protocol):
@@ -77,6 +79,7 @@ class QualityReport:
         PictureFeatures, ...
     ]  # per picture that could be measured; what histories learn
     local: time | None = None  # of the site, when the pictures were taken
+    pair: PairFeatures | None = None  # how its first two pictures differ
 
     @property
     def any_usable(self) -> bool:
@@ -149,6 +152,7 @@ class QualityThresholds:
     blur_ratio: float = 0.65  # of the own median sharpness
     blur_absolute: float = 0.42  # sharpness of the sharpest parts, radians per pixel
     blur_hopeless: float = 0.2
+    edge_slope: float = 0.315  # at a width of 480 px; of 878 sound views one has less, at 0.301
     focus_upper: float = 207.0  # radians per width, sharpest quarter; 60 sound real views: 374 up
     focus_middle: float = 179.0  # ... in the middle cell; there 339 and up
     cast_chroma: float = 25.0  # how far the mean colour lies from neutral
@@ -161,6 +165,8 @@ class QualityThresholds:
     stripes_sigma: float = 4.0  # of luma, common to all bands across the picture
     stripes_alone: float = 4.5  # times that, without a memory
     wave_sigma: float = 7.5  # of luma, in one spatial frequency
+    wave_own_sigma: float = 3.8  # ... or this, where it runs through the whole picture
+    wave_throughout: float = 0.8  # of its strongest quarter; sound views beside their own have less
     wave_alone: float = 1.5  # times that, without a memory
     wave_everywhere: float = 0.3  # of its strongest quarter; a chequered floor is in some of them
     occluded_share: float = 0.12  # of the picture, where detail vanished
@@ -173,6 +179,9 @@ class QualityThresholds:
     frozen_visits: int = 5  # with two pictures, before it is known how much always moves
     frozen_stir: float = 1.0  # grey levels in the place that changed most: codecs leave 0.7
     frozen_stir_ratio: float = 0.2  # of the least that ever moved at this camera
+    encoded_renewed: float = 0.5  # of the least share of blocks that ever changed at this camera
+    encoded_independent: float = 0.25  # of the least share of coefficients that ever disagreed
+    shake_share: float = 0.005  # of the width that the view moves within a visit; a calm pole: 0
     slow_keyframe_s: float = 8.0
     clock_skew_s: float = 60.0
     infrared_from_h: int = 10  # local hours that are daylight all year

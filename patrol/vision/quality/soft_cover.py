@@ -25,12 +25,14 @@ BEYOND_PX: Final = (22, 36)  # from it: the scene as it is
 ENOUGH_PX: Final = 200  # pixels of it, before its texture is a measure
 SCENE_TEXTURE: Final = 1.5  # grey levels, median: else the whole picture is plain
 UPPER: Final = 85  # percentile of texture that is compared: edges, not the gaps between them
-SOFT: Final = 0.85  # of the scene's texture at the edge: sharp ones have as much and more
-WHOLE_BORDER: Final = 0.8  # of one border of the picture: it comes from there
+SOFT: Final = 0.8  # of the scene's texture at the edge: sharp ones have as much and more
+SOFT_ABOVE: Final = 0.75  # ... of what comes from the top and is hardly darker than the scene
+WHOLE_BORDER: Final = 0.7  # of one border of the picture: it comes from there
 TOP, BOTTOM = 0.6, 0.2  # shares of those borders: a sky has the one and not the other
 BY_DAY: Final = 100.0  # grey levels beside it; a street under lamps, below a dark sky, has less
-DARKER: Final = 0.6  # than what is beside it: by day no sky is
-LIT: Final = 40.0  # grey levels, of the area: in the dark everything is plain
+DARKER, MUCH_DARKER = 0.9, 0.6  # than what is beside it: by day no sky with a soft edge is
+LIT: Final = 30.0  # grey levels, of the area: in the dark everything is plain
+NEARLY_ALL: Final = 0.7  # of the picture: what is left is a strip of the scene, sharp or not
 
 
 def softly_covered_share(luma: U8) -> float:
@@ -42,7 +44,8 @@ def softly_covered_share(luma: U8) -> float:
     area = _largest_plain(fine)
     if area is None or float(grey[area].mean()) < LIT:
         return 0.0
-    if not _comes_from_a_border(area) or _may_be_sky(area, grey):
+    soft = _softest_edge(area, grey)
+    if not soft or not _comes_from_a_border(area):
         return 0.0
     away = cv2.distanceTransform((~area).astype(np.uint8), cv2.DIST_L2, 5)
     edge, beyond = (fine[(away >= low) & (away < high)] for low, high in (EDGE_PX, BEYOND_PX))
@@ -50,7 +53,7 @@ def softly_covered_share(luma: U8) -> float:
         return 0.0
     scene = float(np.percentile(beyond, UPPER))
     textured = float(np.median(cv2.blur(fine, (POOLED_PX, POOLED_PX))[away >= BEYOND_PX[0]]))
-    if textured < SCENE_TEXTURE or float(np.percentile(edge, UPPER)) >= SOFT * scene:
+    if textured < SCENE_TEXTURE or float(np.percentile(edge, UPPER)) >= soft * scene:
         return 0.0
     return float(area.mean())
 
@@ -74,8 +77,13 @@ def _comes_from_a_border(area: NDArray[np.bool_]) -> bool:
     return max(float(border.mean()) for border in borders) >= WHOLE_BORDER
 
 
-def _may_be_sky(area: NDArray[np.bool_], grey: NDArray[np.float32]) -> bool:
-    if float(area[0].mean()) < TOP or float(area[-1].mean()) >= BOTTOM:
-        return False
-    surrounding = float(grey[~area].mean())
-    return surrounding < BY_DAY or float(grey[area].mean()) >= DARKER * surrounding
+def _softest_edge(area: NDArray[np.bool_], grey: NDArray[np.float32]) -> float:
+    """How soft its edge must be to prove it, share of the scene's texture; 0: it may be a sky."""
+    if float(area[0].mean()) >= TOP and float(area[-1].mean()) < BOTTOM:
+        surrounding = float(grey[~area].mean())
+        darkness = float(grey[area].mean()) / max(surrounding, 1.0)
+        if surrounding < BY_DAY or darkness >= DARKER:
+            return 0.0
+        if darkness >= MUCH_DARKER:
+            return SOFT_ABOVE
+    return 1.0 if float(area.mean()) >= NEARLY_ALL else SOFT

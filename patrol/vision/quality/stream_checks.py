@@ -17,8 +17,9 @@ from patrol.domain.observation import Light
 from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.vision.quality.baseline import QualityHistory
 from patrol.vision.quality.exposure_checks import is_colourless, is_grey
-from patrol.vision.quality.features import PictureFeatures, largest_change, percentile
+from patrol.vision.quality.features import PictureFeatures, percentile
 from patrol.vision.quality.image_views import U8
+from patrol.vision.quality.reencoding import PairFeatures
 from patrol.vision.quality.report import (
     GaugeReading,
     PictureFault,
@@ -33,9 +34,12 @@ UNPROVEN = frozenset({Freshness.SINGLE.value, Freshness.STILL.value})
 STILL_GAUGE = "still/1"
 REPEATED_GAUGE = "repeated/1"
 RECORDED_GAUGE = "stir/1"
+ENCODED_GAUGE = "encoded_twice/1"
+LIVING = 0.04  # share of blocks or coefficients that changed at each visit, before it is a measure
 UNMOVED = frozenset(
-    {STILL_GAUGE, REPEATED_GAUGE, RECORDED_GAUGE}
+    {STILL_GAUGE, REPEATED_GAUGE, RECORDED_GAUGE, ENCODED_GAUGE}
 )  # by comparison, not by the stream's own proof
+SHAKE_GAUGE = "view_shift/1"
 BURNT_IN_GAUGE = "burnt_in/1"
 FEW_ROWS = 16
 LIVELY = 0.08  # of the values in those rows: more than a line of text makes
@@ -87,7 +91,7 @@ def check_repeated(
 
 
 def check_recorded_freeze(
-    measured: Sequence[PictureFeatures],
+    pair: PairFeatures | None,
     history: QualityHistory | None,
     limits: QualityThresholds,
 ) -> GaugeReading | None:
@@ -97,15 +101,53 @@ def check_recorded_freeze(
     nothing. At a camera where something has moved at every visit so far, leaves, cars or the light,
     a visit in which nothing does by a whole grey level, away from the clock, is no living one.
     """
-    if history is None or len(measured) < 2:  # noqa: PLR2004  a pair
+    if history is None or pair is None:
         return None
     usual = history.stirred()
     if len(usual) < limits.frozen_visits:
         return None
     threshold = min(limits.frozen_stir, limits.frozen_stir_ratio * min(usual))
-    value = largest_change(measured[0].luma, measured[1].luma)
     return make_reading(
-        PictureFault.FREEZE, value, threshold, RECORDED_GAUGE, over=value <= threshold, below=True
+        PictureFault.FREEZE, pair.stir, threshold, RECORDED_GAUGE,
+        over=pair.stir <= threshold, below=True,
+    )  # fmt: skip
+
+
+def check_encoded_twice(
+    pair: PairFeatures | None, history: QualityHistory | None, limits: QualityThresholds
+) -> GaugeReading | None:
+    """One picture that was encoded twice, told by its blocks (reencoding.py): the same recorder.
+
+    A living camera's noise changes nearly every structured block, and leaves some coefficients that
+    no single original can have had. Where a camera's own noise reduction, or its encoder, leaves
+    few even while it lives, so does its history, and nothing is told.
+    """
+    if history is None or pair is None:
+        return None
+    readings = []
+    for share, usual, ratio in (
+        (pair.renewed, history.renewed(), limits.encoded_renewed),
+        (pair.independent, history.independent(), limits.encoded_independent),
+    ):
+        if share is None or len(usual) < limits.min_history:
+            continue
+        threshold = ratio * min(usual)
+        over = share <= threshold and min(usual) >= LIVING
+        readings.append(
+            make_reading(
+                PictureFault.FREEZE, share, threshold, ENCODED_GAUGE, over=over, below=True
+            )
+        )
+    return max(readings, key=lambda one: (one.over, one.score), default=None)
+
+
+def check_shake(pair: PairFeatures | None, limits: QualityThresholds) -> GaugeReading | None:
+    """The whole view moved within the visit: a loose mount, or a pole in the wind."""
+    if pair is None:
+        return None
+    limit = limits.shake_share
+    return make_reading(
+        PictureFault.SHAKE, pair.shift, limit, SHAKE_GAUGE, over=pair.shift >= limit
     )
 
 

@@ -16,18 +16,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from patrol import __version__
+from patrol.administration.registry_files import ChangedMeanwhile
 from patrol.app import Application
 from patrol.app.town_service import BadReply, BadSignature
 from patrol.domain.broadcast import IllegalBroadcastMove
 from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.finding import AlreadyDecided, IllegalUndo
+from patrol.domain.ground_patrol import IllegalCheckIn, NotOnRoster
 from patrol.domain.hand_off import IllegalHandOffMove
 from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.labels import API_SCOPES
 from patrol.domain.round_duty import NotRoundOwner
-from patrol.review.queue import FindingClaimed
+from patrol.review.claims import FindingClaimed
 from patrol.review.undo import NotOwnDecision
-from patrol.web.api import county_routes, finding_routes, patrol_routes, town_routes
+from patrol.web.api import (
+    county_routes,
+    finding_routes,
+    ground_routes,
+    patrol_routes,
+    people_routes,
+    town_routes,
+)
 from patrol.web.api.documents import Problem
 from patrol.web.api.routes import NoKey, NoScope, router
 from patrol.web.errors import (
@@ -50,6 +59,7 @@ _FAILURES: Final = (
     (AlreadyDecided, 409, ("已有人判定", "somebody decided before")),
     (IllegalUndo, 409, ("不能再撤销", "too late to undo")),
     (NotOwnDecision, 409, ("不是本人的判定", "decided by somebody else")),
+    (ChangedMeanwhile, 409, ("其间有人改过", "changed meanwhile: compare it again")),
     (BadSignature, 401, ("签名无效", "the signature is not valid")),
     (BadReply, 422, INVALID_REQUEST),
     (IllegalCaseTransition, 409, ("当前状态不能这样操作", "not possible now")),
@@ -57,6 +67,8 @@ _FAILURES: Final = (
     (IllegalBroadcastMove, 409, ("现在不能播报", "it cannot be played now")),
     (IllegalPatrolMove, 409, ("现在不能这样操作", "not possible now")),
     (NotAssigned, 403, ("未指派给该账号", "assigned to somebody else")),
+    (IllegalCheckIn, 409, ("已签到或已复核", "walked or decided before")),
+    (NotOnRoster, 403, ("不是该人员的巡防", "somebody else's patrol")),
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     *SHARED_FAILURES,
 )
@@ -74,8 +86,9 @@ _ERROR_RESPONSES: Final = {
     )
 }
 TOWN_ROUTERS: Final = (
-    county_routes.router, finding_routes.router, patrol_routes.router, town_routes.router,
-    town_routes.inbound,
+    county_routes.router, finding_routes.router, patrol_routes.router, ground_routes.router,
+    people_routes.router,
+    town_routes.router, town_routes.inbound,
 )  # fmt: skip
 _WITHOUT_DETAIL: Final = (401, 503)  # the reason is not for programs without a key
 _NAME_SCHEME: Final = {"WWW-Authenticate": "Bearer"}  # RFC 9110 wants it beside a 401

@@ -15,9 +15,9 @@ from patrol.domain.round import RoundState
 from patrol.domain.supervision import OverdueStep
 
 FORMAT_VERSION: Final = 1  # of these documents; a newer one may add fields and nothing else
-Word = Annotated[str, Field(pattern=r"^[a-z0-9_]{0,40}$")]
+Code = Annotated[str, Field(pattern=r"^[a-z0-9_]{0,40}$")]
 Ident = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,80}$")]
-Cursor = Annotated[str, Field(pattern=r"^[0-9a-f-]{0,40}$")]
+Cursor = Annotated[str, Field(pattern=r"^[0-9a-f.-]{0,60}$")]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Number = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 
@@ -36,7 +36,7 @@ class CountyRound(CountyDocument):
     adhoc: bool = False
     day: date
     state: RoundState
-    reason: Word = Field(default="", description="the kind of why it was missed or interrupted")
+    reason: Code = Field(default="", description="the kind of why it was missed or interrupted")
     planned_at: AwareDatetime
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
@@ -47,13 +47,13 @@ class CountyRound(CountyDocument):
     seen: Count
     not_viewable: Count
     missed: Count
-    failures: dict[Word, Count] = Field(default_factory=dict)
+    failures: dict[Code, Count] = Field(default_factory=dict)
 
 
 class CountyFigure(CountyDocument):
     """A figure of a day: a share as part of a whole, or a count or measure (n: null)."""
 
-    id: Word
+    id: Code
     part: Number | None
     n: Count | None = None
 
@@ -98,7 +98,7 @@ class CountyOverdueCase(CountyDocument):
 
     case: Ident = Field(examples=["C20261122-0007"])
     level: Level
-    category: Word
+    category: Code
     step: OverdueStep
     since: AwareDatetime
     overdue_min: int

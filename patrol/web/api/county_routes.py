@@ -21,7 +21,7 @@ router = APIRouter(prefix="/county", dependencies=[Depends(BEARER)], route_class
 READ: Final = [Depends(RequireScope("county:read"))]
 Page = Annotated[int, Query(ge=1, le=200, description="At most so many changes.")]
 After = Annotated[
-    str, Query(max_length=40, description="The `cursor` of the last answer; empty: all there is.")
+    str, Query(max_length=60, description="The `cursor` of the last answer; empty: all there is.")
 ]
 
 

@@ -91,6 +91,7 @@ class Case(Document):
     count: int
     note: str
     tags: list[str]
+    open_to_helpers: bool = Field(description="helpers（群防群治） of the grid see it")
     supervision: CaseSupervision | None
     held: Held | None
     suspended_since: str | None

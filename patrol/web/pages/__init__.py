@@ -3,7 +3,8 @@
 A page's module bears the first word of its URL: /system is in system.py, /cameras/… in cameras.py.
 Elsewhere are `/` (today), the buttons of cases (case_actions, extension), /cameras/…/live
 (live_view), the links /p/… to pictures (pictures), slips /households/… (consents), the household's
-own page /h/… (household), /keys and /sessions (accounts), and what /login leads to.
+own page /h/… (household), /keys and /sessions (accounts), and what /login leads to. The phone pages
+/leader and /ground share phone.py.
 """
 
 from typing import Final
@@ -12,13 +13,17 @@ from fastapi import APIRouter
 
 from patrol.web.pages import (
     accounts,
+    attention,
     audit,
     cameras,
     case_actions,
     cases,
     consents,
+    display,
     extension,
     grid,
+    grid_map,
+    ground,
     hand_offs,
     holds,
     household,
@@ -28,10 +33,12 @@ from patrol.web.pages import (
     login,
     meetings,
     own_findings,
+    people,
     pictures,
     reports,
     review,
     review_strip,
+    rosters,
     round_duty,
     rounds,
     shift,
@@ -47,6 +54,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         login,
+        display,
         pictures,
         today,
         round_duty,
@@ -61,17 +69,22 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         supervision,
         hand_offs,
         leader,
+        ground,
+        rosters,
         cameras,
         live_view,
         consents,
         household,
         grid,
+        grid_map,
+        people,
         reports,
         meetings,
         shift,
         stoppages,
         troubles,
         accounts,
+        attention,
         audit,
         holds,
         suppressions,

@@ -25,14 +25,17 @@ from patrol.administration.accounts import (
     set_disabled,
     unlock,
 )
-from patrol.domain.account import Account, AccountRole
-from patrol.domain.labels import API_SCOPES, DUTIES
+from patrol.domain.account import Account, AccountRole, Permission
+from patrol.domain.attention import AttentionKind
+from patrol.domain.display_link import display_address
+from patrol.domain.labels import API_SCOPES, ATTENTION, DUTIES
 from patrol.households.qr_code import qr_code_rows
 from patrol.web.auth import BadLogin
 from patrol.web.context import AnyUser, ContextDep, MayManageAccounts
 from patrol.web.errors import NO_STORE, InvalidRequest, ResourceNotFound, translate_errors
 from patrol.web.i18n import grid_name, paginate
 from patrol.web.login_limits import TooManyAttempts
+from patrol.web.pages.attention import choice_of
 from patrol.web.signed_links import invitation_token
 
 KEYS_PER_PAGE: Final = 50
@@ -145,7 +148,11 @@ def create_account(
 def _new_login_document(
     account: Account, password: str, request: Request, now: datetime
 ) -> dict[str, Any]:
-    address = f"{request.base_url}welcome#{invitation_token(account, now)}"
+    """Shown once: a person's first password and invitation; of a display its link alone."""
+    if account.duty is AccountRole.DISPLAY:
+        address, password = display_address(str(request.base_url), account), ""
+    else:
+        address = f"{request.base_url}welcome#{invitation_token(account, now)}"
     return {
         "name": account.name,
         "password": password,
@@ -241,9 +248,12 @@ def own_account_page(context: ContextDep, user: AnyUser) -> Response:
     """The user's own account: password and sessions."""
     with context.app.store.begin_read() as uow:
         mine = uow.sessions.of_account(user.account.name, user.now)
+    is_called = user.has_permission(Permission.REVIEW) or user.has_permission(Permission.CASES)
     return context.renderer.render_page(
-        "account.html", user, sessions=mine, duty=user.t.pair(DUTIES[user.account.duty])
-    )
+        "account.html", user, sessions=mine, duty=user.t.pair(DUTIES[user.account.duty]),
+        attention=choice_of(context, user) if is_called else None,
+        attention_kinds=[(str(kind), user.t.pair(ATTENTION[kind])) for kind in AttentionKind],
+    )  # fmt: skip
 
 
 @router.post("/api/account/password")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, Depends, File, Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -43,7 +43,8 @@ from patrol.web.context import (
     WebContext,
 )
 from patrol.web.errors import NO_STORE, ResourceNotFound, error_document
-from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, village_of
+from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, paginate, village_of
+from patrol.web.pages.camera_filter import CameraFilter
 from patrol.web.request_limits import MAX_CSV_BYTES
 
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -63,18 +64,14 @@ def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
         answer = action()
     except ConfigProblems as exc:
         listed = [problem.as_json() for problem in exc.problems]
-        zh, en = (
-            f"有 {exc.count} 处问题，未作任何更改",
-            f"{exc.count} problems; nothing was changed",
-        )
+        zh = f"有 {exc.count} 处问题，未作任何更改"
+        en = f"{exc.count} problems; nothing was changed"
         if len(listed) < exc.count:
             zh, en = f"{zh}；列出前 {len(listed)} 处", f"{en}; the first {len(listed)} are listed"
         message = t(zh, en)
         return error_document(422, message, problems=listed, count=exc.count)
     except ChangedMeanwhile:
-        message = t(
-            "其间有人改过，请刷新后再试", "somebody else changed it meanwhile; load it again"
-        )
+        message = t("其间有人改过，请刷新后再试", "somebody else changed it: load it again")
         return error_document(409, message)
     except RegistryEditRefused as exc:
         return error_document(409, refusal_text(str(exc), t))
@@ -127,7 +124,7 @@ def camera_import_page(context: ContextDep, user: MayChangeRegistry) -> Response
 @router.post("/api/cameras/import/check")
 def check_import(context: ContextDep, user: MayChangeRegistry, file: Upload) -> JSONResponse:
     """Compare the uploaded file with the registry: its changes, or every problem in it."""
-    data = _read_upload(file)
+    data = read_upload(file)
     return json_or_reason(
         lambda: _plan_document(context.app.camera_table.plan_import(data)), user.t
     )
@@ -140,7 +137,7 @@ def apply_import(
     why: Annotated[str, Form(min_length=2, max_length=200)],
 ) -> JSONResponse:  # fmt: skip
     """Import the file whose comparison has the version `mark`."""
-    data, by = _read_upload(file), user.account.name
+    data, by = read_upload(file), user.account.name
 
     def apply() -> dict[str, Any]:
         plan = context.app.camera_table.apply_import(data, version=mark, by=by, why=why)
@@ -149,7 +146,8 @@ def apply_import(
     return json_or_reason(apply, user.t)
 
 
-def _read_upload(file: UploadFile) -> bytes:
+def read_upload(file: UploadFile) -> bytes:
+    """The uploaded bytes. Raises HTTPException 413 beyond MAX_CSV_BYTES."""
     data = file.file.read(MAX_CSV_BYTES + 1)
     if len(data) > MAX_CSV_BYTES:
         raise HTTPException(413, "too large")
@@ -186,29 +184,22 @@ def _change_document(change: CameraChange) -> dict[str, Any]:
 
 
 @router.get("/cameras")
-def cameras_page(  # noqa: PLR0917  a filter's fields
-    context: ContextDep, user: MayViewCameras, page: int = 1, text: str = "", village: str = "",
-    health: str = "",
+def cameras_page(
+    context: ContextDep, user: MayViewCameras, asked: Annotated[CameraFilter, Depends()],
+    page: int = 1,
 ) -> Response:  # fmt: skip
-    """The table of cameras, filtered by text, village and health."""
+    """The table of cameras, filtered by text, village, health, link and grid."""
     registry, t = context.app.registry, user.t
     with context.app.store.begin_read() as uow:
         known, withdrawn = uow.health.all(), uow.consents.withdrawn()
-    fitting = [
-        camera
-        for camera in registry.cameras.values()
-        if (not text or text.strip().lower() in f"{camera.id} {camera.name} {camera.place}".lower())
-        and (not village or village_of(registry, camera.grid) == village)
-        and (not health or known.get(camera.id, ("unknown",))[0] == health)
-    ]
-    pages = max(1, -(-len(fitting) // CAMERAS_PER_PAGE))
-    page = min(max(1, page), pages)
-    shown = fitting[(page - 1) * CAMERAS_PER_PAGE : page * CAMERAS_PER_PAGE]
+    states = {ident: state for ident, (state, *_) in known.items()}
+    fitting = [one for one in registry.cameras.values() if asked.fits(one, registry, states)]
+    shown, pager = paginate(fitting, page, CAMERAS_PER_PAGE)
     day = user.now.astimezone(context.site.tz).date()
     villages = {village_of(registry, camera.grid) for camera in registry.cameras.values()}
     return context.renderer.render_page(
-        "cameras.html", user, text=text, village=village, health=health, page=page,
-        count=len(fitting), pages=pages, all=len(registry.cameras),
+        "cameras.html", user, asked=asked, scope=asked.scope_label(registry, t), **pager,
+        count=len(fitting), all=len(registry.cameras),
         may_change=user.has_permission(Permission.REGISTRY),
         lines=[
             {**_camera_row(camera, registry, known, t), "withdrawn": camera.id in withdrawn,

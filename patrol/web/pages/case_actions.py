@@ -21,7 +21,8 @@ from patrol.cases.hand_off import OutsideContacts, ask_broadcast, hand_off_case
 from patrol.cases.request_keys import remember_request
 from patrol.cases.supervision import supervise_case, tag_case, urge_case
 from patrol.domain.access_labels import NOTE_MASKED
-from patrol.domain.account import Permission, may_see_case
+from patrol.domain.account import Permission
+from patrol.domain.answering import may_see_case
 from patrol.domain.approval import SUSPENDABLE_STATES
 from patrol.domain.case import CASE_TRANSITIONS, Case, CaseEvent, CaseState
 from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
@@ -51,7 +52,7 @@ def visible_case(context: WebContext, user: CurrentUser, ident: CaseId) -> Case:
             case = uow.cases.get(ident)
         except KeyError:
             raise ResourceNotFound(ident) from None
-    if not may_see_case(user.account, case, context.app.registry.tree):
+    if not may_see_case(user.account, case, context.app.registry):
         raise Forbidden(f"{ident} lies outside the scope of {user.account.name}")
     return case
 

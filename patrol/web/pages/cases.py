@@ -14,17 +14,15 @@ from starlette.responses import Response
 
 from patrol.app.town_service import TownService
 from patrol.domain import labels
-from patrol.domain.account import may_see_case
+from patrol.domain.answering import may_see_case
 from patrol.domain.approval import span_texts
 from patrol.domain.case import Case, CaseEvent, CaseState
-from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, GridCode, PersonId, PictureId
 from patrol.domain.legal_hold import HoldScope
-from patrol.domain.outbox import DeliveryState, OutboxMessage
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
-from patrol.domain.verification import MachineWord, awaits_person, machine_word
+from patrol.domain.verification import MachineOpinion, awaits_person, machine_opinion
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewCases, WebContext
 from patrol.web.i18n import (
@@ -40,6 +38,7 @@ from patrol.web.i18n import (
     village_of,
 )
 from patrol.web.pages.case_actions import allowed_buttons, shown_revision, visible_case
+from patrol.web.pages.case_timeline import TimelineNames, case_timeline
 from patrol.web.pages.extension import default_extension_hours, granting_text
 from patrol.web.pages.hand_offs import outside_content
 
@@ -107,6 +106,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
     viewed_for = f"case:{case.id}"
     shown = context.app.payloads.scrub if user.is_outside_centre else str
     read = stored_texts(registry, t, names)
+    known_as = TimelineNames(registry=registry, accounts=names, t=t, read=read)
     return {
         "case": case,
         "card": case_card(case, user, registry),
@@ -117,10 +117,8 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         "ladder": _ladder(case, registry),
         "note": shown(read(case.note)),
         "gauge": gauge,
-        "timeline": [
-            {**line, "note": shown(read(line["note"]))}
-            for line in _timeline(case, messages, names, registry, t)
-        ],
+        "timeline": case_timeline(case, messages, known_as),
+        "shown": shown,
         "before": _picture_of(user, case.before, stored, viewed_for),
         "after": _picture_of(user, case.after, stored, viewed_for),
         "photos": [
@@ -214,58 +212,6 @@ def _phone_of(registry: Registry, who: PersonId) -> str:
     return person.phone if person else ""
 
 
-def _timeline(
-    case: Case,
-    messages: Sequence[OutboxMessage],
-    names: Mapping[str, str],
-    registry: Registry,
-    t: Translator,
-) -> list[dict[str, Any]]:
-    """The history entries and, among them, every message with its receipts."""
-    lines = [
-        {
-            "at": entry.at,
-            "who": author_name(registry, entry, names, t),
-            "what": t.pair(labels.CASE_EVENTS[entry.what]),
-            "kind": entry.what.value,
-            "note": entry.note,
-            "receipts": (),
-        }
-        for entry in case.entries
-    ]
-    lines += [_message_row(message, case, registry, t) for message in messages]
-    return sorted(lines, key=lambda line: line["at"])
-
-
-def _message_row(
-    message: OutboxMessage, case: Case, registry: Registry, t: Translator
-) -> dict[str, Any]:
-    grid = next((grid for grid in announced_grids(case) if f"/{grid}/" in message.topic), None)
-    to = grid_name(registry, grid) if grid else message.topic.split("/")[4]
-    what = t("消息", "message") if message.payload else t("收回消息", "message cleared")
-    good = (DeliveryState.RECEIVED, DeliveryState.OPENED, DeliveryState.ACKNOWLEDGED)
-    bad = (DeliveryState.OVERDUE, DeliveryState.EXPIRED, DeliveryState.QUARANTINED)
-    return {
-        "at": message.queued_at,
-        "who": f"→ {to}",
-        "what": what,
-        "kind": "message",
-        "note": message.problem if message.published_at is None else "",
-        "state": t.pair(labels.DELIVERY_STATES[message.state]),
-        "pill": "ok" if message.state in good else "warn" if message.state in bad else "",
-        "receipts": [
-            (t.pair(labels.DELIVERY_STATES[state]), t.time(at))
-            for state, at in (
-                (DeliveryState.PUBLISHED, message.published_at),
-                (DeliveryState.RECEIVED, message.received_at),
-                (DeliveryState.OPENED, message.opened_at),
-                (DeliveryState.ACKNOWLEDGED, message.answered_at),
-            )
-            if at is not None
-        ],
-    }
-
-
 def map_spot(case: Case, registry: Registry) -> dict[str, Any] | None:
     """The positions of the village's cameras and of this one, as fractions of a square map."""
     camera = registry.cameras.get(case.camera) if case.camera else None
@@ -352,7 +298,7 @@ def _case_content(context: WebContext, user: CurrentUser, case_id: str) -> dict[
     with context.app.store.begin_read() as uow:
         outside = outside_content(uow, case, contacts, user)
     buttons = allowed_buttons(case, user, tree, contacts)
-    still = machine_word(case) is MachineWord.STILL_THERE
+    still = machine_opinion(case) is MachineOpinion.STILL_THERE
     return {**content, **outside, "buttons": buttons, "machine_still_sees": still}
 
 
@@ -367,7 +313,7 @@ def _board_content(
     cases = [
         case
         for case in (*running, *ended)
-        if may_see_case(user.account, case, registry.tree)
+        if may_see_case(user.account, case, registry)
         and (not level or case.level.value == level)
         and (not text or text.strip() in _searchable_text(case, registry, user.t))
     ]

@@ -7,19 +7,17 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from patrol.domain.account import Account, Permission
+from patrol.domain.account import Account
 from patrol.domain.case import Case
-from patrol.domain.consent import visit_refusal
 from patrol.domain.ids import PersonId
-from patrol.domain.labels import CAMERA_CONDITIONS, ROLES
+from patrol.domain.labels import ROLES
 from patrol.domain.registry import Grid, GridLevel, Person, Registry
 from patrol.domain.routing import routing_gaps
 from patrol.web.auth import CurrentUser
-from patrol.web.context import ContextDep, MayViewGrid, WebContext
-from patrol.web.errors import NO_STORE
-from patrol.web.i18n import Translator, grid_name, kind_label
+from patrol.web.context import ContextDep, MayViewGrid
+from patrol.web.pages.grid_map import map_states
 
 CASES_WITH_LAST_REPLIES: Final = 500  # newest cases whose histories are searched for replies
 REACHABLE_WITHIN: Final = timedelta(days=7)  # a reply since then counts as reachable
@@ -87,15 +85,8 @@ def grid_page(context: ContextDep, user: MayViewGrid) -> Response:
         shapes=len(context.app.registry_watcher.shapes()),
         placed=placed,
         all=len(registry.cameras),
-        states=_map_states(user.t),
+        states=map_states(user.t),
     )
-
-
-@router.get("/api/grid/map")
-def map_data(context: ContextDep, user: MayViewGrid) -> JSONResponse:
-    """The map's cameras with their states, and the outlines of grids (GeoJSON geometries)."""
-    body = {"cameras": _map_cameras(context, user), "grids": _outlines(context)}
-    return JSONResponse(body, headers=NO_STORE)
 
 
 def last_replies(cases: Sequence[Case]) -> dict[str, datetime]:
@@ -108,52 +99,6 @@ def last_replies(cases: Sequence[Case]) -> dict[str, datetime]:
             if entry.at > by_person.get(entry.by, entry.at - REACHABLE_WITHIN):
                 by_person[entry.by] = entry.at
     return by_person
-
-
-def _map_states(t: Translator) -> list[tuple[str, str]]:
-    known = [(key, t.pair(pair)) for key, pair in CAMERA_CONDITIONS.items()]
-    return [*known, ("refused", t("不纳入巡查", "not patrolled"))]
-
-
-def _map_cameras(context: WebContext, user: CurrentUser) -> list[dict[str, Any]]:
-    registry, t = context.app.registry, user.t
-    local = user.now.astimezone(context.site.tz)
-    with context.app.store.begin_read() as uow:
-        known, terms = uow.health.all(), uow.consents.terms(user.now)
-    labels = dict(_map_states(t))
-    found = []
-    for camera in registry.cameras.values():
-        if camera.longitude is None or camera.latitude is None:
-            continue
-        state, since, why = known.get(camera.id, ("unknown", None, ""))
-        if visit_refusal(camera, local, terms) is not None:
-            state, since, why = "refused", None, ""
-        kinds = " ".join(kind_label(kind, t) for kind in why.split())
-        found.append(
-            {
-                "at": [camera.longitude, camera.latitude],
-                "state": state,
-                "name": camera.name,
-                "words": " ".join(one for one in (labels.get(state, state), kinds) if one),
-                "since": t.short_datetime(since) if since else "",
-                "grid": grid_name(registry, camera.grid),
-                "url": f"/cameras/{camera.id}" if user.has_permission(Permission.CAMERAS) else "",
-            }
-        )
-    return found
-
-
-def _outlines(context: WebContext) -> list[dict[str, Any]]:
-    """Outlines of grids, the widest first, so that groups are drawn over their village."""
-    grids = context.app.registry.tree.grids
-    order = {GridLevel.TOWN: 0, GridLevel.VILLAGE: 1, GridLevel.GROUP: 2}
-    shapes = context.app.registry_watcher.shapes()
-    known = [grid for grid in grids.values() if grid.code in shapes]
-    return [
-        {"name": grid.name, "level": grid.level.value, "code": grid.code,
-         "geometry": shapes[grid.code]}
-        for grid in sorted(known, key=lambda one: (order[one.level], one.code))
-    ]  # fmt: skip
 
 
 def _in_order(registry: Registry, roots: Sequence[Grid]) -> list[Grid]:

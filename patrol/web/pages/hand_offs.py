@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from patrol.app.town_service import TownService
 from patrol.cases.hand_off import OutsideContacts, hand_off_event
 from patrol.domain import labels, town_labels
-from patrol.domain.account import Permission, may_see_case
+from patrol.domain.account import Permission
+from patrol.domain.answering import may_see_case
 from patrol.domain.broadcast import BroadcastEvent, BroadcastState
 from patrol.domain.case import Case
 from patrol.domain.hand_off import HandOff, HandOffEvent
@@ -137,7 +138,7 @@ def _visible_hand_off(context: WebContext, user: CurrentUser, ident: str) -> tup
     with context.app.store.begin_read() as uow, translate_errors(f"hand-off {ident}"):
         given = uow.hand_offs.get(ident)
         case = uow.cases.get(given.case)
-    if not may_see_case(user.account, case, context.app.registry.tree):
+    if not may_see_case(user.account, case, context.app.registry):
         raise Forbidden(f"{ident} lies outside the scope of {user.account.name}")
     return given, case
 

@@ -1,44 +1,69 @@
-"""The grid leader's phone page (/leader): own cases, replies, photos and reports over a flaky link.
+"""The phone page (/leader) of those who act on the ground: own cases, replies, photos, reports.
+
+Grid leaders and cadres have the cases of the grids that they answer for, also while they stand in
+for somebody; a maintainer those about cameras that were sent to them (domain/answering.py).
 
 The phone queues every reply under a key of its own and sends it until it was accepted; repeats are
 dropped. A reply is handled as one over MQTT is (Application.handle_reply).
 """
 
 import json
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import cv2
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from patrol.app.helper_service import HelperService, with_location
 from patrol.cases.reply_handler import ReplyOutcome, ReplyResult
-from patrol.domain.account import CasePhoto, may_see_case, reply_grid_of
-from patrol.domain.case import Case
-from patrol.domain.finding import CATEGORIES, category_named
+from patrol.domain.account import AccountRole, CasePhoto
+from patrol.domain.answering import answered_grids, first_announced, may_see_case, reply_grid_of
+from patrol.domain.case import RESTARTING_EVENTS, Case, CaseEvent, CaseState
+from patrol.domain.case_timers import ApprovalKind
+from patrol.domain.finding import category_named
+from patrol.domain.ground_patrol import distance_between
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
-from patrol.domain.labels import CASE_EVENTS
+from patrol.domain.labels import APPROVAL_KINDS, CASE_EVENTS
+from patrol.domain.observation import Subject
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
-from patrol.messaging.topics import ReplyTopic, ReportTopic
+from patrol.domain.teams import owner_of
+from patrol.messaging.topics import EquipmentReplyTopic, ReplyTopic, ReportTopic
 from patrol.pixels import PictureTooLarge
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayAnswerOnSite, WebContext
-from patrol.web.errors import NO_STORE, InvalidRequest, error_document
-from patrol.web.i18n import case_state_label, category_label, grid_name, level_label, stored_texts
+from patrol.web.errors import NO_STORE, InvalidRequest, error_document, translate_errors
+from patrol.web.i18n import (
+    case_state_label,
+    category_label,
+    grid_name,
+    level_label,
+    person_name,
+    stored_texts,
+)
 from patrol.web.pages.case_actions import visible_case
 from patrol.web.pages.cases import time_left
-from patrol.web.rendering import STATIC, static_url
-from patrol.web.request_limits import MAX_PHOTO_BYTES
+from patrol.web.pages.phone import (
+    KEY_PATTERN,
+    PhonePlace,
+    allow_location,
+    geo_link,
+    geo_link_of_text,
+    install_manifest,
+    located,
+    pictured_categories,
+    read_photo,
+)
+from patrol.web.rendering import STATIC
 from patrol.web.thumbnails import normalized_photo
 
 MAX_CASES: Final = 200
-KEY_PATTERN: Final = r"[A-Za-z0-9-]{8,64}"
 router = APIRouter()
-ReplyType = Literal["opened", "acknowledge", "arrive", "feedback"]
+_Answered = Mapping[Subject, Sequence[GridCode]]  # the grids that the account answers for
+ReplyType = Literal["opened", "acknowledge", "arrive", "extend", "feedback"]
 PhoneFeedbackResult = Literal[
     "", "handled", "false_alarm", "not_my_grid", "need_help", "cannot_reach", "in_progress"
 ]
@@ -53,6 +78,16 @@ class ReplyForm(BaseModel):
     result: PhoneFeedbackResult = ""
     text: str = Field(default="", max_length=1000)
     client_at: str = Field(default="", max_length=40)
+    location: PhonePlace | None = None
+
+
+class HelpersForm(BaseModel):
+    """Whether helpers of the grid are asked to help, as the phone queued it."""
+
+    key: str = Field(pattern=f"^{KEY_PATTERN}$")
+    case: str = Field(max_length=64)
+    open: bool
+    text: str = Field(default="", max_length=500)
 
 
 class GroundReportForm(BaseModel):
@@ -63,34 +98,47 @@ class GroundReportForm(BaseModel):
     place: str = Field(default="", max_length=200)
     text: str = Field(default="", max_length=1000)
     client_at: str = Field(default="", max_length=40)
+    location: PhonePlace | None = None
 
 
 @router.get("/leader")
 def leader_page(context: ContextDep, user: MayAnswerOnSite) -> Response:
     """The page; its script fetches the cases, and shows cached ones without a connection."""
     grid = grid_name(context.app.registry, user.account.grid or GridCode(""))
-    choices = [(one.id, user.t(one.zh, one.en)) for one in CATEGORIES]
+    choices = pictured_categories(user.t)
     answer = context.renderer.render_page("leader.html", user, grid=grid, categories=choices)
-    answer.headers["Cache-Control"] = "private, no-cache"  # the phone keeps it to open offline
-    return answer
+    return allow_location(answer)
 
 
 @router.get("/leader/api/cases")
 def own_cases(context: ContextDep, user: MayAnswerOnSite) -> Response:
-    """The account's open cases, the most pressing first, and the last five that ended."""
-    tree = context.app.registry.tree
+    """The account's open cases, the own move first, then the most pressing; the last five ended."""
+    registry = context.app.registry
+    answered = {kind: answered_grids(user.account, registry, kind) for kind in Subject}
+
+    def is_own(case: Case) -> bool:
+        if user.account.duty is AccountRole.MAINTAINER:  # those of others are in the queue
+            return first_announced(case, answered[case.subject]) is not None
+        return may_see_case(user.account, case, registry)
+
+    def urgency(case: Case) -> tuple[bool, str, datetime]:
+        return not is_own_move(case, answered), case.level.value, case.due_at
+
     with context.app.store.begin_read() as uow:
         running = uow.cases.list(open_only=True, limit=2000)
         ended = [case for case in uow.cases.list(limit=200) if not case.is_open]
-        mine = [case for case in running if may_see_case(user.account, case, tree)]
-        mine = sorted(mine, key=lambda case: (case.level.value, case.due_at))[:MAX_CASES]
+        mine = [case for case in running if is_own(case)]
+        mine = sorted(mine, key=urgency)[:MAX_CASES]
         photos = {case.id: len(uow.case_photos.of_case(case.id)) for case in mine}
-    past = [case for case in ended if may_see_case(user.account, case, tree)][:5]
+    past = [case for case in ended if is_own(case)][:5]
     return JSONResponse(
         {
             "account": user.account.name,
-            "cases": [_case_document(context, user, case, photos[case.id]) for case in mine],
-            "ended": [_case_document(context, user, case, 0) for case in past],
+            "cases": [
+                _case_document(context, user, case, photos[case.id], answered) for case in mine
+            ],
+            "ended": [_case_document(context, user, case, 0, answered) for case in past],
+            "away": user.account.person in registry.absent,
             "phone": context.app.site.settings.centre_phone,
             "at": user.now.isoformat(),
         },
@@ -102,15 +150,30 @@ def own_cases(context: ContextDep, user: MayAnswerOnSite) -> Response:
 def send_reply(context: ContextDep, user: MayAnswerOnSite, form: ReplyForm) -> Response:
     """Accept a reply; a repeat of its key changes nothing."""
     case = visible_case(context, user, CaseId(form.case))
-    grid = reply_grid_of(user.account, case)
+    grid = reply_grid_of(user.account, case, context.app.registry)
     if grid is None:
         raise Forbidden(f"{case.id} was not announced to the grid of {user.account.name}")
-    body = {"type": form.type, "text": form.text, "client_at": form.client_at}
+    text = _text_with_place(context, case, form)
+    body = {"type": form.type, "text": text, "client_at": form.client_at}
     if form.type == "feedback":
         body["result"] = form.result
-    topic = str(ReplyTopic(context.site.id, grid, case.id))
+    reply_topic = EquipmentReplyTopic if user.account.duty is AccountRole.MAINTAINER else ReplyTopic
+    topic = str(reply_topic(context.site.id, grid, case.id))
     payload = _reply_payload(user, form.key, body)
     return _handled_response(context.app.handle_reply(topic, payload, sender=_person(user)))
+
+
+@router.post("/leader/api/helpers")
+def ask_helpers(context: ContextDep, user: MayAnswerOnSite, form: HelpersForm) -> Response:
+    """Open a case to the helpers of the grid (群防群治), or close it to them."""
+    case = visible_case(context, user, CaseId(form.case))
+    if reply_grid_of(user.account, case, context.app.registry) is None:
+        raise Forbidden(f"{case.id} was not announced to the grid of {user.account.name}")
+    with translate_errors():
+        changed = HelperService(context.app).set_open(
+            case.id, is_open=form.open, by=_person(user), note=form.text
+        )
+    return JSONResponse({"case": changed.id, "open": changed.open_to_helpers})
 
 
 @router.post("/leader/api/report")
@@ -118,12 +181,15 @@ def send_ground_report(
     context: ContextDep, user: MayAnswerOnSite, form: GroundReportForm
 ) -> Response:
     """Accept a report; it becomes a case at once."""
-    grid = user.account.grid
-    if grid is None:
+    answered = answered_grids(user.account, context.app.registry, Subject.SCENE)
+    if not answered:
         raise Forbidden(f"{user.account.name} answers for no grid")
+    grid = answered[0]
     body = {
         "category": form.category,
-        "place": form.place,
+        "place": with_location(
+            form.place.strip(), located(form.location) if form.location else None
+        ),
         "text": form.text,
         "client_at": form.client_at,
     }
@@ -137,7 +203,7 @@ async def upload_photo(
     context: ContextDep, user: MayAnswerOnSite, request: Request, case_id: str, key: str
 ) -> Response:
     """Accept a photo: turned upright, scaled down, without its metadata."""
-    upload = await _read_photo(request)
+    upload = await read_photo(request)
     is_new = await run_in_threadpool(_store_photo, context, user, case_id, key, upload)
     return JSONResponse({"kept": is_new}, 201 if is_new else 200)
 
@@ -145,29 +211,7 @@ async def upload_photo(
 @router.get("/leader/manifest.webmanifest")
 def web_manifest(context: ContextDep, user: MayAnswerOnSite) -> Response:
     """The web manifest that makes the page installable."""
-    name = user.t("网格长", "Grid leader")
-    icons = [{"src": static_url("icon.svg"), "type": "image/svg+xml", "sizes": "any"}]
-    for size in (192, 512):  # what telephones want for their home screens
-        icons += [
-            {"src": static_url(f"icon-{size}.png"), "type": "image/png",
-             "sizes": f"{size}x{size}", "purpose": purpose}
-            for purpose in ("any", "maskable")
-        ]  # fmt: skip
-    return JSONResponse(
-        {
-            "name": f"{context.site.name} {name}",
-            "short_name": name,
-            "lang": "zh-CN" if user.t.language == "zh" else "en",
-            "start_url": "/leader",
-            "scope": "/leader",
-            "display": "standalone",
-            "background_color": "#f4f6f7",
-            "theme_color": "#0f3d5c",
-            "id": "/leader",
-            "icons": icons,
-        },
-        media_type="application/manifest+json",
-    )
+    return install_manifest(context, user, "/leader", ("网格长", "Grid leader"))
 
 
 @router.get("/leader/worker.js")
@@ -196,8 +240,9 @@ def _handled_response(handled: ReplyResult) -> Response:
 
 
 def _case_document(
-    context: WebContext, user: CurrentUser, case: Case, photos: int
+    context: WebContext, user: CurrentUser, case: Case, photos: int, answered: _Answered
 ) -> dict[str, Any]:
+    registry, owner = context.app.registry, owner_of(case)
     t, known = user.t, category_named(case.category)
     viewed_for = f"case:{case.id}"
     return {
@@ -205,7 +250,7 @@ def _case_document(
         "what": category_label(case.category, t),
         "level": level_label(case.level, t),
         "urgent": case.level.value in ("I", "II"),
-        "grid": grid_name(context.app.registry, case.grid),
+        "grid": grid_name(registry, case.grid),
         "place": context.app.payloads.scrub(case.place),
         "check": known.check if t.language == "zh" else "",
         "note": context.app.payloads.scrub(stored_texts(context.app.registry, t)(case.note)),
@@ -213,14 +258,103 @@ def _case_document(
         "state_words": case_state_label(case.state, t),
         "open": case.is_open,
         "lamp": case.due_light(user.now).value,
+        "clock": _running_clock(case, user),
         "left": time_left(case, user),
+        "rework": _rework_reason(context, case),
+        "extension": _extension_state(case, user),
+        "move": is_own_move(case, answered),
+        "helpers": case.open_to_helpers,
+        "may_ask_helpers": case.subject is Subject.SCENE and not case.is_unannounced,
+        "map": _map_of(context, case),
         "found": t.short_datetime(case.found_at),
-        "mine": reply_grid_of(user.account, case) is not None,
+        "mine": first_announced(case, answered[case.subject]) is not None,
+        "owner": person_name(registry, owner, {}) if owner else "",
         "escalated": case.rung > 0,
-        "picture": user.picture_url(case.before, "full", viewed_for) if case.before else "",
+        "picture": user.picture_url(case.before, "ground", viewed_for) if case.before else "",
         "photos": photos,
         "history": _case_history(context, case, user),
     }
+
+
+MOVABLE: Final = (
+    CaseState.DISPATCHED, CaseState.REWORK, CaseState.ACKNOWLEDGED, CaseState.ARRIVED,
+    CaseState.HANDLED,
+)  # fmt: skip
+_CLOCKS: Final = {
+    CaseState.DISPATCHED: ("签收", "to acknowledge"),
+    CaseState.REWORK: ("签收", "to acknowledge"),
+    CaseState.ACKNOWLEDGED: ("到场", "to arrive"),
+    CaseState.ARRIVED: ("反馈", "to feed back"),
+}
+_CLOSING: Final = ("办结", "to close")
+
+
+def is_own_move(case: Case, answered: _Answered) -> bool:
+    """Whether the case waits for who answers for these grids: on the ground, and no pause runs."""
+    mine = first_announced(case, answered[case.subject]) is not None
+    return mine and case.state in MOVABLE and case.suspension is None
+
+
+def _running_clock(case: Case, user: CurrentUser) -> str:
+    """Which limit the time that is left belongs to; empty where none runs."""
+    if case.suspension is not None or case.is_unannounced or not case.is_open:
+        return ""
+    return user.t.pair(_CLOCKS.get(case.state, _CLOSING))
+
+
+def _rework_reason(context: WebContext, case: Case) -> str:
+    """Why it came back, while it has to be done again; empty otherwise."""
+    if case.state is not CaseState.REWORK:
+        return ""
+    again = (one for one in reversed(case.entries) if one.what in RESTARTING_EVENTS)
+    entry = next(again, None)
+    return context.app.payloads.scrub(entry.note) if entry else ""
+
+
+def _extension_state(case: Case, user: CurrentUser) -> str:
+    """What became of the last request for more time; empty where none was made."""
+    request, t = case.request, user.t
+    if request is not None and request.kind is ApprovalKind.EXTENSION:
+        return t("延期待批准", "more time: waits for approval")
+    decided = (
+        one.what
+        for one in reversed(case.entries)
+        if one.what in (CaseEvent.GRANT, CaseEvent.REFUSE)
+        and one.note.startswith(APPROVAL_KINDS[ApprovalKind.EXTENSION][0])
+    )
+    last = next(decided, None)
+    if last is None:
+        return ""
+    return (
+        t("已延期", "more time was granted")
+        if last is CaseEvent.GRANT
+        else t("延期未批准", "more time was refused")
+    )
+
+
+def _map_of(context: WebContext, case: Case) -> str:
+    """A link that opens the phone's map where the case is; empty where nobody measured it."""
+    camera = context.app.registry.cameras.get(case.camera) if case.camera else None
+    if camera is not None:
+        return geo_link(camera.longitude, camera.latitude)
+    return geo_link_of_text(case.place)
+
+
+def _text_with_place(context: WebContext, case: Case, form: ReplyForm) -> str:
+    """The words of a reply with how far from the case's place it was said.
+
+    Only the distance stays, or, where the case has no measured place, the place itself.
+    """
+    if form.location is None:
+        return form.text
+    here = located(form.location)
+    camera = context.app.registry.cameras.get(case.camera) if case.camera else None
+    there = (camera.longitude, camera.latitude) if camera else (None, None)
+    if there[0] is None or there[1] is None:
+        return with_location(form.text.strip(), here)
+    metres = distance_between((there[0], there[1]), (here.longitude, here.latitude)) or 0.0
+    distance = f"位置距点位约 {metres:.0f} 米 (±{here.accuracy_m:.0f})"
+    return f"{form.text.strip()} {distance}".strip()[:1000]
 
 
 def _case_history(
@@ -234,23 +368,11 @@ def _case_history(
     ]
 
 
-async def _read_photo(request: Request) -> bytes:
-    """The uploaded bytes. Raises HTTPException 413 beyond MAX_PHOTO_BYTES."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_PHOTO_BYTES:
-            raise HTTPException(413, "too large")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def _store_photo(
     context: WebContext, user: CurrentUser, case_id: str, key: str, upload: bytes
 ) -> bool:
     case = visible_case(context, user, CaseId(case_id))
-    if reply_grid_of(user.account, case) is None:
+    if reply_grid_of(user.account, case, context.app.registry) is None:
         raise Forbidden(f"{case.id} was not announced to the grid of {user.account.name}")
     try:
         jpeg, width, height = normalized_photo(upload)

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from patrol.domain.account import Permission, may_see_case
+from patrol.domain.account import Permission
+from patrol.domain.answering import may_see_case
 from patrol.domain.camera import Camera
 from patrol.domain.human_patrol import HumanPatrolState
 from patrol.domain.ids import CaseId, FindingId, RoundId
@@ -240,7 +241,7 @@ def _finding_purpose(uow: UnitOfWork, request: _LiveViewRequest) -> tuple[str, s
 
 def _case_purpose(uow: UnitOfWork, request: _LiveViewRequest) -> tuple[str, str]:
     case, t = uow.cases.get(CaseId(request.ident)), request.user.t
-    visible = may_see_case(request.user.account, case, request.context.app.registry.tree)
+    visible = may_see_case(request.user.account, case, request.context.app.registry)
     if case.camera != request.camera.id or not visible or not case.is_open:
         raise request.no_reason("case")
     what = category_label(case.category, t)

@@ -19,6 +19,7 @@ from starlette.responses import (
 )
 
 from patrol.domain.account import FIRST_ACCOUNT_COMMAND, LoginSession
+from patrol.domain.display_link import DISPLAY_PATH
 from patrol.web.auth import LANGUAGE_COOKIE, BadLogin, Forbidden, NotLoggedIn
 from patrol.web.change_feed import TooManySubscribers
 from patrol.web.context import AnyUser, ContextDep, WebContext, public
@@ -26,7 +27,7 @@ from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors
 from patrol.web.i18n import LANGUAGES
 from patrol.web.login_limits import TooManyAttempts
 from patrol.web.rendering import home_url
-from patrol.web.signed_links import InvitationInvalid
+from patrol.web.signed_links import InvitationInvalid, display_cookie
 
 YEAR_S: Final = 365 * 86400
 _LOCAL_PATH: Final = re.compile(r"/[A-Za-z0-9][A-Za-z0-9/_.-]*|/", re.ASCII)  # never //elsewhere
@@ -36,11 +37,18 @@ router = APIRouter()
 
 
 @router.get("/login", dependencies=public("the form of a login"))
-def login_page(context: ContextDep, request: Request, next: str = "/") -> Response:  # noqa: A002  the query's name
-    """The form; a user who is logged in is sent to the home page."""
+def login_page(
+    context: ContextDep, request: Request, next: str = "/", person: int = 0  # noqa: A002  the query's name
+) -> Response:  # fmt: skip
+    """The form; a user who is logged in is sent to the home page, a display to its own.
+
+    `person`: somebody wants to log in at a display.
+    """
     try:
         return RedirectResponse(home_url(context.auth.current_user(request)), 303)
     except NotLoggedIn:
+        if not person and display_cookie(request, secure=context.console.is_https):
+            return RedirectResponse(DISPLAY_PATH, 303)
         return _login_form(context, request, next)
 
 
@@ -64,7 +72,7 @@ def log_in(  # nosec B107
         left = context.auth.translator(None).duration(exc.until - context.app.clock.now())
         return _login_form(context, request, next, wrong="resting", left=left, status=429)
     target = next if _LOCAL_PATH.fullmatch(next) and next != "/" else "/home"
-    return _with_session_cookie(context, RedirectResponse(target, 303), secret, session)
+    return with_session_cookie(context, RedirectResponse(target, 303), secret, session)
 
 
 class AcceptInvitationForm(BaseModel):
@@ -102,12 +110,13 @@ def accept_invitation(
         raise InvalidRequest(t.pair(message)) from exc
     except TooManyAttempts as exc:
         raise HTTPException(429) from exc
-    return _with_session_cookie(context, JSONResponse({"home": "/home"}), secret, session)
+    return with_session_cookie(context, JSONResponse({"home": "/home"}), secret, session)
 
 
-def _with_session_cookie(
+def with_session_cookie(
     context: WebContext, answer: Response, secret: str, session: LoginSession
 ) -> Response:
+    """The answer with the cookie of a session that was just started."""
     answer.set_cookie(
         context.auth.cookie_name,
         secret,

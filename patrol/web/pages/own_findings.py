@@ -43,6 +43,7 @@ from patrol.web.i18n import (
     paginate,
     person_name,
 )
+from patrol.web.pages.attention import alarm_text
 from patrol.web.pages.human_patrols import patroller
 from patrol.web.pages.pictures import refuse_withdrawn
 
@@ -298,13 +299,6 @@ def review_alarms(context: ContextDep, user: MayReview) -> Response:
         }
         for one in waiting[:20]
     ]
-    first = waiting[0] if waiting else None
-    text = ""
-    if first is not None:
-        label, ago = category_label(first.category, user.t), user.t.ago(first.found_at, user.now)
-        text = user.t(
-            f"{len(waiting)} 条紧急线索未研判，最早 {label} {ago}",
-            f"{len(waiting)} urgent findings not reviewed, the first {label} {ago}",
-        )
+    text = alarm_text(waiting, user.t, user.now)
     body = {"count": len(waiting), "sound": section.sound, "findings": lines, "words": text}
     return JSONResponse(body, headers=NO_STORE)

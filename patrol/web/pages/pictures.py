@@ -23,7 +23,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from patrol.domain.account import Permission, may_see_case
+from patrol.domain.account import Permission
+from patrol.domain.answering import may_see_case
 from patrol.domain.camera import Camera, ConsentState, Polygon
 from patrol.domain.case import Case
 from patrol.domain.ids import CameraId, CaseId, PictureId, RoundId
@@ -182,7 +183,7 @@ def _check_still_allowed(context: WebContext, user: CurrentUser, viewed_for: str
             case = uow.cases.get(CaseId(ident))
         except KeyError:
             raise Forbidden(f"no {viewed_for}") from None
-    if not may_see_case(user.account, case, context.app.registry.tree):
+    if not may_see_case(user.account, case, context.app.registry):
         raise Forbidden(f"{viewed_for} lies outside the grid of {user.account.name}")
 
 
@@ -355,7 +356,7 @@ def _refuse_other_grids(context: WebContext, request: Request, case: Case) -> No
         user = context.auth.current_user(request)
     except NotLoggedIn:
         return
-    if user.is_outside_centre and not may_see_case(user.account, case, context.app.registry.tree):
+    if user.is_outside_centre and not may_see_case(user.account, case, context.app.registry):
         raise Forbidden(f"{case.id} lies outside the grid of {user.account.name}")
 
 

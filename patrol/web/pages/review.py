@@ -24,13 +24,9 @@ from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
 from patrol.domain.routing import route
+from patrol.review.claims import FindingClaimed, claim_findings, release_own_claims
 from patrol.review.decisions import ShownFinding
-from patrol.review.queue import (
-    FindingClaimed,
-    claim_findings,
-    release_own_claims,
-    waiting_in_order,
-)
+from patrol.review.queue import waiting_in_order
 from patrol.review.reference import reference_is_learning
 from patrol.store import UnitOfWork
 from patrol.store.findings import WaitingFinding

@@ -1,6 +1,6 @@
 """The strip of thumbnails beside the review: what waits, by filters, and its batch dismissal.
 
-The strip shows what the queue holds in its order, whoever judges it, and claims nothing: a finding
+The strip shows what the queue holds in its order, and claims nothing: a finding
 is claimed when it comes onto the stage (pages/review.py). A batch is dismissed one finding after
 the other, each as it was seen and with its own answer, so that one that changed stops no other.
 """
@@ -26,8 +26,9 @@ from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.suppression import suppression_for
+from patrol.review.claims import FindingClaimed
 from patrol.review.decisions import ShownFinding
-from patrol.review.queue import FindingClaimed, waiting_in_order
+from patrol.review.queue import waiting_in_order
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, IdempotencyKey, MayReview, WebContext, request_key
 from patrol.web.errors import NO_STORE, InvalidRequest, ResourceNotFound, translate_errors
@@ -164,9 +165,9 @@ def dismiss_batch(
     done: list[str] = []
     refused: list[dict[str, str]] = []
     for one in form.items:
-        words = _dismiss_one(context, user, one, reason, key)
-        if words:
-            refused.append({"id": one.id, "words": words})
+        refusal = _dismiss_one(context, user, one, reason, key)
+        if refusal:
+            refused.append({"id": one.id, "words": refusal})
         else:
             done.append(one.id)
     return JSONResponse({"done": done, "refused": refused})
@@ -219,10 +220,10 @@ def check_is_named(finding: Finding, category: str | None, note: str, t: Transla
 
 def taught(finding: Finding, t: Translator) -> dict[str, str]:
     """What a dismissal for each reason teaches, and for how long; by the reason's code."""
-    return {str(reason): _lesson(finding, reason, t) for reason in DismissReason}
+    return {str(reason): _suppression_text(finding, reason, t) for reason in DismissReason}
 
 
-def _lesson(finding: Finding, reason: DismissReason, t: Translator) -> str:
+def _suppression_text(finding: Finding, reason: DismissReason, t: Translator) -> str:
     """Of the blind sample the same as of the machine's own, which a reviewer cannot tell apart."""
     is_person = finding.origin is Origin.OPERATOR
     proposal = None if is_person else suppression_for(finding, reason)

@@ -33,6 +33,7 @@ from patrol.web.i18n import (
     paginate,
     subject_name,
 )
+from patrol.web.pages.camera_filter import subject_url
 
 SIGNATURES_PER_PAGE: Final = 30
 MAX_SIGNATURES: Final = 3000  # some two years of two shifts a day
@@ -82,6 +83,7 @@ class _SheetReader:
         return [
             {
                 "what": self.subject(one["scope"], one["subject"]),
+                "url": subject_url(one["scope"], one["subject"]),
                 "until": self.at(one["until"]),
                 "reason": one["reason"],
                 "by": one["by"],
@@ -183,6 +185,7 @@ def _sheet_content(
         "upstream": [
             {
                 "what": reader.subject(one["kind"], one["subject"]),
+                "url": subject_url(one["kind"], one["subject"]),
                 "since": reader.at(one["since"]),
                 "cameras": one["cameras"],
             }

@@ -30,6 +30,7 @@ from patrol.web.i18n import (
     plan_label,
     subject_name,
 )
+from patrol.web.pages.camera_filter import subject_url
 
 DAYS_SHOWN: Final = 14
 STOPPAGES_PER_PAGE: Final = 50
@@ -127,6 +128,9 @@ def _stoppage_row(one: Stoppage, user: CurrentUser, registry: Registry) -> dict[
     return {
         "number": one.number,
         "what": subject_name(one.scope, one.subject, registry, t),
+        "url": subject_url(one.scope, one.subject)
+        if user.has_permission(Permission.CAMERAS)
+        else "",
         "rounds": one.scope is StoppageScope.ROUNDS,
         "ask": _ending_question(one, subject_name(one.scope, one.subject, registry, t), user),
         "done": t("巡查已恢复", "rounds go on")

@@ -8,13 +8,13 @@ from starlette.responses import JSONResponse, Response
 from patrol.app.town_service import TownService
 from patrol.cases.supervision import MAX_OPEN_CASES, overdue_list
 from patrol.domain import labels, town_labels
-from patrol.domain.account import may_see_case
+from patrol.domain.answering import may_see_case
 from patrol.domain.approval import span_texts
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.ids import CaseId
 from patrol.domain.registry import Registry
 from patrol.domain.supervision import OverdueCase
-from patrol.domain.verification import RECHECK_EVENTS, MachineWord, machine_word
+from patrol.domain.verification import RECHECK_EVENTS, MachineOpinion, machine_opinion
 from patrol.web.auth import CurrentUser
 from patrol.web.context import (
     ContextDep,
@@ -48,10 +48,10 @@ def overdue_page(context: ContextDep, user: MayViewCases) -> Response:
 
 def overdue_of(context: WebContext, user: CurrentUser) -> list[OverdueCase]:
     """The overdue cases that this account may see."""
-    tree = context.app.registry.tree
+    registry = context.app.registry
     with context.app.store.begin_read() as uow:
         found = overdue_list(uow, user.now)
-    return [line for line in found if may_see_case(user.account, line.case, tree)]
+    return [line for line in found if may_see_case(user.account, line.case, registry)]
 
 
 def _overdue_row(context: WebContext, user: CurrentUser, line: OverdueCase) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _about(case: Case | None, context: WebContext, user: CurrentUser) -> str:
 def _machine_text(case: Case, registry: Registry, t: Translator) -> str:
     """The machine's word, with what it saw; where it has none, that a person has to see."""
     last = next((e for e in reversed(case.entries) if e.what in RECHECK_EVENTS), None)
-    if machine_word(case) is MachineWord.NOTHING and (
+    if machine_opinion(case) is MachineOpinion.NOTHING and (
         last is None or last.what is CaseEvent.FEED_BACK
     ):
         return t("机器没有复看结果", "the machine has no word")
@@ -161,14 +161,13 @@ def verify_page(context: ContextDep, user: MayActOnCases) -> Response:
 def verification_queue(context: ContextDep, user: MayActOnCases) -> Response:
     """The cases that wait for a person's verification, the most pressing first."""
     registry, t = context.app.registry, user.t
-    tree = registry.tree
     order = [one.case for one in context.app.to_verify()]
     with context.app.store.begin_read() as uow:
         cases = {case.id: case for case in uow.cases.with_ids(order)}
     waiting = [
         cases[ident]
         for ident in order
-        if ident in cases and may_see_case(user.account, cases[ident], tree)
+        if ident in cases and may_see_case(user.account, cases[ident], registry)
     ]
     lines = [
         {
@@ -208,7 +207,7 @@ def verification_pictures(context: ContextDep, user: MayActOnCases, case_id: str
             "photos": [
                 user.picture_url(one.picture or one.sha256, "full", viewed_for) for one in photos
             ],
-            "word": str(machine_word(case)),
+            "opinion": str(machine_opinion(case)),
             "machine": _machine_text(case, context.app.registry, t),
             "note": stored_texts(context.app.registry, t)(last.note) if last else "",
         },

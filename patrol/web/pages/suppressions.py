@@ -9,7 +9,8 @@ from starlette.responses import JSONResponse, Response
 from patrol.domain import labels
 from patrol.domain.registry import Registry
 from patrol.domain.suppression import Suppression
-from patrol.review.decisions import extend_suppression, suppressed_count
+from patrol.review.decisions import extend_suppression
+from patrol.review.suppressed import suppressed_count
 from patrol.web.auth import CurrentUser
 from patrol.web.context import (
     ContextDep,

@@ -15,19 +15,21 @@ from starlette.responses import Response
 
 from patrol.cases.shift_handover import SIGNATURES_READ
 from patrol.domain import labels
-from patrol.domain.account import Account, AccountRole
+from patrol.domain.account import Account, AccountRole, Permission
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding, WaitingTotal
 from patrol.domain.health import Trouble, TroubleKind
-from patrol.domain.ids import CameraId, GridCode
+from patrol.domain.ids import CameraId, GridCode, LinkId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan, Round, RoundState, RoundTotals
+from patrol.domain.routing import LEAVE_AHEAD, UnstaffedGrid, unstaffed_within
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import shift_owner
 from patrol.domain.verification import awaits_person
 from patrol.domain.wall_clock import LONGEST_STEP, ClockRecord
+from patrol.review.alarms import alarming
 from patrol.review.queue import review_queue
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
@@ -44,6 +46,7 @@ from patrol.web.i18n import (
     subject_name,
     village_of,
 )
+from patrol.web.pages.attention import alarm_text
 from patrol.web.pages.cases import time_left
 from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
@@ -52,8 +55,11 @@ SHOWN_CASES: Final = 5
 STEP_SHOWN: Final = timedelta(days=1)  # a shift later everybody has read it
 SYSTEM_PAGE: Final = "/system"
 NO_TIME: Final = timedelta(0)
+PEOPLE_PAGE, GRID_PAGE = "/people", "/grid"
 MAX_BANNERS: Final = 4
+GRIDS_NAMED: Final = 3
 SHOWN_NOTICES: Final = 5
+SHOWN_LINKS: Final = 3
 ON_DUTY: Final = (AccountRole.OPERATOR, AccountRole.SHIFT_SUPERVISOR)
 router = APIRouter()
 
@@ -127,9 +133,12 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         queue = review_queue(uow, user.now, cameras=registry.cameras, limit=1).lines
         totals, open_count = uow.findings.waiting_totals(), uow.cases.count(open_only=True)
         claimed = uow.claims.active(user.now)
+        unreviewed = _unreviewed(uow, context, user)
         health = uow.health.all()
         accounts = {account.name: account for account in uow.accounts.all()}
         on_shift = _people_on_shift(uow, accounts, user.now)
+        cluster = context.app.cluster
+        unserved = cluster.unserved(uow) if cluster is not None else []
     names = {name: account.shown_as for name, account in accounts.items()}
     counts = Counter(case.due_light(user.now) for case in cases)
     return {
@@ -137,6 +146,9 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         "plans": plans,
         "banners": [
             *_clock_banners(context.app.clock_monitor.record, user),
+            *_unserved_banners(unserved, user),
+            *_alarm_banners(unreviewed, user),
+            *_unstaffed_banners(registry, user),
             *_banners(stopped, upstream, user, registry),
         ][:MAX_BANNERS],
         "no_round": [h.name for h in calendar.holidays if h.first <= day <= h.last],
@@ -271,6 +283,62 @@ def _banners(
         text = t("、", ", ").join(named) + more
         banners.append(("warn", t("维护中", "In maintenance"), text, "/stoppages"))
     return banners[:MAX_BANNERS]
+
+
+def _unserved_banners(
+    links: Sequence[LinkId], user: CurrentUser
+) -> list[tuple[str, str, str, str]]:
+    """Links of a cluster that no living worker serves: their cameras will be missed."""
+    if not links:
+        return []
+    t, named = user.t, ", ".join(links[:SHOWN_LINKS])
+    more = t(f" 等 {len(links)} 条", f" … {len(links)} in all") if len(links) > SHOWN_LINKS else ""
+    title = t("没有工作机可达链路", "No worker reaches link")
+    return [("bad", title, f"{named}{more}", SYSTEM_PAGE)]
+
+
+def _unreviewed(uow: UnitOfWork, context: WebContext, user: CurrentUser) -> list[Finding]:
+    """Findings of levels I and II without a review, for who has no strip of alarms: a display."""
+    if not user.is_display:
+        return []
+    policy = context.app.site.settings.review.alarm.policy
+    return alarming(uow.findings.queue(), policy, user.now)
+
+
+def _alarm_banners(
+    unreviewed: Sequence[Finding], user: CurrentUser
+) -> list[tuple[str, str, str, str]]:
+    """(kind, title, text, address) of urgent findings that nobody has reviewed."""
+    if not unreviewed:
+        return []
+    return [("bad", user.t("告警", "Alarm"), alarm_text(unreviewed, user.t, user.now), "/review")]
+
+
+def _unstaffed_banners(registry: Registry, user: CurrentUser) -> list[tuple[str, str, str, str]]:
+    """(kind, title, text, address) of grids in which nobody is told, or soon will be nobody."""
+    t = user.t
+    found = unstaffed_within(registry, user.now, LEAVE_AHEAD)
+    address = PEOPLE_PAGE if user.has_permission(Permission.PEOPLE) else GRID_PAGE
+    banners = []
+    for title, kind, ones in (
+        (t("网格无人", "Nobody for a grid"), "bad", [one for one in found if one.since is None]),
+        (t("网格将无人", "Soon nobody for a grid"), "warn", [one for one in found if one.since]),
+    ):
+        if not ones:
+            continue
+        named = [_unstaffed_name(one, registry, t) for one in ones[:GRIDS_NAMED]]
+        more = len(ones) - len(named)
+        text = t("、", ", ").join(named) + (t(f" 等 {len(ones)} 个", " …") if more else "")
+        banners.append((kind, title, text, address))
+    return banners
+
+
+def _unstaffed_name(one: UnstaffedGrid, registry: Registry, t: Translator) -> str:
+    name = grid_name(registry, one.grid)
+    if one.since is None:
+        return name
+    at = t.short_datetime(one.since)
+    return name + t(f"（{at} 起）", f" (from {at})")
 
 
 def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, str, str, str]]:

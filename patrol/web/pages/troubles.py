@@ -1,11 +1,16 @@
-"""Troubles (运维队列): cameras, links and villages out of order, the queue of the maintainer."""
+"""Troubles (运维队列): cameras, links and villages out of order, the queue of the maintainer.
+
+A camera with an open case about its fault has one number in both lists: the case's.
+"""
 
 from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from patrol.cases.equipment import take_trouble as take_with_case
 from patrol.domain import labels
+from patrol.domain.account import Permission
 from patrol.domain.health import Trouble, TroubleKind
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.priority import DueLight
@@ -24,8 +29,10 @@ from patrol.web.i18n import (
     stored_texts,
     subject_name,
 )
+from patrol.web.pages.camera_filter import subject_url
 
 TROUBLES_PER_PAGE: Final = 50
+CAMERAS_NAMED: Final = 5  # of a link's or a village's; the others are counted
 MAX_TROUBLES: Final = 2000
 DUE_LIGHT_ORDER: Final = {DueLight.RED: 0, DueLight.YELLOW: 1, DueLight.GREEN: 2}
 router = APIRouter()
@@ -55,12 +62,13 @@ def troubles_page(
 
 @router.post("/api/troubles/{number}/take")
 def take_trouble(context: ContextDep, user: MayViewTroubles, number: int) -> Response:
-    """Take a trouble over; the second user gets 409 with who was first."""
+    """Take a trouble over with its case; the second user gets 409 with who was first."""
     with translate_errors(), context.app.store.begin() as uow:
-        found = uow.troubles.get(number).take_over(by=user.account.name, now=user.now)
-        uow.troubles.put(found)
+        by = user.account.person or user.account.name
+        found = take_with_case(uow, number, by=by, now=user.now, payloads=context.app.payloads)
         uow.commit()
-    return JSONResponse({"taken": number})
+    context.app.wake_relays()
+    return JSONResponse({"taken": number, "case": found.case})
 
 
 def _trouble_row(
@@ -71,13 +79,19 @@ def _trouble_row(
     camera = registry.cameras.get(CameraId(one.subject))
     return {
         "number": one.number,
+        "label": one.label,
+        "case": one.case or "",
         "what": subject_name(one.kind, one.subject, registry, t),
+        "url": _cameras_url(one.kind, one.subject, user),
         "upstream": one.kind is not TroubleKind.CAMERA,
         "where": grid_name(registry, camera.grid) if camera else _village_name(one, context),
         "state": t.pair(labels.label_of(labels.TROUBLE_STATES, one.state)),
         "why": read(one.why),
         "cameras": len(one.cameras),
-        "named": [camera_name(registry, ident) for ident in one.cameras[:5]],
+        "named": [
+            (camera_name(registry, ident), _cameras_url(TroubleKind.CAMERA, ident, user))
+            for ident in one.cameras[:CAMERAS_NAMED]
+        ],
         "since": t.short_datetime(one.since),
         "duration": t.duration((one.closed_at or user.now) - one.since),
         "due_light": due_light.value,
@@ -89,6 +103,10 @@ def _trouble_row(
         if one.closed_at
         else "",
     }
+
+
+def _cameras_url(kind: TroubleKind, subject: str, user: CurrentUser) -> str:
+    return subject_url(kind, subject) if user.has_permission(Permission.CAMERAS) else ""
 
 
 def _village_name(one: Trouble, context: WebContext) -> str:

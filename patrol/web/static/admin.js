@@ -7,6 +7,8 @@ function showOnce(login) {
   document.getElementById("once-name").textContent = login.name
   document.getElementById("once-password").textContent = login.password
   document.getElementById("once-address").textContent = login.address ?? ""
+  for (const part of once.querySelectorAll("[data-of=password]")) part.hidden = !login.password
+  document.getElementById("once-display").hidden = Boolean(login.password)
   const svg = document.getElementById("once-qr")
   svg.replaceChildren()
   if (login.qr) {

@@ -2,6 +2,7 @@
 // Pages are HTML from the server; a piece that says data-live="topics" data-from="/address" is
 // fetched anew when one of its topics moved. Nothing here knows what a page is about.
 
+import { renew as renewPiece } from "./renewal.js"
 import { deliver, onAttempt, sentence, submit, unsentOfAnybody } from "./kept.js"
 import { OtherAccount, request } from "./session.js"
 
@@ -59,6 +60,8 @@ export function onMoved(topics, act) {
   listeners.push({ topics: new Set(topics), act })
 }
 
+const AGAIN_MS = 2000,
+  isDisplay = document.body.classList.contains("display")
 let source
 function listen() {
   if (source || document.hidden) return
@@ -66,7 +69,7 @@ function listen() {
   source = new EventSource(`/api/live?since=${encodeURIComponent(since)}`)
   source.addEventListener("hello", () => {
     if (line) {
-      line.textContent = ""
+      line.textContent = line.title = ""
       line.className = "line on"
     }
     deliver()
@@ -77,10 +80,20 @@ function listen() {
   })
   source.addEventListener("error", () => {
     if (line) {
-      line.textContent = line.dataset.lost
+      line.textContent = line.title = line.dataset.lost
       line.className = "line off"
     }
+    // A browser tries a cut line again by itself, an answer that is none (a proxy's 502, 401) never.
+    if (source?.readyState !== EventSource.CLOSED) return
+    source = undefined
+    setTimeout(again, AGAIN_MS)
   })
+}
+async function again() {
+  const answer = await fetch("/api/session", { headers: { accept: "application/json" } }).catch(() => null)
+  if (answer?.status === 401 && isDisplay) location.reload() // its link makes it a new session
+  else if (answer?.status === 401) return
+  else listen()
 }
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
@@ -104,14 +117,9 @@ for (const piece of document.querySelectorAll("[data-live]")) {
     busy = true
     try {
       const answer = await fetch(piece.dataset.from, { headers: { accept: "text/html" } })
-      if (answer.redirected && new URL(answer.url).pathname === "/login") return location.reload()
+      if (answer.redirected) return location.reload() // to the login page, or a display's own
       if (answer.ok) {
-        const html = await answer.text()
-        if (piece.dataset.pick) {
-          const found = new DOMParser().parseFromString(html, "text/html").querySelector(piece.dataset.pick)
-          if (found) piece.replaceChildren(found)
-        } else piece.innerHTML = html
-        piece.dispatchEvent(new CustomEvent("renewed", { bubbles: true }))
+        renewPiece(piece, await answer.text(), piece.dataset.pick)
       }
     } catch {
       /* the line says so */
@@ -134,6 +142,13 @@ for (const piece of document.querySelectorAll("[data-live]")) {
 }
 if (listeners.length || document.body.dataset.listen !== undefined) listen()
 export { listen }
+
+// ---- a wall screen takes over what an upgrade changed, while the service answers
+if (isDisplay)
+  setInterval(async () => {
+    const answer = await fetch("/api/session", { headers: { accept: "application/json" } }).catch(() => null)
+    if (answer?.ok || answer?.status === 401) location.reload()
+  }, 6 * 3600_000)
 
 // ---- buttons
 document.getElementById("logout")?.addEventListener("click", async () => {

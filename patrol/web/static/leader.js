@@ -1,8 +1,9 @@
 // The grid leader's page: shows the cases, queues replies, sends them when there is a connection.
 import { newKey } from "./database.js"
-import { queue, keep, kept, forget, smaller } from "./phone.js"
+import { cachePage, locate, openPhone, smaller } from "./phone.js"
 import { account, OtherAccount, request, verdict } from "./session.js"
 
+const { queue, keep, kept, forget } = openPhone("patrol-leader")
 const phrases = document.getElementById("phrases").dataset,
   line = document.getElementById("link")
 const list = document.getElementById("cases")
@@ -104,7 +105,9 @@ function fill(card, item, waiting) {
   put("what", item.what)
   put("level", item.level)
   put("where", `${item.grid} ${item.place}`)
-  put("left", item.left)
+  put("rework", item.rework)
+  put("left", item.clock ? `${item.clock} · ${item.left}` : item.left)
+  card.querySelector(".move").hidden = !item.move
   put("check", item.check)
   put("note", item.note)
   // a queued reply counts on this phone, even before it is sent
@@ -115,7 +118,9 @@ function fill(card, item, waiting) {
   const state = answered ?? item.state
   const photos = item.photos ? ` · ${phrases.photos.replace("{n}", item.photos)}` : ""
   const not_mine = item.mine ? "" : ` · ${phrases.notmine}`
-  put("state", `${item.state_words}${photos}${not_mine}`)
+  const helped = item.helpers ? ` · ${phrases.helped}` : ""
+  const extension = item.extension ? ` · ${item.extension}` : ""
+  put("state", `${item.state_words}${photos}${not_mine}${extension}${helped}`)
   if (waiting.length) {
     const mark = document.createElement("span")
     mark.className = "sending"
@@ -126,7 +131,15 @@ function fill(card, item, waiting) {
     button.disabled = !item.mine || !STEPS[button.dataset.reply].includes(state)
   const over = !item.mine || ["fed_back", "verified", "returned"].includes(state)
   for (const button of card.querySelectorAll("[data-open]")) button.disabled = over
-  if (over) card.querySelector("form").hidden = true
+  if (over) for (const form of card.querySelectorAll("form")) form.hidden = true
+  card.querySelector("[data-extend]").disabled = over || waiting.some((message) => message.type === "extend")
+  const helpers = card.querySelector("[data-helpers]")
+  helpers.hidden = !item.mine || !item.open || !(item.may_ask_helpers || item.helpers)
+  helpers.textContent = item.helpers ? phrases.nohelpers : phrases.helpers
+  helpers.dataset.helpers = item.helpers ? "close" : "open"
+  const map = card.querySelector(".map")
+  map.hidden = !item.map
+  if (item.map) map.href = item.map
   const look = card.querySelector(".look")
   look.hidden = !item.picture || !card.querySelector("figure").hidden
   look.dataset.picture = item.picture
@@ -170,22 +183,24 @@ async function deliver() {
   await fetchCases()
 }
 
-// Send one reply, its photo first: true when it is over and done with, accepted or refused.
-async function send({ key, address, photo, case: ident, type, result, text, category, place, client_at }) {
+// Send one message, its photo first: true when it is over and done with, accepted or refused.
+async function send({ key, address, photo, order: _order, account: _account, ...body }) {
   try {
-    if (photo) {
-      const headers = { "content-type": "image/jpeg" }
-      const sent = await attempt(`/leader/api/photo/${ident}/${key}`, { headers, body: photo })
+    if (photo && address === "say") {
+      const sent = await attempt(`/leader/api/photo/${body.case}/${key}`, jpeg(photo))
       if (sent.state === "later") return false
     }
-    const body =
-      address === "report"
-        ? { key, category, place, text, client_at }
-        : { key, case: ident, type, result, text, client_at }
     const headers = { "content-type": "application/json" }
-    const { state, answer } = await attempt(`/leader/api/${address}`, { headers, body: JSON.stringify(body) })
+    const message = JSON.stringify({ key, ...body })
+    const { state, answer } = await attempt(`/leader/api/${address}`, { headers, body: message })
     if (state === "later") return false
-    refused = answer.ok ? "" : ((await answer.json().catch(() => ({}))).words ?? String(answer.status))
+    const said = await answer.json().catch(() => ({}))
+    // the photo of a new problem goes to the case that it became
+    if (answer.ok && photo && address === "report" && said.case) {
+      const sent = await attempt(`/leader/api/photo/${said.case}/${key}`, jpeg(photo))
+      if (sent.state === "later") return false
+    }
+    refused = answer.ok ? "" : (said.words ?? String(answer.status))
     online = true
     return true
   } catch (error) {
@@ -195,6 +210,8 @@ async function send({ key, address, photo, case: ident, type, result, text, cate
     return false
   }
 }
+
+const jpeg = (photo) => ({ headers: { "content-type": "image/jpeg" }, body: photo })
 
 async function attempt(address, options) {
   const answer = await request(address, { method: "POST", ...options })
@@ -213,9 +230,21 @@ list.addEventListener("click", async (event) => {
   if (button.dataset.reply) {
     button.disabled = true
     await enqueue({ case: ident, type: button.dataset.reply, result: "", text: "" }, "say")
+    card.querySelector(".arrival").hidden = button.dataset.reply !== "arrive"
+  }
+  if (button.dataset.skip !== undefined) button.form.hidden = true
+  if (button.dataset.extend !== undefined) {
+    const form = card.querySelector(".extension")
+    form.hidden = !form.hidden
+    if (!form.hidden) form.elements.text.focus()
+  }
+  if (button.dataset.helpers) {
+    button.disabled = true
+    await enqueue({ case: ident, open: button.dataset.helpers === "open" }, "helpers")
+    button.disabled = false
   }
   if (button.dataset.open !== undefined) {
-    const form = card.querySelector("form")
+    const form = card.querySelector(".feedback")
     form.hidden = !form.hidden
     if (button.dataset.open) form.elements.result.value = button.dataset.open
     else form.elements.result.value = "in_progress"
@@ -229,7 +258,7 @@ list.addEventListener("click", async (event) => {
     enqueue({ case: ident, type: "opened", result: "", text: "" }, "say")
   }
 })
-list.addEventListener("change", async (event) => {
+document.getElementById("main").addEventListener("change", async (event) => {
   if (!event.target.matches("input[type=file]") || !event.target.files[0]) return
   const form = event.target.form,
     chosen = form.querySelector(".chosen")
@@ -246,26 +275,45 @@ list.addEventListener("change", async (event) => {
 list.addEventListener("submit", async (event) => {
   event.preventDefault()
   const form = event.target
-  const message = {
-    case: form.closest(".case").dataset.id,
-    type: "feedback",
-    result: form.elements.result.value,
-    text: form.elements.text.value,
+  const message = { case: form.closest(".case").dataset.id, type: "feedback", result: "in_progress", text: "" }
+  if (form.matches(".feedback")) message.result = form.elements.result.value
+  if (form.matches(".extension")) {
+    message.type = "extend"
+    message.result = ""
   }
-  if (form.photo_ready) message.photo = form.photo_ready
+  if (form.elements.text) message.text = form.elements.text.value
   form.hidden = true
-  form.photo_ready = null
-  form.reset()
-  form.querySelector(".chosen").hidden = true
+  await withExtras(form, message)
+  if (form.matches(".arrival") && !message.photo && !message.location) return
   await enqueue(message, "say")
 })
 document.getElementById("report").addEventListener("submit", async (event) => {
   event.preventDefault()
-  const report = Object.fromEntries(new FormData(event.target))
-  event.target.reset()
+  const form = event.target,
+    { category, place, text } = form.elements
+  const report = { category: category.value, place: place.value, text: text.value }
   document.getElementById("reporting").open = false
+  await withExtras(form, report)
   await enqueue(report, "report")
 })
+
+// The photo and the location of a form, if they are there, go with the message; the form is emptied.
+async function withExtras(form, message) {
+  const locates = form.elements.locate?.checked
+  if (form.photo_ready) message.photo = form.photo_ready
+  form.photo_ready = null
+  form.reset()
+  const chosen = form.querySelector(".chosen")
+  if (chosen) chosen.hidden = true
+  if (!locates) return
+  const location = await locate()
+  if (location) message.location = location
+  else {
+    refused = phrases.noplace
+    showConnection(await queue.all())
+  }
+}
+
 document.getElementById("logout").addEventListener("click", async () => {
   await deliver() // logging out empties the phone: queued replies must be sent first
   if ((await queue.all()).length) {
@@ -312,18 +360,8 @@ addEventListener("offline", () => {
 setInterval(() => {
   if (!document.hidden) deliver()
 }, 15_000)
-// cache the files of this page now: the next visit may have no connection
-async function cachePage() {
-  await navigator.serviceWorker.register("/leader/worker.js", { scope: "/leader" })
-  const own = [...document.querySelectorAll("link[rel=stylesheet], link[rel=icon], script[src]")].map(
-    (one) => one.href || one.src,
-  )
-  const cache = await caches.open("leader-1")
-  const imported = ["database.js", "phone.js", "session.js"].map((name) => new URL(name, import.meta.url).href)
-  await cache.addAll(["/leader", ...imported, ...own])
-}
 if ("serviceWorker" in navigator)
-  cachePage().then(
+  cachePage("/leader", ["database.js", "phone.js", "session.js"]).then(
     () => {
       document.body.dataset.cached = ""
     },

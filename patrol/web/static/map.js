@@ -1,4 +1,6 @@
-// The map: cameras by state, grids as areas. Its library comes from /static-ext; tiles only if a site wants them.
+// The map: cameras by state, open cases, unreviewed alarms, grids as areas. Its library comes from
+// /static-ext; tiles only if a site wants them. A renewal changes marks in their places: what was
+// opened stays open, and the view is where the reader left it.
 import { onMoved, listen } from "/static/console.js"
 
 const box = document.getElementById("map"),
@@ -31,6 +33,106 @@ function popup(camera) {
   return all
 }
 
+function casesPopup(place) {
+  const all = document.createElement("div"),
+    list = make("ul", "", { className: "mapcases" })
+  all.append(make("b", place.name))
+  if (!place.exact) all.append(make("p", t("约在此处（网格内没有确切位置）", "roughly here: no exact position")))
+  for (const one of place.lines) {
+    const item = document.createElement("li")
+    item.append(make("a", `${one.what} ${one.id}`, { href: one.url }), make("p", `${one.state} · ${one.left}`))
+    list.append(item)
+  }
+  all.append(list)
+  return all
+}
+
+function alarmPopup(alarm) {
+  const all = document.createElement("div")
+  all.append(
+    make("a", `${alarm.level} ${alarm.what}`, { href: alarm.url }),
+    make("p", `${alarm.name} · ${alarm.ago}`),
+  )
+  return all
+}
+
+// Marks of one kind, each known by its key: renewed in place, added, or taken away.
+function layer(L, map, { keyOf, draw, change, popupOf, titleOf }) {
+  const group = L.featureGroup().addTo(map),
+    marks = new Map()
+  return {
+    group,
+    renew(found) {
+      const gone = new Set(marks.keys())
+      for (const one of found) {
+        const key = keyOf(one)
+        gone.delete(key)
+        const known = marks.get(key)
+        if (known) {
+          const differs = JSON.stringify(known.one) !== JSON.stringify(one)
+          known.one = one
+          if (!differs) continue
+          change(known.mark, one)
+          if (known.mark.isPopupOpen()) known.mark.setPopupContent(popupOf(one))
+          continue
+        }
+        const entry = { one, mark: draw(one) }
+        entry.mark
+          .bindPopup(() => popupOf(entry.one), { autoPan: true })
+          .bindTooltip(() => make("span", titleOf(entry.one)))
+          .addTo(group)
+        marks.set(key, entry)
+      }
+      for (const key of gone) {
+        group.removeLayer(marks.get(key).mark)
+        marks.delete(key)
+      }
+    },
+  }
+}
+
+const cameraStyle = (camera) => ({
+  radius: 5,
+  weight: camera.state === "refused" ? 2 : 1,
+  color: camera.state === "refused" ? COLOURS.refused : "#0b1216",
+  fillColor: COLOURS[camera.state] ?? COLOURS.unknown,
+  fillOpacity: camera.state === "refused" ? 0 : 0.95,
+})
+
+function layers(L, map) {
+  const icon = (className, text) =>
+    L.divIcon({ className: `mapmark ${className}`, html: make("b", text), iconSize: [22, 22] })
+  const caseIcon = (place) =>
+    icon(`case-${place.light}${place.exact ? "" : " rough"}`, String(place.lines.length))
+  return {
+    cameras: layer(L, map, {
+      keyOf: (camera) => camera.id,
+      draw: (camera) => L.circleMarker([camera.at[1], camera.at[0]], cameraStyle(camera)),
+      change: (mark, camera) => mark.setLatLng([camera.at[1], camera.at[0]]).setStyle(cameraStyle(camera)),
+      popupOf: popup,
+      titleOf: (camera) => `${camera.name} · ${camera.words}`,
+    }),
+    cases: layer(L, map, {
+      keyOf: (place) => place.at.join(),
+      draw: (place) =>
+        L.marker([place.at[1], place.at[0]], { icon: caseIcon(place), alt: caseTitle(place), zIndexOffset: 100 }),
+      change: (mark, place) => mark.setIcon(caseIcon(place)),
+      popupOf: casesPopup,
+      titleOf: caseTitle,
+    }),
+    alarms: layer(L, map, {
+      keyOf: (alarm) => alarm.id,
+      draw: (alarm) =>
+        L.marker([alarm.at[1], alarm.at[0]], { icon: icon("alarm", "!"), alt: alarmTitle(alarm), zIndexOffset: 200 }),
+      change: () => {},
+      popupOf: alarmPopup,
+      titleOf: alarmTitle,
+    }),
+  }
+}
+const caseTitle = (place) => `${place.name} · ${place.lines.map((one) => one.what).join(t("、", ", "))} · ${place.words}`
+const alarmTitle = (alarm) => `${alarm.level} ${alarm.what} · ${alarm.name} · ${alarm.ago}`
+
 async function begin() {
   const { leaflet: L } = await import(box.dataset.leaflet)
   const map = L.map(box, { preferCanvas: false, zoomControl: false, attributionControl: true })
@@ -39,7 +141,7 @@ async function begin() {
   L.control.scale({ imperial: false }).addTo(map)
   if (box.dataset.tiles) L.tileLayer(box.dataset.tiles, { maxZoom: 19 }).addTo(map)
   const areas = L.featureGroup().addTo(map),
-    dots = L.featureGroup().addTo(map),
+    shown = layers(L, map),
     known = new Map()
 
   async function renew() {
@@ -47,20 +149,11 @@ async function begin() {
     if (!answer.ok) throw new Error(answer.statusText)
     const found = await answer.json()
     if (!known.size) outline(found.grids)
-    dots.clearLayers()
     found.cameras.sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state))
-    for (const camera of found.cameras) {
-      const style = {
-        radius: 5,
-        weight: camera.state === "refused" ? 2 : 1,
-        color: camera.state === "refused" ? COLOURS.refused : "#0b1216",
-        fillColor: COLOURS[camera.state] ?? COLOURS.unknown,
-        fillOpacity: camera.state === "refused" ? 0 : 0.95,
-      }
-      L.circleMarker([camera.at[1], camera.at[0]], style)
-        .bindPopup(() => popup(camera))
-        .bindTooltip(() => make("span", `${camera.name} · ${camera.words}`))
-        .addTo(dots)
+    for (const [name, one] of Object.entries(shown)) one.renew(found[name])
+    for (const name of ["cases", "alarms"]) {
+      const count = document.querySelector(`[data-count=${name}]`)
+      if (count) count.textContent = total(name, found)
     }
     return found
   }
@@ -78,12 +171,20 @@ async function begin() {
   }
 
   const found = await renew()
+  const dots = shown.cameras.group
   const bounds = dots.getLayers().length ? dots.getBounds() : areas.getBounds()
   if (bounds.isValid()) map.fitBounds(bounds.pad(0.08))
   else map.setView([39.6, 98.75], 11)
   box.dataset.ready = found.cameras.length
-  onMoved(["health"], () => renew().catch(() => {}))
+  onMoved(["health", "cases", "queue"], () => renew().catch(() => {}))
   listen()
+  for (const choice of document.querySelectorAll("input[data-layer]")) {
+    choice.addEventListener("change", () => {
+      const { group } = shown[choice.dataset.layer]
+      if (choice.checked) group.addTo(map)
+      else group.remove()
+    })
+  }
 
   let lit = null
   document.querySelector(".tree").addEventListener("click", (event) => {
@@ -97,6 +198,9 @@ async function begin() {
     box.scrollIntoView({ block: "nearest" })
   })
 }
+
+const total = (name, found) =>
+  name === "cases" ? found.cases.reduce((sum, place) => sum + place.lines.length, 0) : found.alarms.length
 
 begin().catch(() => {
   mapStatus.textContent = t(

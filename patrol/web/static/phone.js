@@ -3,19 +3,49 @@
 // server drops repeats, so "sent once" holds however often the link breaks.
 import { openDatabase } from "./database.js"
 
-const on = openDatabase("patrol-leader", { queue: { keyPath: "key" }, kept: {} })
-
-export const queue = {
-  add: (message) => on("queue", "readwrite", (store) => store.put(message)),
-  drop: (key) => on("queue", "readwrite", (store) => store.delete(key)),
-  all: async () =>
-    (await on("queue", "readonly", (store) => store.getAll())).sort((a, b) => a.order - b.order),
+// The stores of one phone page; two pages on one phone send nothing of each other's.
+export function openPhone(name) {
+  const on = openDatabase(name, { queue: { keyPath: "key" }, kept: {} })
+  return {
+    queue: {
+      add: (message) => on("queue", "readwrite", (store) => store.put(message)),
+      drop: (key) => on("queue", "readwrite", (store) => store.delete(key)),
+      all: async () =>
+        (await on("queue", "readonly", (store) => store.getAll())).sort((a, b) => a.order - b.order),
+    },
+    keep: (key, value) => on("kept", "readwrite", (store) => store.put(value, key)),
+    kept: (key) => on("kept", "readonly", (store) => store.get(key)),
+    forget: async () => {
+      await on("kept", "readwrite", (store) => store.clear())
+      await on("queue", "readwrite", (store) => store.clear())
+    },
+  }
 }
-export const keep = (name, value) => on("kept", "readwrite", (store) => store.put(value, name))
-export const kept = (name) => on("kept", "readonly", (store) => store.get(name))
-export const forget = async () => {
-  await on("kept", "readwrite", (store) => store.clear())
-  await on("queue", "readwrite", (store) => store.clear())
+
+// Where the phone is; undefined where it does not know, or its owner does not say.
+export function locate(timeout = 10_000) {
+  return new Promise((resolve) => {
+    if (!navigator.geolocation) {
+      resolve(undefined)
+      return
+    }
+    navigator.geolocation.getCurrentPosition(
+      ({ coords }) =>
+        resolve({ longitude: coords.longitude, latitude: coords.latitude, accuracy_m: coords.accuracy }),
+      () => resolve(undefined),
+      { enableHighAccuracy: true, timeout, maximumAge: 30_000 },
+    )
+  })
+}
+
+// Keep a page's files for the next visit, which may have no connection.
+export async function cachePage(home, imported) {
+  await navigator.serviceWorker.register(`${home}/worker.js`, { scope: home })
+  const own = [...document.querySelectorAll("link[rel=stylesheet], link[rel=icon], script[src]")].map(
+    (one) => one.href || one.src,
+  )
+  const cache = await caches.open(`${home.slice(1)}-1`)
+  await cache.addAll([home, ...imported.map((name) => new URL(name, import.meta.url).href), ...own])
 }
 
 // Made smaller on a canvas, which turns it upright and leaves every tag (place, device) behind.

@@ -1,13 +1,16 @@
-// Import of cameras.csv: compare first, show every change, import it after the user confirms.
+// Import of a registry table: compare first, show every change, import it after the user confirms.
+// The form says where (data-to; default: cameras) and where to go afterwards (data-then).
 import { send, toast } from "/static/console.js"
 
 const form = document.getElementById("import"),
   outcome = document.getElementById("outcome")
 const t = (zh, en) => (form.dataset.lang === "zh" ? zh : en)
+const to = form.dataset.to ?? "/api/cameras/import",
+  then = form.dataset.then ?? "/cameras"
 const KINDS = {
   added: t("新增", "added"),
   changed: t("修改", "changed"),
-  retired: t("停用", "retired"),
+  retired: form.dataset.gone ?? t("停用", "retired"),
 }
 
 const make = (name, text = "", className = "") =>
@@ -59,8 +62,8 @@ function compared(plan, file) {
     some = added + changed + retired > 0
   const summary = some
     ? t(
-        `新增 ${added}，修改 ${changed}，停用 ${retired}；${plan.unchanged} 路不变`,
-        `${added} added, ${changed} changed, ${retired} retired; ${plan.unchanged} as they are`,
+        `新增 ${added}，修改 ${changed}，${KINDS.retired} ${retired}；${plan.unchanged} 行不变`,
+        `${added} added, ${changed} changed, ${retired} ${KINDS.retired}; ${plan.unchanged} as they are`,
       )
     : t("与现在的表完全一样，没有要做的。", "The same as the present table: nothing to do.")
   outcome.replaceChildren(make("h2", summary))
@@ -109,9 +112,9 @@ function confirmation(plan, file) {
     const button = asked.querySelector("button")
     button.disabled = true
     try {
-      await send("/api/cameras/import", body)
-      toast(t("已导入，下一轮巡查起使用", "Taken over; used from the next round on"))
-      setTimeout(() => location.assign("/cameras"), 800)
+      await send(to, body)
+      toast(form.dataset.done ?? t("已导入，下一轮巡查起使用", "Taken over; used from the next round on"))
+      setTimeout(() => location.assign(then), 800)
     } catch (error) {
       wrong(error)
     }
@@ -129,7 +132,7 @@ form.addEventListener("submit", async (event) => {
   outcome.replaceChildren(make("p", t("正在比对…", "Comparing …"), "empty"))
   button.disabled = true
   try {
-    compared(await send("/api/cameras/import/check", body), file)
+    compared(await send(`${to}/check`, body), file)
   } catch (error) {
     wrong(error)
   } finally {

@@ -11,7 +11,7 @@ const root = document.getElementById("verify"),
 let queue = [],
   position = 0,
   busy = false,
-  word = "nothing", // of the machine: gone, still_there, nothing
+  opinion = "nothing", // of the machine: gone, still_there, nothing
   insisted = "" // the case that G was pressed for, against the machine's word
 const current = () => queue[position]
 
@@ -33,12 +33,12 @@ async function draw() {
     : root.dataset.textNone
   const shown = one ? await send(`/api/verify/${one.id}`, undefined, { method: "GET" }) : {}
   if (one !== current()) return
-  word = shown.word ?? "nothing"
+  opinion = shown.opinion ?? "nothing"
   insisted = ""
   const machine = document.getElementById("verify-machine")
   machine.textContent = one ? `${root.dataset.textMachine} · ${shown.machine ?? ""}` : ""
-  machine.className = word === "still_there" ? "warn" : ""
-  const strong = one ? (word === "still_there" ? "still" : "gone") : ""
+  machine.className = opinion === "still_there" ? "warn" : ""
+  const strong = one ? (opinion === "still_there" ? "still" : "gone") : ""
   for (const button of root.querySelectorAll("button[data-act]")) {
     button.classList.toggle("strong", button.dataset.act === strong)
     button.disabled = !one
@@ -92,7 +92,7 @@ async function decide(move, note) {
 }
 
 function gone() {
-  if (word === "still_there" && insisted !== current()?.id) {
+  if (opinion === "still_there" && insisted !== current()?.id) {
     insisted = current()?.id
     toast(root.dataset.textInsist, "bad")
     return
@@ -108,7 +108,7 @@ function still() {
 const ACTS = {
   gone,
   still,
-  enter: () => (word === "still_there" ? still() : gone()),
+  enter: () => (opinion === "still_there" ? still() : gone()),
   next: () => {
     if (queue.length) position = (position + 1) % queue.length
     draw()

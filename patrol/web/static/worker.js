@@ -1,6 +1,7 @@
-// Caches the leader's page and its own files, so that it opens without a connection. Never pictures or
+// Caches the phone page of its scope (/leader, /ground) and its own files, so that it opens without a connection. Never pictures or
 // answers: the page itself keeps the list of cases, and clears it when the leader logs out.
-const CACHE_NAME = "leader-1"
+const HOME = new URL(self.registration.scope).pathname
+const CACHE_NAME = `${HOME.slice(1)}-1`
 self.addEventListener("install", () => self.skipWaiting())
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()))
 self.addEventListener("fetch", (event) => {
@@ -9,7 +10,7 @@ self.addEventListener("fetch", (event) => {
   const ours =
     origin === self.location.origin &&
     request.method === "GET" &&
-    (pathname === "/leader" || pathname.startsWith("/static/"))
+    (pathname === HOME || pathname.startsWith("/static/"))
   if (!ours) return
   event.respondWith(
     (async () => {

@@ -34,7 +34,7 @@ GOLDEN: Final = Path(__file__).parent / "golden"
 PREVIOUS: Final = ROOT / "tests/store/data/previous"
 TAKE_ANEW: Final = os.environ.get("PATROL_PHOTOGRAPH") == "1"
 NOBODY: Final = "json://127.0.0.1:9/nobody-listens-there"  # a channel's address, and a long secret
-PLAIN: Final = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb", "LANG": "C.UTF-8",
+PLAIN: Final = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb", "LANG": "en_US.UTF-8",
                 "TZ": "UTC", "LOGNAME": "tester"}  # fmt: skip
 WAIT_S: Final = 40.0
 

@@ -16,7 +16,9 @@ Photograph = Callable[[str, str], None]
 CAMERA = "62090204011327000001"
 BY = ["--by", "tester"]
 CASE, ROUND = "C20261130-0007", "20261130-morning-1"
+LEADER = "leader-200001"
 PATROL = "PATROL"  # stands for the id of the task that was planned, which has the day in it
+GROUND, WALKER, CHECK_IN = "GROUND", "WALKER", "CHECK-IN"
 # Each group has a site of its own and runs beside the others: what tells somebody something waits
 # two seconds for a broker. Within a group, what is asked later sees what was done before.
 GROUPS: tuple[tuple[list[str], ...], ...] = (
@@ -69,6 +71,14 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
         ["round", "morning", "--camera", CAMERA],
     ),
     (
+        ["people", "list"], ["people", "set", f"person_id={LEADER}", "name=甲", *BY],
+        ["people", "history"], ["people", "import", "config/people.csv", *BY],
+        ["leave", "add", LEADER, "--from", "2030-06-01", "--until", "2030-06-02", "--note", "病假",
+         *BY],
+        ["leave", "list"], ["leave", "end", LEADER, "2030-06-01", *BY],
+        ["people", "remove", "elder-200001", *BY],
+    ),
+    (
         ["overdue"], ["supervise", CASE, "--why", "急", *BY], ["urge", CASE, "--why", "再催", *BY],
         ["tags", "case", CASE, "四网融合", *BY], ["tags", "grid", "620902104200001", "重点", *BY],
         ["hand-off", "give", CASE, "--to", "police", "--why", "警", *BY], ["hand-off", "list"],
@@ -85,6 +95,17 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
         ["human-patrol", "show", PATROL], ["human-patrol", "start", PATROL, *BY],
         ["human-patrol", "check", PATROL, CAMERA, *BY], ["human-patrol", "pause", PATROL, *BY],
         ["human-patrol", "resume", PATROL, *BY], ["human-patrol", "finish", PATROL, *BY],
+        ["ground", "plan"], ["ground", "list"], ["ground", "show", GROUND],
+        [
+            "ground", "check-in", GROUND, "W-1", "--person", WALKER, "--key", "k1",
+            "--at", "2020-01-01T00:00:00Z", *BY,
+        ],
+        ["ground", "review"], ["ground", "decide", CHECK_IN, "--by", "another"],
+        ["ground", "codes"], ["ground", "coverage"],
+        ["ground", "ledger", "--format", "json", "--out", "ground.json"],
+        ["helper", "open", CASE, *BY], ["helper", "cases"], ["helper", "close", CASE, *BY],
+        ["helper", "report", "--grid", "620902104200001", "--text", "垃圾", *BY],
+        ["helper", "reports"],
         ["meeting", "--period", "2026-11", "--out", "pack.html"], ["init", "new"],
         ["gb", "peers"], ["gb", "catalog", "town"], ["gb", "alarms"],
     ),
@@ -93,6 +114,11 @@ TOWN = """
 patrols:
   evening: {title: 晚间, start: "00:01", finish_by: "00:00", early_min: 720, look_twice: true,
             checkpoints: [{title: 一村, village: "620902104200000", size: 16}]}
+ground_patrols:
+  patterns: {"7": {"7": {means: 每天, who: [grid_leader], every_days: 1}}}
+  plans:
+    beat: {title: 巡防, pattern: "7", start: "00:01", finish_by: "00:00",
+           grids: ["620902104200001"]}
 hand_off: {police: {title: 派出所, channel: print}}
 broadcast:
   speakers: {town: {title: 喇叭, grid: "620902104000000", driver: mqtt}}
@@ -113,6 +139,8 @@ NOT_RUN = {
     "gb sync": "needs a peer", "bench capture": "minutes", "bench console": "minutes",
     "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
     "consent pause": "ends on a day of this year; answers as `consent resume`",
+    "county check": "asks towns", "county month": "needs a county.yaml",
+    "county pull": "asks towns", "county status": "needs a county.yaml",
     "credentials set": "asks for a password", "demo": "minutes", "eval": "minutes",
     "onvif probe": "needs a device", "onvif scan": "asks the network",
     "ticket devices": "needs a service",
@@ -165,10 +193,16 @@ def answers(copied: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     with (town.home / "config/site.yaml").open("a", encoding="utf-8") as settings:
         settings.write(TOWN)
     (town.home / "config/sources.yaml").write_text(SOURCES, "utf-8")
-    patrol = town.ask("human-patrol", "plan", "evening")["id"]
+    points = "point_id,name,kind,grid_code\nW-1,渠口,grid,620902104200001\n"
+    (town.home / "config/points.csv").write_text(points, "utf-8")
+    ground = town.ask("ground", "plan")[0]
+    given = {
+        PATROL: town.ask("human-patrol", "plan", "evening")["id"], GROUND: ground["id"],
+        WALKER: ground["people"][0], CHECK_IN: f"{ground['id']}/{ground['people'][0]}/k1",
+    }  # fmt: skip
 
     def run(site: Any, group: tuple[list[str], ...]) -> list[Any]:
-        lines = ([patrol if word == PATROL else word for word in line] for line in group)
+        lines = ([given.get(word, word) for word in line] for line in group)
         return list(site.run(*([*line, "--json"] for line in lines)))
 
     with ThreadPoolExecutor() as pool:

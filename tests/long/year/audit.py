@@ -21,6 +21,7 @@ from patrol.domain.outbox import DeliveryState
 from patrol.review.queue import is_expired
 from patrol.rounds.recorder import ACTOR
 from patrol.store import Store, UnitOfWork
+from tests.long.year.leave import LeaveCalendar
 from tests.long.year.town import ReportArchive
 from tests.support.rounds import is_balanced
 
@@ -57,6 +58,7 @@ class YearOutcome:
     messages: dict[str, int]
     inbox: dict[str, int]
     leader_counts: dict[str, int]
+    ground: dict[str, int]  # patrols on the ground, their points and check-ins
     wall_s: float
     cpu_s: float
     problems: list[str]
@@ -68,7 +70,11 @@ class YearOutcome:
 
 
 def audit_year(
-    store: Store, retained: Mapping[str, bytes], reports: ReportArchive, now: datetime
+    store: Store,
+    retained: Mapping[str, bytes],
+    reports: ReportArchive,
+    now: datetime,
+    leave: LeaveCalendar,
 ) -> YearAudit:
     """Audit the store; `retained` are the broker's messages, `reports` the months' reports."""
     audit, last = YearAudit(), _last_finding(store)
@@ -81,6 +87,7 @@ def audit_year(
         audit.problems.extend(_health(uow))
         audit.problems.extend(_pictures(uow, now))
         audit.problems.extend(_cases(audit, uow, cases, retained, now))
+        audit.problems.extend(leave.problems(cases, now))
     audit.problems.extend(_reported(audit, reports))
     return audit
 

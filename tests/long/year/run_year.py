@@ -60,6 +60,7 @@ def run_year(
         responsible=_plain(audit.responsible),
         messages=_plain(audit.messages),
         inbox=_plain(year.replies),
+        ground=_plain(year.rosters.counts),
         leader_counts=_plain(year.leaders.counts + year.staff.done),
         wall_s=round(clock.monotonic_s() - started_s, 1),
         cpu_s=round(time.process_time() - cpu_before_s, 1),

@@ -32,6 +32,8 @@ from patrol.settings import Site
 from patrol.store import Store
 from simulators.people.reply_profile import ReplyProfile
 from tests.long.year.audit import YearAudit, audit_year
+from tests.long.year.leave import LeaveCalendar
+from tests.long.year.rosters import YearRosters, with_points
 from tests.long.year.rounds import RoundSetup, VisitSimulator
 from tests.long.year.staff import Staff
 from tests.long.year.town import Households, ReportArchive, TownTruth, YearLeaders
@@ -51,6 +53,7 @@ LONGEST_OUTAGE_H: Final = 8
 ROUND_HOURS: Final = range(9, 19)  # o'clock: before and after no plan of the site is due
 STAFF_HOURS: Final = (8, 12, 17)  # o'clock: waiting cases are handled
 REPORTS_A_DAY: Final = 1
+LEAVE_DAYS: Final = 366  # planned from the first day on, however few of them are simulated
 SITE: Final = "shangba"
 
 
@@ -77,7 +80,11 @@ class YearSimulation:
         self._on_day, self._days = on_day, 0
         self.rng = random.Random(f"year/{seed}")
         self.clock = ManualClock(FIRST_DAY.astimezone(UTC))
-        self.store, self.broker, registry = store, MemoryBroker(), site.registry
+        self.store, self.broker = store, MemoryBroker()
+        self.leave = LeaveCalendar.plan(
+            site.registry, self.clock.now(), LEAVE_DAYS, random.Random(f"leave/{seed}")
+        )
+        registry = self.leave.registry
         self.payload_builder = ObservedPayloadBuilder(
             site=SITE, zone=ZONE, registry=registry, site_name="上坝镇", on_case=self._case_seen
         )
@@ -87,8 +94,9 @@ class YearSimulation:
         self._ticks: set[datetime] = set()
         self.truth = TownTruth(self.rng)
         self.leaders = YearLeaders(
-            self.truth, ReplyProfile(), seed, self.rng, self.clock.now, self.at, self._receive_reply
-        )
+            self.truth, ReplyProfile(), seed, self.rng, self.clock.now, self.at,
+            self._receive_reply, is_away=self.leave.is_away,
+        )  # fmt: skip
         self.staff = Staff(
             store, self.payload_builder, registry, self.truth, self.leaders.case_subjects, self.rng
         )
@@ -98,6 +106,10 @@ class YearSimulation:
         self.scheduler = self._round_setup(site).make_scheduler()
         self.reports = ReportArchive(store, registry, ZONE, tuple(site.settings.plans))
         self.replies: Counter[str] = Counter()
+        self.rosters = YearRosters(
+            store, with_points(site.registry), ZONE, random.Random(f"rosters/{seed}"),
+            self.clock.now, self.at, self.leave.is_away, self._note_unsent,
+        )  # fmt: skip
         self._off_until = self.clock.now()
         self._due: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -116,6 +128,8 @@ class YearSimulation:
             self._plan_day(start + timedelta(days=day))
         for _ in range(round(OUTAGES_A_YEAR * days / 365)):
             self.at(start + timedelta(days=self.rng.uniform(0, days)), self._stop_broker)
+        for moment in self.leave.changes(start, end):
+            self.at(moment, lambda now=moment: self._change_of_leave(now))  # type: ignore[misc]
         for hour in range(1, 24 * days):
             self.at(start + hour * TICK, self._tick)
         while self._due and self._due[0][0] <= end:
@@ -135,7 +149,14 @@ class YearSimulation:
 
     def audit(self) -> YearAudit:
         """Audit the store as it stands now."""
-        return audit_year(self.store, self.broker.retained, self.reports, self.clock.now())
+        now = self.clock.now()
+        audit = audit_year(self.store, self.broker.retained, self.reports, now, self.leave)
+        with self.store.begin_read() as uow:
+            audit.problems.extend(self.rosters.problems(uow))
+        return audit
+
+    def _note_unsent(self) -> None:
+        self._has_unsent = True
 
     def _next(self) -> None:
         when, _, work = heapq.heappop(self._due)
@@ -161,6 +182,11 @@ class YearSimulation:
         self.households.pass_day(now)
         if now.astimezone(ZONE).day == 1:
             self.reports.write_month(now)
+
+    def _change_of_leave(self, now: datetime) -> None:
+        """Somebody's leave begins or ends: who is away is not waited for from now on."""
+        self.leave.move_to(now)
+        self.escalator.run_due(self.clock.now())
 
     def _switch_machine_off(self) -> None:
         self._off_until = self.clock.now() + timedelta(hours=9.5)
@@ -208,6 +234,8 @@ class YearSimulation:
         local = now.astimezone(ZONE)
         if local.hour in ROUND_HOURS:
             self._run_due_rounds(now)
+        if local.minute == 0:
+            self.rosters.run()
         self.escalator.run_due(now)
         for case in self.staff.recheck_due(now):
             self._case_seen(case)  # a recheck that failed sends no message

@@ -16,6 +16,7 @@ from patrol.store import check, open_store
 from tests.long.year import run_year as year
 from tests.long.year import simulation
 from tests.long.year.audit import YearOutcome
+from tests.long.year.leave import LeaveCalendar
 from tests.long.year.run_year import PROMISE_S, make_site, run_year
 from tests.long.year.simulation import YearSimulation
 from tests.long.year.town import ReportArchive
@@ -33,6 +34,8 @@ def check_year(outcome: YearOutcome) -> None:
     assert outcome.leader_counts["received"] > outcome.total_cases, (
         "every person on a rung got a message"
     )
+    assert outcome.ground["check-in accepted"] > 0
+    assert outcome.ground["points"] > outcome.ground["check-in accepted"]
     assert outcome.inbox["repeated"] > 0, "phones do repeat themselves"
 
 
@@ -45,7 +48,8 @@ def test_the_same_seed_is_the_same_year(tmp_path: Path) -> None:
     def once() -> dict[str, Any]:
         outcome = run_year(new_store(), make_site(tmp_path, 3, cameras=104), seed=3, days=1)
         return {
-            name: getattr(outcome, name) for name in ("findings", "cases", "inbox", "leader_counts")
+            name: getattr(outcome, name)
+            for name in ("findings", "cases", "inbox", "leader_counts", "ground")
         }
 
     assert once() == once()
@@ -62,7 +66,8 @@ def test_a_fortnight_on_sqlite(tmp_path: Path, sqlite_database: str) -> None:
     happened = {entry.what for case in cases for entry in case.entries}
     assert {
         CaseEvent.ESCALATE, CaseEvent.RETURN, CaseEvent.REASSIGN, CaseEvent.MERGE,
-        CaseEvent.NOT_VERIFIED, CaseEvent.LOOK_FAILED, CaseEvent.CLOSE,
+        CaseEvent.NOT_VERIFIED, CaseEvent.LOOK_FAILED, CaseEvent.CLOSE, CaseEvent.STAND_IN,
+        CaseEvent.RECOVER,
     } <= happened  # fmt: skip
 
 
@@ -82,6 +87,7 @@ def test_a_fortnight_on_sqlite(tmp_path: Path, sqlite_database: str) -> None:
             runner, "record_round_health", "in nobody's queue", id="a silent camera in no queue"
         ),
         pytest.param(RoundRunner, "_close", "nobody will end it", id="a round without an end"),
+        pytest.param(LeaveCalendar, "move_to", "on leave", id="leave that nobody looks at"),
         pytest.param(ReportArchive, "write_month", "reported", id="reports that nobody wrote"),
     ],
 )
@@ -93,7 +99,7 @@ def test_the_audit_notices_each_broken_promise(
     monkeypatch.setattr(owner, name, broken)
     if name == "expire_undecided":
         monkeypatch.setattr(YearSimulation, "_review", lambda *_: None)
-    days = {"expire_undecided": 5, "sweep_pictures": 9}.get(name, 2)
+    days = {"expire_undecided": 5, "sweep_pictures": 9, "move_to": 6}.get(name, 2)
     outcome = run_year(new_store(), make_site(tmp_path, 5, cameras=60), seed=5, days=days)
     assert [problem for problem in outcome.problems if problem_text in problem], outcome.problems[
         :5

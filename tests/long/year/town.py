@@ -162,6 +162,7 @@ class YearLeaders:
     now: Callable[[], datetime]
     at: Schedule
     send: SendReply
+    is_away: Callable[[str, datetime], bool] = lambda _person, _at: False  # on leave
     case_subjects: dict[str, tuple[CameraId, str] | None] = field(default_factory=dict)  # by case
     counts: Counter[str] = field(default_factory=Counter)
     shown: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -202,8 +203,13 @@ class YearLeaders:
                 self._schedule_reply(when + timedelta(minutes=3), reply, more)
 
     def _schedule_reply(self, when: datetime, topic: str, body: Mapping[str, Any]) -> None:
-        payload = json.dumps(body).encode()
-        self.at(when, lambda: self.send(topic, payload))
+        self.at(when, lambda: self._send_unless_away(topic, body))
+
+    def _send_unless_away(self, topic: str, body: Mapping[str, Any]) -> None:
+        if self.is_away(str(body.get("person", "")), self.now()):
+            self.counts["on leave"] += 1
+        else:
+            self.send(topic, json.dumps(body).encode())
 
     def _clear(self, case: str) -> None:
         known = self.case_subjects.get(case)

@@ -49,7 +49,7 @@ def test_haze_that_takes_all_that_is_far_is_no_cover(
 
 
 @pytest.mark.parametrize("width", [640, 768, 1920])
-@pytest.mark.parametrize(("radius", "blurred"), [(0.0, False), (0.008, True), (0.016, True)])
+@pytest.mark.parametrize(("radius", "blurred"), [(0.0, False), (0.005, True), (0.016, True)])
 def test_blur_at_a_first_visit_is_a_share_of_the_width(
     width: int, radius: float, street: list[Picture], *, blurred: bool
 ) -> None:

@@ -31,7 +31,7 @@ from patrol.reports.queries import load_material, period_of
 from patrol.settings import Site
 from patrol.store import Store, open_store
 from patrol.store.column_types import CleanText
-from patrol.store.schema import metadata
+from patrol.store.schema_all import metadata
 from patrol.web.api.app import create_api
 from patrol.web.i18n import Translator
 from tests.support.asgi_bridge import AsgiBridge

@@ -11,7 +11,7 @@ from patrol.store.column_types import UtcTime
 from patrol.store.schema import Number
 
 revision = "0024"
-down_revision = "0021"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 

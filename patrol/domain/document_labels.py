@@ -8,7 +8,7 @@ from typing import Final
 
 from patrol.domain.labels import CAMERA_CONDITIONS, SUBJECT_KINDS
 from patrol.domain.reader_language import reader_language, translate
-from patrol.domain.stored_texts import word_label
+from patrol.domain.stored_texts import label_of_code
 
 KEYS: Final[Mapping[str, str]] = {
     "accepted": "确认于",
@@ -89,5 +89,5 @@ def code_text(value: str) -> str:
     """A code of the document in the reader's words; any other text as it is."""
     if reader_language() == "en":
         return value
-    known = word_label(value)
+    known = label_of_code(value)
     return VALUES.get(value, known[0] if known else value)

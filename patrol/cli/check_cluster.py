@@ -1,0 +1,97 @@
+"""`patrol check` for a cluster: the workers' database role, the exchange of pictures, the links.
+
+On the service's machine and on a worker's alike; a worker's directory has no people and no broker,
+so that nothing else of the check is meant for it.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.engine import make_url
+
+from patrol.cluster.exchange import (
+    BlobMissing,
+    ExchangeRefused,
+    Folder,
+    cluster_key,
+    open_exchange,
+)
+from patrol.cluster.grants import role_problems
+from patrol.domain.errors import BadInput
+from patrol.encryption import SiteKey
+from patrol.settings import Settings, Site
+from patrol.settings.site_cluster import KEY_FILE
+from patrol.settings.site_keys import read_site_key
+from patrol.store import StoreUnavailable
+from patrol.store.engine import connect, make_engine, parse_url
+
+PROBE: Final = b"patrol check"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFinding:
+    """One line about the cluster, and whether it is as it should be."""
+
+    ok: bool
+    text: str
+
+
+def is_worker(settings: Settings) -> bool:
+    """Whether this is a worker's directory: its database login is the workers' role."""
+    section = settings.cluster
+    return section is not None and make_url(settings.database).username == section.worker_role
+
+
+def check_cluster(site: Site, config: Path) -> Iterator[ClusterFinding]:
+    """Try the role and the exchange."""
+    yield _check_role(site.settings)
+    yield _check_exchange(site.settings, config)
+
+
+def _check_role(settings: Settings) -> ClusterFinding:
+    assert settings.cluster is not None  # noqa: S101  the caller asked  # nosec B101
+    role, engine = settings.cluster.worker_role, make_engine(parse_url(settings.database))
+    try:
+        connection = connect(engine, read_only=True)
+        try:
+            problems = role_problems(connection, role)
+        finally:
+            connection.close()
+    except StoreUnavailable as exc:
+        return ClusterFinding(ok=False, text=f"{role}: {exc}")
+    finally:
+        engine.dispose()
+    if problems:
+        return ClusterFinding(ok=False, text="; ".join(one.text for one in problems))
+    return ClusterFinding(
+        ok=True, text=f"工作机角色 {role} 权限恰当 the workers' role may do what it must"
+    )
+
+
+def _check_exchange(settings: Settings, config: Path) -> ClusterFinding:
+    section = settings.cluster
+    assert section is not None  # noqa: S101  the caller asked  # nosec B101
+    worker = is_worker(settings)
+    try:
+        if worker:
+            key = SiteKey.read(section.key_file or config / KEY_FILE)
+        else:
+            site_key = read_site_key(settings, os.environ)
+            if site_key is None:
+                return ClusterFinding(
+                    ok=True, text="密钥在首次启动时生成 the key is made at first start"
+                )
+            key = cluster_key(site_key)
+        exchange = open_exchange(section.pictures, key, section.exchange, ca_file=section.ca_file)
+        name = exchange.put(Folder.RESULTS, PROBE)
+        if not worker:
+            exchange.get(Folder.RESULTS, name)
+            exchange.delete(Folder.RESULTS, name)
+    except (BadInput, ExchangeRefused, BlobMissing) as exc:
+        return ClusterFinding(ok=False, text=f"照片交换处 the exchange of pictures: {exc}")
+    return ClusterFinding(
+        ok=True, text=f"照片交换处可用 the exchange of pictures works: {exchange.place}"
+    )
