@@ -132,13 +132,10 @@ class Application:
     def __post_init__(self) -> None:
         self.households = HouseholdData(self.store, self.evidence, self.clock, self.site.settings)
         self.reply_handler = ReplyHandler(
-            store=self.store,
-            payloads=self.payloads,
-            registry=self.registry_watcher.followed,
-            site=self.site.settings.site.id,
-            zone=self.site.settings.site.tz,
+            store=self.store, payloads=self.payloads, registry=self.registry_watcher.followed,
+            site=self.site.settings.site.id, zone=self.site.settings.site.tz,
             on_queued=self.wake_relays,
-        )
+        )  # fmt: skip
 
     def plan(self, name: str) -> PatrolPlan:
         """The plan of this name. Raises UnknownPlan."""
@@ -372,20 +369,16 @@ class Application:
     def new_escalator(self) -> Escalator:
         """The worker that escalates cases without an answer."""
         return Escalator(
-            store=self.store,
-            payloads=self.payloads,
-            on_queued=self.wake_relays,
+            store=self.store, payloads=self.payloads, on_queued=self.wake_relays,
             clock_unconfirmed=lambda: self.clock_monitor.clock_unconfirmed,
-        )
+        )  # fmt: skip
 
     def new_held_case_releaser(self) -> HeldCaseReleaser:
         """The worker that sends the cases that the send gate held back."""
         return HeldCaseReleaser(
-            store=self.store,
-            send_gate=self.send_gate,
-            payloads=self.payloads,
+            store=self.store, send_gate=self.send_gate, payloads=self.payloads,
             on_queued=self.wake_relays,
-        )
+        )  # fmt: skip
 
     def _run_locked(self, begun: Round, lock: ExitStack) -> None:
         with lock:

@@ -219,8 +219,7 @@ def _jobs(
         *_daily_jobs(app, side_services),
     ]
     if app.site.settings.timestamp is not None:
-        stamps = every(STAMP_EVERY_S, "stamps", lambda: stamp_anchors(app), STAMP_WITHIN_S)
-        jobs.append(stamps)
+        jobs.append(every(STAMP_EVERY_S, "stamps", lambda: stamp_anchors(app), STAMP_WITHIN_S))
     if with_rounds:
         beat = side_services.heartbeats.expect("rounds", ROUND_WITHIN_S)
         show = side_services.progress_with_heartbeat(beat, on_progress)

@@ -35,7 +35,7 @@ def _is_own_process() -> bool:
     """Whether the interpreter was started for this command, by its script or by `-m patrol`."""
     given = sys.orig_argv
     by_module = ("-m", "patrol") in pairwise(given)
-    return by_module or any(Path(word).name == "patrol" for word in given[1:2])
+    return by_module or any(Path(one).name == "patrol" for one in given[1:2])
 
 
 def _end_process(code: int) -> NoReturn:

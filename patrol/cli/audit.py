@@ -71,17 +71,18 @@ def verify(
             print_err(line)
         if not problems:
             lines = sum(head.number for head in heads.values())
-            console().print(
-                translate(
-                    f"留痕链完整：{lines} 行；锚点相符 {compared}（由外部提供 {len(given)}）",
-                    f"the logs hold: {lines} lines; {compared} anchors agree "
-                    f"({len(given)} from outside)",
-                )
-            )
+            console().print(_agreed_text(lines, compared, len(given)))
             for stamp in stamps:
                 console().print(stamp.text(site.settings.site.tz), soft_wrap=True)
     if problems:
         raise typer.Exit(FAILED)
+
+
+def _agreed_text(lines: int, compared: int, given: int) -> str:
+    return translate(
+        f"留痕链完整：{lines} 行；锚点相符 {compared}（由外部提供 {given}）",
+        f"the logs hold: {lines} lines; {compared} anchors agree ({given} from outside)",
+    )
 
 
 def show_head(context: typer.Context, *, as_json: AsJson = False) -> None:

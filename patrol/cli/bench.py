@@ -54,7 +54,7 @@ def bench_gb28181(*, as_json: AsJson = False) -> None:
 
 
 def bench_cluster(*, as_json: AsJson = False) -> None:
-    """任务队列的代价,五万片积压。 The job queue, at a backlog of 50,000 shards."""
+    """任务队列的代价，五万片积压。 The job queue, at a backlog of 50,000 shards."""
     _run_bench("cluster", as_json=as_json)
 
 

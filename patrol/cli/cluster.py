@@ -16,7 +16,7 @@ from patrol.settings.site_keys import read_site_key
 
 EXCHANGE_PATH: Final = "/exchange"
 Links = Annotated[
-    str, typer.Option("--links", metavar="LINKS", help="链路,逗号分隔。 Links, with commas.")
+    str, typer.Option("--links", metavar="LINKS", help="链路，逗号分隔。 Links, with commas.")
 ]
 
 
@@ -25,10 +25,10 @@ def work(
     links: Links,
     *,
     name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="工作机名,须唯一。 Its name, its own.")
+        str, typer.Option("--name", metavar="NAME", help="工作机名，须唯一。 Its name, its own.")
     ] = "",
 ) -> None:
-    """集群工作机:巡查所给链路,交回结果。 A worker: visits the links given, delivers results."""
+    """集群工作机：巡查所给链路，交回结果。 A worker: visits the links given, delivers results."""
     logs_to_stderr(logging.INFO, as_lines_of_json=True)
     wanted = _links(links)
     if name and (problem := plain_id_problem(name)):
@@ -46,7 +46,7 @@ def work(
 
         def ready() -> None:
             print_err(
-                f"工作机 worker {record.name}: {', '.join(record.links)} · {record.slots} 片并行"
+                f"工作机 worker {record.name}：{', '.join(record.links)} · {record.slots} 片并行"
                 " shards at once; Ctrl-C 停止 stops"
             )
 
@@ -90,7 +90,7 @@ def write_slice(
     context: typer.Context,
     links: Links,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="写到哪里(新目录)。 A new directory.")
+        Path, typer.Option("--out", metavar="DIR", help="写到哪里（新目录）。 A new directory.")
     ],
     *,
     pictures: Annotated[
@@ -163,12 +163,12 @@ def _print_status(document: dict[str, Any]) -> None:
         )
     shards, results = document["shards"], document["results"]
     out.print(
-        f"分片 shards: 等待 waiting {shards['waiting']} · 进行 running {shards['running']}"
+        f"分片 shards：等待 waiting {shards['waiting']} · 进行 running {shards['running']}"
         f" · 停滞 stalled {shards['stalled']} · 最久 oldest {shards['oldest_s']:.0f} s",
         markup=False,
     )
     out.print(
-        f"结果 results: 待记 waiting {results['waiting']} · 已记 recorded {results['recorded']}"
+        f"结果 results：待记 waiting {results['waiting']} · 已记 recorded {results['recorded']}"
         f" · 重复 repeated {results['repeated']} · 迟到 late {results['late']}"
         f" · 拒收 refused {results['refused']} · 每分钟 a minute {document['visits_per_min']}",
         markup=False,

@@ -218,7 +218,12 @@ def _print_table(
     table = Table(*headings, title=title, title_justify="left")
     for cells in lines:
         table.add_row(*(cell.replace("  ", "\n") for cell in cells))
-    paragraphs = [
+    out.print(FittedTable(table, title, _paragraphs(headings, lines)))
+
+
+def _paragraphs(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """The table's lines for a narrow terminal: what changes, and below it each judgement."""
+    return [
         text
         for cells in lines
         for text in (
@@ -226,7 +231,6 @@ def _print_table(
             *(f"  {head}: {cell}" for head, cell in zip(headings[3:], cells[3:], strict=True)),
         )
     ]
-    out.print(FittedTable(table, title, paragraphs))
 
 
 def _cells(row: "SightingChange", names: Mapping[str, str], *, with_other: bool) -> tuple[str, ...]:

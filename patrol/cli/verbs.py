@@ -262,7 +262,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "bench cluster": Verb(
         "bench:bench_cluster",
-        "任务队列的代价,五万片积压。 The job queue, at a backlog of 50,000 shards.",
+        "任务队列的代价，五万片积压。 The job queue, at a backlog of 50,000 shards.",
     ),
     "bench vision": Verb(
         "bench:bench_vision", "每个检测器的单张代价。 Each gauge's cost per picture."
@@ -369,7 +369,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "worker": Verb(
         "cluster:work",
-        "集群工作机:巡查所给链路,交回结果。 A worker: visits the links given, delivers results.",
+        "集群工作机：巡查所给链路，交回结果。 A worker: visits the links given, delivers results.",
     ),
     "cluster status": Verb(
         "cluster:show_status",

@@ -43,7 +43,7 @@ def points_table(grids: Iterable[Grid], each: int = 2) -> str:
     for number, grid in enumerate(grids):
         for place in range(each):
             kind = KINDS[(number + place) % len(KINDS)]
-            lines.append(f"W{number:03d}-{place + 1},{grid.name}点{place + 1},{kind},{grid.code}")
+            lines.append(f"W{number:03d}-{place + 1}，{grid.name}点{place + 1}，{kind}，{grid.code}")
     return "\n".join(lines) + "\n"
 
 
@@ -130,7 +130,7 @@ def report_from_the_ground(app: Application, *, operator: str) -> None:
     helpers, now = HelperService(app), app.clock.now()
     group = min(g.code for g in app.registry.tree.grids.values() if g.level is GridLevel.GROUP)
     report = HelperReport(
-        key=f"{now:%Y%m%d%H%M%S}", grid=group, category="dumping", text="随手拍:有人倒垃圾",
+        key=f"{now:%Y%m%d%H%M%S}", grid=group, category="dumping", text="随手拍：有人倒垃圾",
         place="村口", location=Location(longitude=98.5, latitude=39.7, accuracy_m=12),
     )  # fmt: skip
     filed = helpers.report(report, by=HELPER)

@@ -155,13 +155,13 @@ def _reply_item(
 ) -> Item:
     t, case = user.t, reply.case
     who = person_name(context.app.registry, reply.by, names)
-    said = t.pair(labels.CASE_EVENTS[reply.what])
+    event = t.pair(labels.CASE_EVENTS[reply.what])
     return {
         "kind": AttentionKind.REPLY,
         "key": f"reply:{case.id}:{reply.at.isoformat()}",
         "id": case.id,
         "url": f"/cases/{case.id}",
-        "title": t(f"新回复：{said}", f"Reply: {said}"),
+        "title": t(f"新回复：{event}", f"Reply: {event}"),
         "text": f"{case.id} {_case_text(case, context, t)} · {who}",
     }
 

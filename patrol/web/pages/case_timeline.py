@@ -27,7 +27,7 @@ BAD_STATES: Final = (DeliveryState.OVERDUE, DeliveryState.EXPIRED, DeliveryState
 TONES: Final = ("warn", "", "ok")  # the worst first
 COUNTED_FROM: Final = 2  # how often an event is a repeat
 ROUTINE: Final = (CaseEvent.RECEIVED, CaseEvent.OPENED)  # receipts, which the messages show
-_WORD: Final = re.compile(r"(?<![A-Za-z0-9_.-])[A-Za-z0-9_-]{3,64}(?![A-Za-z0-9_-])", re.ASCII)
+_CODE: Final = re.compile(r"(?<![A-Za-z0-9_.-])[A-Za-z0-9_-]{3,64}(?![A-Za-z0-9_-])", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class TimelineNames:
 
     def in_text(self, text: str) -> str:
         """The text as it is read, with names for the codes of people, grids and cameras in it."""
-        return _WORD.sub(lambda word: self._name_of(word[0]), self.read(text))
+        return _CODE.sub(lambda code: self._name_of(code[0]), self.read(text))
 
     def _name_of(self, code: str) -> str:
         if (person := self.registry.people.get(PersonId(code))) is not None:

@@ -135,7 +135,8 @@ LINES = [line for group in GROUPS for line in group]
 NOT_RUN = {
     "accept": "needs a picture that is still there",
     "assets install": "downloads", "models install": "downloads",
-    "bench alerts": "minutes", "bench gb28181": "minutes",
+    "bench alerts": "minutes", "bench cluster": "minutes", "bench gb28181": "minutes",
+    "cluster status": "needs PostgreSQL",
     "gb sync": "needs a peer", "bench capture": "minutes", "bench console": "minutes",
     "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
     "consent pause": "ends on a day of this year; answers as `consent resume`",
