@@ -47,8 +47,9 @@ def _channels(settings: Settings) -> Found:
 
 
 def _certificates(settings: Settings) -> Found:
+    over_tls = settings.mqtt.url.startswith("mqtts:")
     authorities = {
-        "mqtt.ca_file": settings.mqtt.ca_file,
+        "mqtt.ca_file": settings.mqtt.ca_file if over_tls else None,
         "camera_tls.ca_file": settings.camera_tls.ca_file,
     }
     for field, file in authorities.items():

@@ -30,7 +30,7 @@ from patrol.domain.registry import Person
 from patrol.integrations.notifications import NotificationChannel
 from patrol.settings import Site
 
-_SAID: Final = {
+_OUTCOME_TEXTS: Final = {
     TrialOutcome.SENT: ("已送交", "handed over"),
     TrialOutcome.FAILED: ("未送达", "not sent"),
     TrialOutcome.SKIPPED: ("已跳过", "skipped"),
@@ -127,11 +127,11 @@ def _message(site: Site, person: Person | None, sender: str) -> TrialMessage:
 
 
 def _print_result(result: TrialResult) -> None:
-    said = translate(*_SAID[result.outcome])
+    text = translate(*_OUTCOME_TEXTS[result.outcome])
     if result.outcome is TrialOutcome.SENT:
-        console().print(f"✓ {result.notifier}: {said}", markup=False, soft_wrap=True)
+        console().print(f"✓ {result.notifier}: {text}", markup=False, soft_wrap=True)
     else:
-        print_err(f"{result.notifier}: {said}: {result.problem}")
+        print_err(f"{result.notifier}: {text}: {result.problem}")
 
 
 def _document(result: TrialResult) -> dict[str, object]:

@@ -73,16 +73,16 @@ def test_it_installs_and_upgrades_from_its_own_files(tmp_path: Path) -> None:
         assert (prefix / "docs" / "page.md").read_text() == version
 
 
-@pytest.mark.parametrize(("language", "said"), [("C.UTF-8", "损坏"), ("en_GB.UTF-8", "damaged")])
+@pytest.mark.parametrize(("language", "text"), [("C.UTF-8", "损坏"), ("en_GB.UTF-8", "damaged")])
 @pytest.mark.parametrize("name", ["wheels/patrol-1.0-py3-none-any.whl", "requirements.txt"])
 def test_a_damaged_file_is_refused_before_anything_is_made(
-    tmp_path: Path, name: str, language: str, said: str
+    tmp_path: Path, name: str, language: str, text: str
 ) -> None:
     folder = lay(tmp_path / "folder", "1.0")
     with (folder / name).open("ab") as file:
         file.write(b"x")
     done = install(folder, tmp_path / "opt", language)
-    assert (done.returncode, said in done.stderr) == (2, True)
+    assert (done.returncode, text in done.stderr) == (2, True)
     assert not (tmp_path / "opt").exists()
 
 
