@@ -8,7 +8,7 @@ never work as it is. No line quotes an address.
 import os
 from collections.abc import Sequence
 from itertools import chain
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -29,13 +29,6 @@ from patrol.domain.reader_language import translate
 from patrol.domain.registry import Person
 from patrol.integrations.notifications import NotificationChannel
 from patrol.settings import Site
-
-_OUTCOME_TEXTS: Final = {
-    TrialOutcome.SENT: ("已送交", "handed over"),
-    TrialOutcome.FAILED: ("未送达", "not sent"),
-    TrialOutcome.SKIPPED: ("已跳过", "skipped"),
-    TrialOutcome.UNUSABLE: ("配置不可用", "cannot work as configured"),
-}
 
 
 def send_test_messages(
@@ -127,7 +120,7 @@ def _message(site: Site, person: Person | None, sender: str) -> TrialMessage:
 
 
 def _print_result(result: TrialResult) -> None:
-    text = translate(*_OUTCOME_TEXTS[result.outcome])
+    text = _outcome_text(result.outcome)
     if result.outcome is TrialOutcome.SENT:
         console().print(f"✓ {result.notifier}: {text}", markup=False, soft_wrap=True)
     else:
@@ -147,3 +140,15 @@ def _exit_code(results: list[TrialResult]) -> int:
     if TrialOutcome.UNUSABLE in outcomes:
         return BAD_INPUT
     return FAILED if outcomes - {TrialOutcome.SENT} else 0
+
+
+def _outcome_text(outcome: TrialOutcome) -> str:
+    match outcome:
+        case TrialOutcome.SENT:
+            return translate("已送交", "handed over")
+        case TrialOutcome.FAILED:
+            return translate("未送达", "not sent")
+        case TrialOutcome.SKIPPED:
+            return translate("已跳过", "skipped")
+        case TrialOutcome.UNUSABLE:
+            return translate("配置不可用", "cannot work as configured")
