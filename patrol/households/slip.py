@@ -16,13 +16,18 @@ from patrol.domain.camera import Camera
 from patrol.domain.consent import RetentionDays
 from patrol.domain.ids import CameraId
 from patrol.domain.labels import LIGHTS, label_of
+from patrol.domain.legal_hold import LegalHold
 from patrol.store import UnitOfWork
 from patrol.store.consents import CameraTerms
 from patrol.store.pixel_places import PIXEL_PLACES, PixelPlace, PlaceKind, RetentionClass
 from patrol.store.pixels import HeldPixels
 
 MAX_ACCESSES: Final = 200  # newest lines of the log on a slip; the rest are counted
-_PURPOSES: Final = {**LIGHTS, **HELD_PURPOSES}
+IN_EXCHANGE: Final = {
+    "results": ("巡查结果，等待入库", "of a visit, to be recorded"),
+    "references": ("参考画面，供工作机对照", "references, for a worker to compare"),
+}
+_PURPOSES: Final = {**LIGHTS, **HELD_PURPOSES, **IN_EXCHANGE}
 SHORT_ID_DIGITS: Final = 6
 MAX_BACKUPS: Final = 100_000
 BACKUP: Final = "back_up"  # `what` of the access log
@@ -52,6 +57,8 @@ class CameraSlip:
     accesses_in_all: int
     machine_visits: int
     last_machine_visit: datetime | None
+    holds: tuple[LegalHold, ...]  # orders that keep something of it, whatever the household says
+    held_by_order: int  # pictures and references that they keep
     link: str  # the address of the household's own page; empty: none
 
 
@@ -63,8 +70,9 @@ def camera_slip(
     now: datetime,
     days: RetentionDays,
     link: str = "",
+    exchanged: Sequence[HeldPixels] = (),
 ) -> CameraSlip:
-    """Read one camera's part."""
+    """Read one camera's part; `exchanged`: what a cluster's exchange holds of it."""
     people = uow.access.entries(camera=ident, by_people=True, limit=MAX_ACCESSES)
     last_visits = uow.access.entries(camera=ident, by_people=False, limit=1)
     backups = uow.access.of_no_camera(BACKUP, limit=MAX_BACKUPS)
@@ -72,11 +80,13 @@ def camera_slip(
         id=ident,
         camera=camera,
         terms=uow.consents.of_camera(ident, now),
-        held=tuple(_held(uow.pixels.held(ident), backups, now, days)),
+        held=tuple(_held([*uow.pixels.held(ident), *exchanged], backups, now, days)),
         accesses=tuple(people),
         accesses_in_all=uow.access.count(ident, by_people=True),
         machine_visits=uow.access.count(ident, by_people=False),
         last_machine_visit=last_visits[0].at if last_visits else None,
+        holds=tuple(uow.holds.over_camera(ident)),
+        held_by_order=uow.holds.held_of_camera(ident),
         link=link,
     )
 
@@ -122,6 +132,6 @@ def _held(
 
 
 def _until(place: PixelPlace, row: HeldPixels, days: RetentionDays) -> datetime | None:
-    if place.retention is not RetentionClass.REFERENCE:
+    if place.retention is not RetentionClass.REFERENCE or row.newest is None:
         return None
     return row.newest + timedelta(days=days.reference)
