@@ -6,7 +6,7 @@ slip as soon as it is in the register.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -30,6 +30,7 @@ IN_EXCHANGE: Final = {
 _PURPOSES: Final = {**LIGHTS, **HELD_PURPOSES, **IN_EXCHANGE}
 SHORT_ID_DIGITS: Final = 6
 MAX_BACKUPS: Final = 100_000
+PARTS_SHOWN: Final = {"set_hold": 2, "end_hold": 1}  # number and subject; reference; reason
 BACKUP: Final = "back_up"  # `what` of the access log
 
 
@@ -81,7 +82,7 @@ def camera_slip(
         camera=camera,
         terms=uow.consents.of_camera(ident, now),
         held=tuple(_held([*uow.pixels.held(ident), *exchanged], backups, now, days)),
-        accesses=tuple(people),
+        accesses=tuple(map(_without_reason_of_order, people)),
         accesses_in_all=uow.access.count(ident, by_people=True),
         machine_visits=uow.access.count(ident, by_people=False),
         last_machine_visit=last_visits[0].at if last_visits else None,
@@ -104,6 +105,14 @@ def cameras_of(
     there = sorted({*registry, *known})
     exact = [camera for camera in there if camera == whose]
     return exact or [c for c in there if len(whose) == SHORT_ID_DIGITS and c.endswith(whose)]
+
+
+def _without_reason_of_order(entry: AccessEntry) -> AccessEntry:
+    """The line of the log as a household may read it: why an authority asks is not in it."""
+    parts = PARTS_SHOWN.get(entry.what)
+    if parts is None:
+        return entry
+    return replace(entry, why="; ".join(entry.why.split("; ", parts)[:parts]))
 
 
 def _held(
