@@ -88,11 +88,19 @@ VALUES: dict[str, list[str]] = {  # of every parameter that a topic of ours has
     "recipient": ["fire-brigade"],
     "ident": ["H1"],
     "speaker": ["square"],
+    "patrol": ["P1"],
 }
 # Each topic costs Mosquitto a connection of every account: own topics in two grids are enough.
 GRIDS_WITH_PERSONS = {small_site.GROUP, small_site.OTHER_GROUP}
 # Parts, and filters.
-NOT_TOPICS = {"prefix", "inbox_filters", "case_filter", "recipient_rights", "team_filter"}
+NOT_TOPICS = {
+    "prefix",
+    "inbox_filters",
+    "case_filter",
+    "recipient_rights",
+    "team_filter",
+    "walker_rights",
+}
 
 
 def topic_makers() -> dict[str, Callable[..., Any]]:
@@ -114,8 +122,13 @@ def topics() -> list[str]:
         names = list(inspect.signature(maker).parameters)
         for values in itertools.product(*(VALUES[name] for name in names)):
             given = dict(zip(names, values, strict=True))
-            if given.get("person") and given["grid"] not in GRIDS_WITH_PERSONS:
+            if (
+                given.get("person")
+                and given.get("grid", small_site.GROUP) not in GRIDS_WITH_PERSONS
+            ):
                 continue
+            if given.get("person") == "" and "grid" not in given:
+                continue  # of a person alone
             made = maker(*values)
             is_several = type(made) is tuple
             found += [str(topic) for topic in (made if is_several else (made,))]

@@ -1,0 +1,49 @@
+"""Every entrance that once took gigabytes, attacked in a process whose memory is limited."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.long.memory.attack_entrance import DECODERS, REQUESTS
+
+ROOT = Path(__file__).parents[3]
+AT_MOST_MB = {"png": 8, "jpeg": 8, "json": 60, "multipart": 60, "csv": 300, "logins": 260}
+QUICK = {"png", "csv"}
+
+
+def attacked(name: str) -> dict[str, Any]:
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.long.memory.attack_entrance", name],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    made: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return made
+
+
+def is_refused(name: str, said: Any) -> bool:
+    if name in DECODERS:
+        return "picture" in said
+    if name == "csv":
+        return said["status"] in {413, 422} and said["bytes"] < 200_000
+    if name == "logins":
+        return 401 in said and set(said) <= {401, 429, 503}
+    return said in ({401, 413} if name == "json" else {400, 413, 422})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.soak])
+        for name in (*DECODERS, *REQUESTS)
+    ],
+)
+def test_an_attack_is_refused_within_its_memory(name: str) -> None:
+    made = attacked(name)
+    print(f"{name}: {made}")
+    assert is_refused(name, made["said"]), made
+    assert made["added_mb"] < AT_MOST_MB[name], made
