@@ -21,11 +21,11 @@ from typing import Any, Final
 import httpx
 
 from patrol.administration.accounts import hash_password, placeholder_hash
+from patrol.administration.camera_table import COLUMNS
 from patrol.app import build
 from patrol.domain.account import Account, AccountRole
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.auth import csrf_token
-from patrol.administration.camera_table import COLUMNS
 from patrol.web.server import serve
 from patrol.web.thumbnails import normalized_photo
 from simulators import small_site
@@ -41,6 +41,7 @@ MIB: Final = 1 << 20
 STACK_BYTES: Final = 512 << 10
 PASSWORD: Final = "correct-horse-9"
 BAD_ROW: Final = b"a," * 40 + b"b\n"
+PART: Final = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.csv"\r\n\r\n'
 LOGINS: Final = 60
 Attack = Callable[[], Any]
 
@@ -100,8 +101,9 @@ def camera_jpeg() -> Attack:
     return attack
 
 
-def zeros(megabytes: int) -> Iterator[bytes]:
+def zeros(megabytes: int, head: bytes = b"") -> Iterator[bytes]:
     """A body of so many megabytes, of no announced length."""
+    yield head
     chunk = b" " * MIB
     for _ in range(megabytes):
         yield chunk
@@ -142,7 +144,7 @@ def post_multipart(client: httpx.Client) -> int:
     """600 MB of a form from the administrator."""
     headers = {"content-type": "multipart/form-data; boundary=b"}
     at = "/api/cameras/import/check"
-    return client.post(at, content=zeros(600), headers=headers).status_code
+    return client.post(at, content=zeros(600, PART), headers=headers).status_code
 
 
 def post_bad_csv(client: httpx.Client) -> dict[str, int]:
@@ -183,7 +185,7 @@ def main() -> None:
     else:
         with console() as client:
             made = made_under_limit(lambda: REQUESTS[name](client))
-    print(json.dumps(made))
+    sys.stdout.write(f"{json.dumps(made)}\n")
 
 
 if __name__ == "__main__":
