@@ -226,11 +226,9 @@ def test_stamps_that_cannot_be_checked_are_named_as_not_verified(
     assert stamp_anchors(app) == 1
     stamps = app.site.settings.timestamp
     assert stamps is not None
-    if gone == "certificates":
-        without = stamps.model_copy(update={"ca_file": app.site.config_dir / "nothing.pem"})
-    settings = app.site.settings.model_copy(
-        update={"timestamp": None if gone == "section" else without}
-    )
+    without = stamps.model_copy(update={"ca_file": app.site.config_dir / "nothing.pem"})
+    left = {"timestamp": None if gone == "section" else without}
+    settings = app.site.settings.model_copy(update=left)
     site = replace(app.site, settings=settings)
     monkeypatch.setattr(audit, "site_for_lists", lambda _context: site)
     audit.verify(SimpleNamespace())  # type: ignore[arg-type]  # only passed on
