@@ -25,7 +25,7 @@ PLACE: Final = "exchange"  # PixelPlace.name
 KEPT: Final = timedelta(days=1)  # of blobs that nobody fetched: no round takes so long
 OVERDUE: Final = timedelta(days=3)  # then two daily sweeps have not deleted it
 SETTLED_AFTER: Final = timedelta(minutes=10)  # a visit that was under way has put what it had
-WALK_EVERY: Final = timedelta(minutes=1)  # until then
+LIST_EVERY: Final = timedelta(minutes=1)  # until then
 PROBLEMS_NAMED: Final = 20
 _SWEEP: Final = "the shift supervisor: run `patrol db sweep`, and see why `patrol run` did not"
 
@@ -36,8 +36,8 @@ class ExchangePixels:
     def __init__(self, exchange: Exchange, store: Store) -> None:
         self.exchange, self._store = exchange, store
         self._lock = threading.Lock()
-        self._gone_since: dict[CameraId, datetime] = {}  # first walked for, in this process
-        self._walked_at: datetime | None = None
+        self._gone_since: dict[CameraId, datetime] = {}  # first listed for, in this process
+        self._listed_at: datetime | None = None
         self._away_at: datetime | None = None
 
     def end_departed(self, now: datetime) -> int:
@@ -57,12 +57,12 @@ class ExchangePixels:
         )
 
     def follow_departures(self, now: datetime) -> int:
-        """`end_departed`, for a service that asks each second: walks when a camera has departed.
+        """`end_departed`, for a service that asks each second: lists when a camera has departed.
 
         And again for ten minutes after it, because a worker's visit was perhaps under way. An
         exchange that is away is logged, and tried again a minute later.
         """
-        if self._away_at is not None and now - self._away_at < WALK_EVERY:
+        if self._away_at is not None and now - self._away_at < LIST_EVERY:
             return 0
         try:
             deleted = self._follow(now)
@@ -79,12 +79,12 @@ class ExchangePixels:
                 departed = uow.pixels.departed(now)
             known = {c: at for c, at in self._gone_since.items() if c in departed}
             fresh = departed.keys() - known.keys()
-            settling = any(now - at <= SETTLED_AFTER + WALK_EVERY for at in known.values())
-            waited = self._walked_at is None or now - self._walked_at >= WALK_EVERY
+            settling = any(now - at <= SETTLED_AFTER + LIST_EVERY for at in known.values())
+            waited = self._listed_at is None or now - self._listed_at >= LIST_EVERY
             deleted = 0
             if fresh or (settling and waited):
                 deleted = self.end_departed(now)
-                self._walked_at = now
+                self._listed_at = now
             self._gone_since = known | dict.fromkeys(fresh, now)
             return deleted
 

@@ -25,14 +25,14 @@ def attacked(name: str) -> dict[str, Any]:
     return made
 
 
-def is_refused(name: str, said: Any) -> bool:
+def is_refused(name: str, answer: Any) -> bool:
     if name in DECODERS:
-        return "picture" in said
+        return "picture" in answer
     if name == "csv":
-        return said["status"] in {413, 422} and said["bytes"] < 200_000
+        return answer["status"] in {413, 422} and answer["bytes"] < 200_000
     if name == "logins":
-        return 401 in said and set(said) <= {401, 429, 503}
-    return said in ({401, 413} if name == "json" else {413})
+        return 401 in answer and set(answer) <= {401, 429, 503}
+    return answer in ({401, 413} if name == "json" else {413})
 
 
 @pytest.mark.parametrize(
