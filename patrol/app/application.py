@@ -131,6 +131,7 @@ class Application:
 
     def __post_init__(self) -> None:
         self.households = HouseholdData(self.store, self.evidence, self.clock, self.site.settings)
+        self.households.exchange = self.cluster.pixels if self.cluster else None
         self.reply_handler = ReplyHandler(
             store=self.store, payloads=self.payloads, registry=self.registry_watcher.followed,
             site=self.site.settings.site.id, zone=self.site.settings.site.tz,

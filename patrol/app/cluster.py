@@ -13,11 +13,13 @@ import structlog
 from patrol.cluster.exchange import (
     DirectoryExchange,
     Exchange,
+    ExchangeRefused,
     Folder,
     cluster_key,
     open_exchange,
     visit_owner,
 )
+from patrol.cluster.exchange_pixels import ExchangePixels
 from patrol.cluster.leader import advisory_lock
 from patrol.cluster.queue import ShardQueue, forget_old
 from patrol.cluster.results import ResultUnreadable, result_from_data
@@ -35,7 +37,6 @@ from patrol.store.cluster import DeliveredResult, ResultOutcome
 log = structlog.get_logger(__name__)
 
 SETTLE_BATCH: Final = 200
-SWEEP_AFTER: Final = timedelta(days=1)  # of blobs that nobody fetched: no round takes so long
 
 
 class SiteCluster:
@@ -54,6 +55,7 @@ class SiteCluster:
         self.section = section
         self.key = cluster_key(site_key)
         self.exchange: Exchange = open_exchange(section.pictures, self.key, section.exchange)
+        self.pixels = ExchangePixels(self.exchange, store)
 
     @property
     def served_exchange(self) -> DirectoryExchange | None:
@@ -105,10 +107,11 @@ class SiteCluster:
             after = waiting[-1].number
 
     def sweep(self, now: datetime) -> None:
-        """Delete blobs and jobs that are nobody's any more. Raises what stores and queue raise."""
-        for folder in Folder:
-            for name in list(self.exchange.written_before(folder, now - SWEEP_AFTER)):
-                self.exchange.delete(folder, name)
+        """Delete blobs and jobs that are nobody's any more. Raises what store and queue raise."""
+        try:
+            self.pixels.sweep(now)
+        except ExchangeRefused as exc:
+            log.warning("the exchange of pictures cannot be swept", reason=str(exc))
         forget_old(self._settings.database)
 
     def _drop(self, late: DeliveredResult) -> None:

@@ -4,18 +4,23 @@ The composed form of patrol/pictures.py (what is deleted) and patrol/households 
 says what); used by the service's jobs, the console, the household's own page and the API.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from patrol.domain.consent import TermsAction, TermsChange
 from patrol.domain.ids import CameraId
 from patrol.households.terms import change_terms
 from patrol.pictures import FilePictureStore, SweepResult, remove_withdrawn, sweep_pictures
-from patrol.ports import Clock
+from patrol.ports import Clock, PictureStoreFull
 from patrol.settings import Settings
 from patrol.store import Store
 from patrol.store.consents import CameraTerms
+from patrol.store.pixels import HeldPixels
+
+if TYPE_CHECKING:
+    from patrol.cluster.exchange_pixels import ExchangePixels
 
 
 @dataclass
@@ -27,6 +32,7 @@ class HouseholdData:
     clock: Clock
     settings: Settings
     picture_caches: list[Callable[[], None]] = field(default_factory=list)  # forget deleted ones
+    exchange: "ExchangePixels | None" = None  # of a cluster
     _deletions_known: int = -1
     _deletions_erased: int = -1
 
@@ -45,6 +51,8 @@ class HouseholdData:
         The ledger's length tells of what another process deleted.
         """
         removed = remove_withdrawn(self.store, self.evidence, self.clock.now())
+        if self.exchange is not None:
+            self.exchange.follow_departures(self.clock.now())
         with self.store.begin_read() as uow:
             recorded = uow.pictures.deletions_recorded()
         if recorded != self._deletions_known:
@@ -54,6 +62,15 @@ class HouseholdData:
         if recorded != self._deletions_erased and self.store.erase_free_space():
             self._deletions_erased = recorded  # else a reader was in the way: at the next turn
         return removed
+
+    def exchanged(self, camera: CameraId) -> Sequence[HeldPixels]:
+        """What a cluster's exchange holds of the camera; nothing where it cannot be reached."""
+        if self.exchange is None:
+            return ()
+        try:
+            return self.exchange.held(camera)
+        except PictureStoreFull:  # as it calls itself when it cannot be reached
+            return ()
 
     def change_consent(
         self, camera: CameraId, change: TermsChange, *, by: str, channel: str

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from patrol.cli.audit_stamps import verify_stamps
+from patrol.cli.audit_stamps import unverified_text, verify_stamps
 from patrol.cli.options import AsJson
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
 from patrol.cli.site import site_for_lists, site_names, store_of
@@ -57,6 +57,7 @@ def verify(
         problems, compared, heads = _verify(store, [*kept, *given])
         stamps = verify_stamps(site, store, _given_days(anchor or ()))
     problems += [line for stamp in stamps if (line := stamp.problem)]
+    unverified = unverified_text(stamps)
     if as_json:
         document = {
             "ok": not problems,
@@ -64,6 +65,7 @@ def verify(
             "anchors": {"kept_here": len(kept), "given": len(given), "compared": compared},
             "heads": {name: {"number": h.number, "hash": h.hash} for name, h in heads.items()},
             "stamps": [stamp.document() for stamp in stamps],
+            **({"not_verified": [unverified]} if unverified else {}),
         }
         print_json(document)
     else:
@@ -74,6 +76,8 @@ def verify(
             console().print(_agreed_text(lines, compared, len(given)))
             for stamp in stamps:
                 console().print(stamp.text(site.settings.site.tz), soft_wrap=True)
+    if unverified and not as_json:
+        print_err(unverified)
     if problems:
         raise typer.Exit(FAILED)
 

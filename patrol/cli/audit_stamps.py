@@ -18,6 +18,7 @@ from patrol.domain.audit_anchor import (
     read_anchor_days,
     stamped_text,
 )
+from patrol.domain.errors import BadInput
 from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.settings.site_keys import anchor_path, stamp_folder
@@ -36,9 +37,10 @@ class CheckedStamp:
     """A day's time stamp."""
 
     day: str
-    at: datetime | None  # when the authority saw the heads, UTC; None: it does not hold
+    at: datetime | None  # when the authority saw the heads, UTC; None: not proven
     is_late: bool = False
     problem: str = ""
+    unverified: str = ""  # why it could not be checked, and what to do; empty: it was
 
     def document(self) -> dict[str, Any]:
         """For `--json`."""
@@ -46,11 +48,14 @@ class CheckedStamp:
             "day": self.day,
             "at": rfc3339_or_none(self.at),
             "late": self.is_late,
-            "ok": not self.problem,
+            "ok": not self.problem and not self.unverified,
+            "verified": not self.unverified,
         }
 
     def text(self, zone: tzinfo) -> str:
         """One line for a person."""
+        if self.unverified:
+            return translate(f"{self.day}：时间戳未核验", f"{self.day}: time stamp not verified")
         when = f"{self.at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if self.at else "—"
         late = (
             translate(" · 晚于当日两天以上", " · more than two days after its day")
@@ -63,17 +68,41 @@ class CheckedStamp:
 def verify_stamps(site: "Site", store: Store, given: DayHeads) -> Sequence[CheckedStamp]:
     """Every stamp of the site, the oldest first; `given`: heads by day that the outside kept.
 
-    Raises BadInput: stamps are there, and no `timestamp.ca_file` to check them by.
+    Where there is nothing to check them by, each says so, and what to do.
     """
     files = sorted(stamp_folder(site.settings).glob(f"*{STAMP_ENDING}"))
-    if not files or site.settings.timestamp is None:
+    if not files:
         return []
-    from patrol.integrations.timestamps import read_roots  # noqa: PLC0415  an optional extra
-
-    roots = read_roots(site.settings.timestamp.ca_file)
+    try:
+        roots = _roots_of(site)
+    except BadInput as exc:
+        return [CheckedStamp(day=file.stem, at=None, unverified=str(exc)) for file in files]
     heads = {**_days_of_store(store), **_days_of_file(anchor_path(site.settings)), **given}
     zone = site.settings.site.tz
     return [_checked(file, heads.get(file.stem), roots, zone) for file in files]
+
+
+def _roots_of(site: "Site") -> Sequence[Any]:
+    """The authority's certificates. Raises BadInput: what is missing, and the fix."""
+    if site.settings.timestamp is None:
+        raise BadInput(
+            translate(
+                "site.yaml 中已无 timestamp:，恢复 `timestamp: {url: …, ca_file: FILE}`，"
+                "FILE 为签发机构的证书",
+                "`timestamp:` is no longer in site.yaml; put `timestamp: {url: …, ca_file: FILE}`"
+                " back, FILE being the authority's certificates",
+            )
+        )
+    try:
+        from patrol.integrations.timestamps import read_roots  # noqa: PLC0415  an optional extra
+    except ImportError as exc:
+        raise BadInput(
+            translate(
+                f"缺少 {exc.name}，执行 pip install 'patrol[timestamp]'",
+                f"{exc.name} is missing, run pip install 'patrol[timestamp]'",
+            )
+        ) from None
+    return read_roots(site.settings.timestamp.ca_file)
 
 
 def _checked(
@@ -95,6 +124,18 @@ def _checked(
         text = translate("时间戳与该日锚点不符", "the time stamp does not hold for the day's heads")
         return CheckedStamp(day=day, at=None, problem=f"{file}: {text} ({exc})")
     return CheckedStamp(day=day, at=at, is_late=at > end + STAMPED_WITHIN)
+
+
+def unverified_text(stamps: Sequence[CheckedStamp]) -> str:
+    """How many stamps, and of which days, were not verified, why, and the fix; empty: none."""
+    left = [stamp for stamp in stamps if stamp.unverified]
+    if not left:
+        return ""
+    first, last = left[0].day, left[-1].day
+    return translate(
+        f"{len(left)} 个时间戳（{first} 至 {last}）未核验：{left[0].unverified}",
+        f"{len(left)} time stamps ({first} to {last}) are not verified: {left[0].unverified}",
+    )
 
 
 def _days_of_store(store: Store) -> DayHeads:

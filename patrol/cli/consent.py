@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from patrol.cli.exchange import end_in_exchange
 from patrol.cli.options import AsJson, By, CameraArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import camera_named, site_of, store_of, trusted_now, trusted_now_of
@@ -172,6 +173,8 @@ def _change_terms(
         stands = change_terms(
             store, evidence, camera.id, change, by=who, channel="patrol consent", now=now
         )
+        if change.action is TermsAction.WITHDRAW:
+            end_in_exchange(site, store)
     if as_json:
         print_json({"camera": camera.id, **terms_document(stands), "by": who})
         return

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from patrol import __version__, store
+from patrol.cli.exchange import away_text, end_in_exchange, exchange_pixels_of
 from patrol.cli.options import AsJson, operator
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
 from patrol.cli.site import (
@@ -35,6 +36,7 @@ from patrol.pictures import (
     remove_withdrawn,
     sweep_pictures,
 )
+from patrol.ports import PictureStoreFull
 from patrol.settings import Settings, Site
 from patrol.settings.site_keys import day_keys, key_path, make_site_key, read_site_key
 from patrol.store import StoreUnavailable
@@ -65,6 +67,7 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     with store_of(site) as opened:
         wrong = [str(line) for line in store.check(opened)]
         wrong += _loose_file_problems(opened, site)
+        wrong += _exchange_problems(opened, site)
         with opened.begin_read() as uow:
             held = uow.pixels.held_after_consent()
     if as_json:
@@ -100,6 +103,15 @@ def _loose_file_problems(opened: store.Store, site: Site) -> list[str]:
     ]
 
 
+def _exchange_problems(opened: store.Store, site: Site) -> list[str]:
+    """What lies in a cluster's exchange and should not, or that nobody can look."""
+    pixels = exchange_pixels_of(site, opened)
+    try:
+        return [] if pixels is None else pixels.problems(trusted_now_of(opened))
+    except PictureStoreFull as exc:
+        return [away_text(exc)]
+
+
 def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     """立即清扫：删除每一处到期的画面。 Delete what is due now, in every place with pictures."""
     site = site_of(context)
@@ -115,8 +127,10 @@ def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
             most_bytes=retention.evidence_mb << 20 if retention.evidence_mb else None,
             reference_kept=timedelta(days=retention.reference_days),
         )  # fmt: skip
+        exchanged, is_away = _sweep_exchange(opened, site, now)
     if as_json:
-        print_json(asdict(swept))
+        of_exchange = {} if exchanged is None else {"exchange": exchanged}
+        print_json({**asdict(swept), **of_exchange})
     else:
         console().print(
             translate(
@@ -126,8 +140,24 @@ def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
                 f"· loose files {swept.loose} · failed {swept.failed}",
             )
         )
-    if swept.failed:
+        if exchanged:
+            console().print(
+                translate(
+                    f"照片交换处已删除 {exchanged}", f"deleted from the exchange: {exchanged}"
+                )
+            )
+    if swept.failed or is_away:
         raise typer.Exit(FAILED)
+
+
+def _sweep_exchange(opened: store.Store, site: Site, now: datetime) -> tuple[int | None, bool]:
+    """(how many blobs went, or None without an exchange; whether it could not be reached)."""
+    pixels = exchange_pixels_of(site, opened)
+    try:
+        return (None if pixels is None else pixels.sweep(now)), False
+    except PictureStoreFull as exc:
+        print_err(away_text(exc))
+        return 0, True
 
 
 def backup(
@@ -267,6 +297,7 @@ def _remove_withdrawn_since(site: Site, manifest: Manifest) -> None:
                 )  # fmt: skip
             uow.commit()
         remove_withdrawn(opened, evidence, now)
+        end_in_exchange(site, opened)
 
 
 def _print_manifest(

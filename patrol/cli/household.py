@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
+from patrol.cli.exchange import held_in_exchange
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import site_of, store_of, trusted_now_of
@@ -24,6 +25,7 @@ from patrol.households.slip_text import SlipReader, slip_lines, slip_page
 from patrol.settings import Site
 from patrol.settings.addresses import phone_base_url
 from patrol.store import Store, UnitOfWork
+from patrol.store.pixels import HeldPixels
 
 LANGUAGES: Final = ("zh", "en")
 Whose = Annotated[
@@ -103,7 +105,13 @@ def _read_slips(
         cameras = cameras_of(site.registry.cameras, ident, uow.registry.known_cameras())
         if not cameras:
             bad_input(f"{ident!r}: no household of cameras.csv, and no camera; give its 20 digits")
-        slips = [_one_slip(uow, site, signer, c, links=links, by=by, now=now) for c in cameras]
+        slips = [
+            _one_slip(
+                uow, site, signer, camera, links=links, by=by, now=now,
+                exchanged=held_in_exchange(site, store, camera),
+            )
+            for camera in cameras
+        ]  # fmt: skip
         uow.commit()
     return slips
 
@@ -117,6 +125,7 @@ def _one_slip(
     links: LinkChange,
     by: str,
     now: datetime,
+    exchanged: Sequence[HeldPixels],
 ) -> CameraSlip:
     if links.revoke:
         revoke_link(uow, camera, by=by, now=now)
@@ -127,7 +136,7 @@ def _one_slip(
         link = standing_link(uow, signer, camera)
     slip = camera_slip(
         uow, camera, site.registry.cameras.get(camera), now=now,
-        days=site.settings.retention.days, link=link,
+        days=site.settings.retention.days, link=link, exchanged=exchanged,
     )  # fmt: skip
     uow.access.append(at=now, who=by, what="print_slip", camera=camera, why="patrol household")
     return slip

@@ -4,7 +4,8 @@ Never through the job queue. A directory, an fsspec store (s3://… and the like
 the town's own console over HTTPS. Two folders: `references` (the service puts, workers read) and
 `results` (workers put, the service reads and deletes). Every blob is sealed with the cluster's key
 (AES-256-GCM, its name authenticated with it): a store that others run holds nothing that can be
-looked at. `get` checks the hash of what arrived.
+looked at. `get` checks the hash of what arrived. A blob's name begins with its camera's tag, so
+that all of a household is found without opening anything (exchange_pixels.py).
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum, auto
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from typing_extensions import override
@@ -30,7 +31,9 @@ from patrol.ports import PictureStoreFull
 PURPOSE: Final = "cluster exchange"
 TOKEN_PURPOSE: Final = "cluster exchange token"  # noqa: S105  of a derived key
 KEY_PURPOSE: Final = "cluster"  # the cluster's key is derived from the site's for this
+CAMERA_PURPOSE: Final = "cluster exchange camera"
 NAME: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+TAG_CHARACTERS: Final = 16  # 64 bits: no two cameras of a town have the same
 MAX_BLOB_BYTES: Final = (
     16 * 1024 * 1024
 )  # what the console takes; a picture of 32 megapixels is some 5 MB
@@ -44,6 +47,22 @@ class Folder(StrEnum):
 
     REFERENCES = auto()
     RESULTS = auto()
+
+
+class BlobOwner(NamedTuple):
+    """Whose a blob is: a camera's, in a visit of a round, or as its reference."""
+
+    camera: str
+    round: str = ""  # empty: of no visit
+
+
+class ListedBlob(NamedTuple):
+    """A blob as its store lists it."""
+
+    folder: Folder
+    name: str
+    bytes: int
+    written_at: datetime | None  # None: the store does not say
 
 
 class ExchangeRefused(PictureStoreFull):
@@ -61,21 +80,21 @@ class Exchange(ABC):
         self._key = key
         self.place = place  # for logs; no secret in it
 
-    def put(self, folder: Folder, plain: bytes, owner: str = "") -> Sha256:
+    def put(self, folder: Folder, plain: bytes, owner: BlobOwner | None = None) -> Sha256:
         """Seal and keep it; its hash. Raises ExchangeRefused.
 
-        `owner`: whose it is; the same bytes of two owners (a "no signal" slide) are two blobs, so
-        that one can be deleted without the other.
+        `owner`: None of what is no household's; the same bytes of two owners (a "no signal" slide)
+        are two blobs, so that one can be deleted without the other.
         """
         sha256 = Sha256(hashlib.sha256(plain).hexdigest())
-        name = blob_name(sha256, owner)
+        name = self.blob_name(sha256, owner)
         sealed = self._key.seal(plain, purpose=PURPOSE, about=f"{folder}/{name}")
         self.write(folder, name, sealed)
         return sha256
 
-    def get(self, folder: Folder, sha256: str, owner: str = "") -> bytes:
+    def get(self, folder: Folder, sha256: str, owner: BlobOwner | None = None) -> bytes:
         """The owner's blob of this hash, checked. Raises BlobMissing, ExchangeRefused."""
-        name = blob_name(sha256, owner)
+        name = self.blob_name(sha256, owner)
         about = f"{folder}/{name}"
         try:
             plain = self._key.open(self.read(folder, name), purpose=PURPOSE, about=about)
@@ -85,11 +104,32 @@ class Exchange(ABC):
             raise BlobMissing(f"{about}: its content is not what its name says")
         return plain
 
-    def discard(self, folder: Folder, sha256s: Iterable[str], owner: str = "") -> None:
+    def discard(
+        self, folder: Folder, sha256s: Iterable[str], owner: BlobOwner | None = None
+    ) -> None:
         """Delete the owner's blobs; what cannot be deleted now, a sweep takes later."""
         for sha256 in sha256s:
             with suppress(ExchangeRefused, BlobMissing):
-                self.delete(folder, blob_name(sha256, owner))
+                self.delete(folder, self.blob_name(sha256, owner))
+
+    def camera_tag(self, camera: str) -> str:
+        """What the names of a camera's blobs begin with; says nothing to who has not the key."""
+        return self._key.mac(CAMERA_PURPOSE, camera.encode())[:TAG_CHARACTERS]
+
+    def blob_name(self, sha256: str, owner: BlobOwner | None) -> str:
+        """The name of an owner's blob, as long as a hash. Raises BlobMissing."""
+        checked = checked_name(sha256)
+        if owner is None:
+            return checked
+        text = f"{owner.round}|{owner.camera}|{checked}"
+        rest = hashlib.sha256(text.encode()).hexdigest()[TAG_CHARACTERS:]
+        return self.camera_tag(owner.camera) + rest
+
+    def written_before(self, folder: Folder, before: datetime) -> Iterator[ListedBlob]:
+        """Blobs older than that. Raises ExchangeRefused."""
+        for blob in self.listed(folder):
+            if blob.written_at is not None and blob.written_at < before:
+                yield blob
 
     @abstractmethod
     def write(self, folder: Folder, name: str, sealed: bytes) -> None:
@@ -108,8 +148,8 @@ class Exchange(ABC):
         """Remove it; nothing happens where there is none. Raises ExchangeRefused."""
 
     @abstractmethod
-    def written_before(self, folder: Folder, before: datetime) -> Iterator[str]:
-        """Names of blobs older than that. Raises ExchangeRefused."""
+    def listed(self, folder: Folder) -> Iterator[ListedBlob]:
+        """Every blob of a folder. Raises ExchangeRefused."""
 
 
 class DirectoryExchange(Exchange):
@@ -152,14 +192,17 @@ class DirectoryExchange(Exchange):
             raise ExchangeRefused(f"{self.place}: {exc.strerror or exc}") from exc
 
     @override
-    def written_before(self, folder: Folder, before: datetime) -> Iterator[str]:
+    def listed(self, folder: Folder) -> Iterator[ListedBlob]:
         for path in (self._root / folder).glob("[0-9a-f][0-9a-f]/*"):
             try:
-                written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                found = path.stat()
             except FileNotFoundError:
                 continue
-            if written < before and NAME.fullmatch(path.name):
-                yield path.name
+            except OSError as exc:
+                raise ExchangeRefused(f"{self.place}: {exc.strerror or exc}") from exc
+            if NAME.fullmatch(path.name):
+                written = datetime.fromtimestamp(found.st_mtime, UTC)
+                yield ListedBlob(folder, path.name, found.st_size, written)
 
     def _path(self, folder: Folder, name: str) -> Path:
         return self._root / folder / checked_name(name)[:2] / name
@@ -201,16 +244,16 @@ class FsspecExchange(Exchange):
             return
 
     @override
-    def written_before(self, folder: Folder, before: datetime) -> Iterator[str]:
+    def listed(self, folder: Folder) -> Iterator[ListedBlob]:
         try:
             with _as_refusal(self.place):
                 found = self._files.find(f"{self._root}/{folder}", detail=True)
         except FileNotFoundError:
             return
         for path, about in found.items():
-            name, written = path.rpartition("/")[2], _written_at(about)
-            if NAME.fullmatch(name) and written is not None and written < before:
-                yield name
+            name = path.rpartition("/")[2]
+            if NAME.fullmatch(name):
+                yield ListedBlob(folder, name, int(about.get("size") or 0), _written_at(about))
 
     def _path(self, folder: Folder, name: str) -> str:
         return f"{self._root}/{folder}/{checked_name(name)[:2]}/{name}"
@@ -260,8 +303,8 @@ class HttpsExchange(Exchange):
         raise ExchangeRefused(f"{self.place}: a worker deletes nothing")
 
     @override
-    def written_before(self, folder: Folder, before: datetime) -> Iterator[str]:
-        raise ExchangeRefused(f"{self.place}: a worker lists nothing")
+    def listed(self, folder: Folder) -> Iterator[ListedBlob]:
+        raise ExchangeRefused(f"{self.place}: a worker lists nothing of {folder}")
 
     def _ask(
         self, method: str, folder: Folder, name: str, content: bytes | None = None
@@ -303,15 +346,9 @@ def cluster_key(site_key: SiteKey) -> SiteKey:
     return SiteKey(site_key.derive(KEY_PURPOSE), f"{site_key.place} (cluster)")
 
 
-def visit_owner(round_id: str, camera: str) -> str:
+def visit_owner(round_id: str, camera: str) -> BlobOwner:
     """The owner of what one visit of a round put."""
-    return f"{round_id}|{camera}"
-
-
-def blob_name(sha256: str, owner: str) -> str:
-    """The name of an owner's blob: a hash, like that of its content. Raises BlobMissing."""
-    checked = checked_name(sha256)
-    return hashlib.sha256(f"{owner}|{checked}".encode()).hexdigest() if owner else checked
+    return BlobOwner(camera, round_id)
 
 
 def checked_name(name: str) -> str:

@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from patrol.cluster.exchange import BlobMissing, Exchange, Folder, visit_owner
+from patrol.cluster.exchange import BlobMissing, BlobOwner, Exchange, Folder, visit_owner
 from patrol.cluster.queue import LiveShard, ShardQueue
 from patrol.cluster.results import ResultUnreadable, VisitResult, result_from_data
 from patrol.cluster.shards import Shard, cut_into_shards
@@ -94,7 +94,7 @@ class ClusterExecution:
         self.reason = ""
         self._pending = {visit.camera for visit in job.visits}
         self._submissions: Counter[CameraId] = Counter()
-        self._published: set[str] = set()
+        self._published: dict[CameraId, set[str]] = {}
         self._throughput = ThroughputEstimate(begun_s=deps.clock.monotonic_s())
         self._changed = asyncio.Event()
         self._stop_reason: StopReason | None = None
@@ -184,8 +184,8 @@ class ClusterExecution:
         with self._cluster.store.begin_read() as uow:
             blobs = list(uow.memories.of_cameras(shard.cameras))
         for camera, light, blob in blobs:
-            name = exchange.put(Folder.REFERENCES, blob)
-            self._published.add(name)
+            name = exchange.put(Folder.REFERENCES, blob, BlobOwner(camera))
+            self._published.setdefault(camera, set()).add(name)
             known.setdefault(camera, {})[light] = name
         return known
 
@@ -193,8 +193,11 @@ class ClusterExecution:
         """Take back what nobody needs any more: shards, and references in the exchange."""
         with suppress(StoreUnavailable):
             await queue.cancel(self._job.round)
-        exchange = self._cluster.exchange
-        await asyncio.to_thread(exchange.discard, Folder.REFERENCES, self._published)
+        await asyncio.to_thread(self._discard_references)
+
+    def _discard_references(self) -> None:
+        for camera, names in self._published.items():
+            self._cluster.exchange.discard(Folder.REFERENCES, names, BlobOwner(camera))
 
     # -- recording (in the writer's thread) -----------------------------------------------------
 

@@ -15,7 +15,14 @@ from typing import Self
 
 from typing_extensions import override
 
-from patrol.cluster.exchange import BlobMissing, Exchange, ExchangeRefused, Folder, visit_owner
+from patrol.cluster.exchange import (
+    BlobMissing,
+    BlobOwner,
+    Exchange,
+    ExchangeRefused,
+    Folder,
+    visit_owner,
+)
 from patrol.cluster.shards import References, Shard
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, RoundId, Sha256
@@ -112,7 +119,7 @@ class ShardReferences:
         """The references themselves (VisitJudge.load_memories). Raises ExchangeRefused."""
         try:
             return {
-                light: self._exchange.get(Folder.REFERENCES, version)
+                light: self._exchange.get(Folder.REFERENCES, version, BlobOwner(camera))
                 for light, version in self.versions(camera).items()
             }
         except BlobMissing as exc:  # without it a visit would teach it anew

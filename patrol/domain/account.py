@@ -222,6 +222,7 @@ class CasePhoto:
 
 
 API_KEY_PREFIX: Final = "patrol_"
+MAX_SCOPE_SHOWN: Final = 40  # characters of an unknown one in the refusal
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
     "findings:file", "rounds:work", "cases:move", "meetings:read", "holds:read", "holds:write",
@@ -236,7 +237,8 @@ def issue_api_key(
     wanted = frozenset(scopes)
     unknown = sorted(wanted - set(API_SCOPES))
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is unknown, give of: {', '.join(API_SCOPES)}")
+        first = unknown[0][:MAX_SCOPE_SHOWN]
+        raise ValueError(f"{first!r} is unknown, give of: {', '.join(API_SCOPES)}")
     if not wanted:
         raise ValueError(f"a key opens something, give of: {', '.join(API_SCOPES)}")
     if not name.strip():

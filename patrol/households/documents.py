@@ -44,6 +44,12 @@ def _camera_document(slip: CameraSlip) -> dict[str, object]:
             **terms_document(slip.terms),
         },
         "held": [_held_document(one) for one in slip.held],
+        "legal_holds": {
+            "kept": slip.held_by_order,
+            "orders": [
+                {"reference": hold.reference, "since": rfc3339(hold.since)} for hold in slip.holds
+            ],
+        },
         "looked": [_access_document(entry) for entry in slip.accesses],
         "looked_count": slip.accesses_in_all,
         "machine_visits": slip.machine_visits,

@@ -6,7 +6,7 @@ slip as soon as it is in the register.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,15 +16,21 @@ from patrol.domain.camera import Camera
 from patrol.domain.consent import RetentionDays
 from patrol.domain.ids import CameraId
 from patrol.domain.labels import LIGHTS, label_of
+from patrol.domain.legal_hold import LegalHold
 from patrol.store import UnitOfWork
 from patrol.store.consents import CameraTerms
 from patrol.store.pixel_places import PIXEL_PLACES, PixelPlace, PlaceKind, RetentionClass
 from patrol.store.pixels import HeldPixels
 
 MAX_ACCESSES: Final = 200  # newest lines of the log on a slip; the rest are counted
-_PURPOSES: Final = {**LIGHTS, **HELD_PURPOSES}
+IN_EXCHANGE: Final = {
+    "results": ("巡查结果，等待入库", "of a visit, to be recorded"),
+    "references": ("参考画面，供工作机对照", "references, for a worker to compare"),
+}
+_PURPOSES: Final = {**LIGHTS, **HELD_PURPOSES, **IN_EXCHANGE}
 SHORT_ID_DIGITS: Final = 6
 MAX_BACKUPS: Final = 100_000
+PARTS_SHOWN: Final = {"set_hold": 2, "end_hold": 1}  # number and subject; reference; reason
 BACKUP: Final = "back_up"  # `what` of the access log
 
 
@@ -52,6 +58,8 @@ class CameraSlip:
     accesses_in_all: int
     machine_visits: int
     last_machine_visit: datetime | None
+    holds: tuple[LegalHold, ...]  # orders that keep something of it, whatever the household says
+    held_by_order: int  # pictures and references that they keep
     link: str  # the address of the household's own page; empty: none
 
 
@@ -63,8 +71,9 @@ def camera_slip(
     now: datetime,
     days: RetentionDays,
     link: str = "",
+    exchanged: Sequence[HeldPixels] = (),
 ) -> CameraSlip:
-    """Read one camera's part."""
+    """Read one camera's part; `exchanged`: what a cluster's exchange holds of it."""
     people = uow.access.entries(camera=ident, by_people=True, limit=MAX_ACCESSES)
     last_visits = uow.access.entries(camera=ident, by_people=False, limit=1)
     backups = uow.access.of_no_camera(BACKUP, limit=MAX_BACKUPS)
@@ -72,11 +81,13 @@ def camera_slip(
         id=ident,
         camera=camera,
         terms=uow.consents.of_camera(ident, now),
-        held=tuple(_held(uow.pixels.held(ident), backups, now, days)),
-        accesses=tuple(people),
+        held=tuple(_held([*uow.pixels.held(ident), *exchanged], backups, now, days)),
+        accesses=tuple(map(_without_reason_of_order, people)),
         accesses_in_all=uow.access.count(ident, by_people=True),
         machine_visits=uow.access.count(ident, by_people=False),
         last_machine_visit=last_visits[0].at if last_visits else None,
+        holds=tuple(uow.holds.over_camera(ident)),
+        held_by_order=uow.holds.held_of_camera(ident),
         link=link,
     )
 
@@ -94,6 +105,14 @@ def cameras_of(
     there = sorted({*registry, *known})
     exact = [camera for camera in there if camera == whose]
     return exact or [c for c in there if len(whose) == SHORT_ID_DIGITS and c.endswith(whose)]
+
+
+def _without_reason_of_order(entry: AccessEntry) -> AccessEntry:
+    """The line of the log as a household may read it: why an authority asks is not in it."""
+    parts = PARTS_SHOWN.get(entry.what)
+    if parts is None:
+        return entry
+    return replace(entry, why="; ".join(entry.why.split("; ", parts)[:parts]))
 
 
 def _held(
@@ -122,6 +141,6 @@ def _held(
 
 
 def _until(place: PixelPlace, row: HeldPixels, days: RetentionDays) -> datetime | None:
-    if place.retention is not RetentionClass.REFERENCE:
+    if place.retention is not RetentionClass.REFERENCE or row.newest is None:
         return None
     return row.newest + timedelta(days=days.reference)

@@ -75,6 +75,8 @@ def slip_lines(
         yield f"  {_consent_text(slip, t)}"
         for one in slip.held:
             yield "  " + "  ".join(_held_cells(one, t))
+        for line in _hold_lines(slip, t):
+            yield f"  {line}"
         yield f"  {_visits_text(slip, t)}"
         yield f"  {_looked_text(slip, t)}"
         for entry in slip.accesses:
@@ -118,11 +120,12 @@ def _camera_section(slip: CameraSlip, t: SlipReader) -> str:
             f"{qr_code_svg(slip.link, escape(label))}<p>{_link_text(t)}<br>"
             f"<code>{escape(slip.link)}</code></p>"
         )
+    holds = "".join(f"<p>{escape(line)}</p>" for line in _hold_lines(slip, t))
     heads = (t("存放处", "Where"), t("用途", "What for"), t("数量", "Count"), t("至", "Until"))
     who = (t("时间", "When"), t("谁", "Who"), t("做什么", "What"), t("原因", "Why"))
     return (
         f"<section><h2>{name} · {slip.id}</h2>{link}<p>{escape(_consent_text(slip, t))}</p>"
-        f"<table><thead>{_row(heads, 'th')}</thead><tbody>{held}</tbody></table>"
+        f"<table><thead>{_row(heads, 'th')}</thead><tbody>{held}</tbody></table>{holds}"
         f"<p>{escape(_visits_text(slip, t))}<br>{escape(_looked_text(slip, t))}</p>"
         f"<table><thead>{_row(who, 'th')}</thead><tbody>{looked}</tbody></table></section>"
     )
@@ -158,6 +161,25 @@ def _consent_text(slip: CameraSlip, t: SlipReader) -> str:
         text = hours_text(terms.hours)
         parts.append(t(f"仅在 {text}", f"only at {text}"))
     return t(";", "; ").join(parts) or "—"
+
+
+def _hold_lines(slip: CameraSlip, t: SlipReader) -> Iterator[str]:
+    """What an authority's orders keep, and which: the reason is the authority's to tell."""
+    if not slip.holds:
+        return
+    orders = t("、", "; ").join(
+        t(
+            f"{hold.reference}（自 {t.time(hold.since)}）",
+            f"{hold.reference} (since {t.time(hold.since)})",
+        )
+        for hold in slip.holds
+    )
+    yield t(
+        f"依法保全：{orders}。其中 {slip.held_by_order} 项画面在保全解除前不删除，撤回同意后亦同；"
+        "解除后随即删除",
+        f"Legal hold: {orders}. It keeps {slip.held_by_order} pictures and references until it"
+        " ends, also after a withdrawal; then they are deleted",
+    )
 
 
 def _visits_text(slip: CameraSlip, t: SlipReader) -> str:
@@ -202,7 +224,8 @@ def _link_text(t: SlipReader) -> str:
 
 def _rights(t: SlipReader) -> str:
     return t(
-        "撤回同意后，所存画面、参考画面和现场照片随即删除，每一处删除都有登记。也可致电中心或到村委会办理。",
-        "After a withdrawal the pictures, references and photos are deleted at once, each deletion"
-        " is recorded. You may also call the centre or go to the village office.",
+        "撤回同意后，所存画面、参考画面和现场照片随即删除（依法保全的除外），每一处删除都有登记。也可致电中心或到村委会办理。",
+        "After a withdrawal the pictures, references and photos are deleted at once, but for what a"
+        " legal hold keeps; each deletion is recorded. You may also call the centre or go to the"
+        " village office.",
     )

@@ -205,8 +205,8 @@ def write_mosquitto_files(
     """Write the broker's files and, for the centre alone, the passwords to hand out; mode 0600.
 
     Written by root, they belong to the owner of the directory that `folder` lies in: the site's
-    directory is the service user's. Existing passwords stay, unless `rotate`. `draw` picks a
-    character of the alphabet. Raises AccountsProblem, OSError.
+    directory is the service user's. Existing passwords stay, unless `rotate`, or the account is
+    another person's now. `draw` picks a character of the alphabet. Raises AccountsProblem, OSError.
     """
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -214,8 +214,9 @@ def write_mosquitto_files(
     if is_new and os.geteuid() == 0:
         os.chown(folder, owner.st_uid, owner.st_gid)
     known = handed_out_passwords(folder / HANDOUT)
-    kept = {} if rotate else known
     found = broker_accounts(site, registry)
+    passed = passed_on_accounts(folder / HANDOUT, found)
+    kept = {} if rotate else {user: known[user] for user in known.keys() - passed}
     passwords = {a.user: kept.get(a.user) or draw_password(draw) for a in found}
     lines = [
         password_line(a.user, passwords[a.user], secrets.token_bytes(SALT_BYTES)) for a in found
@@ -248,13 +249,15 @@ def write_site_owned(path: Path, text: str, *, owner: os.stat_result) -> None:
 def handed_out_accounts(folder: Path, site: str, registry: Registry) -> list[MqttAccount]:
     """The accounts with the passwords that `write_mosquitto_files` handed out in this folder.
 
-    One without a password there is left out. Raises AccountsProblem, OSError.
+    One without a password there is left out, and one whose password somebody else was given.
+    Raises AccountsProblem, OSError.
     """
-    known = handed_out_passwords(folder / HANDOUT)
+    known, found = handed_out_passwords(folder / HANDOUT), broker_accounts(site, registry)
+    passed = passed_on_accounts(folder / HANDOUT, found)
     return [
         replace(account, password=known[account.user])
-        for account in broker_accounts(site, registry)
-        if account.user in known
+        for account in found
+        if account.user in known and account.user not in passed
     ]
 
 
@@ -292,10 +295,7 @@ def draw_password(draw: Callable[[str], str]) -> str:
 
 def handed_out_passwords(path: Path) -> dict[str, str]:
     """The passwords in a hand-out by user; without it none. Raises AccountsProblem, OSError."""
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = _handout_rows(path)
     try:
         return {row["mqtt_user"]: row["password"] for row in rows if row["password"]}
     except KeyError as exc:
@@ -303,6 +303,26 @@ def handed_out_passwords(path: Path) -> dict[str, str]:
             f"{path}: column {exc} is missing; it keeps the passwords that were handed out:"
             " put it right, or move it away to make all of them new"
         ) from None
+
+
+def passed_on_accounts(path: Path, found: Sequence[MqttAccount]) -> frozenset[str]:
+    """Users whose account is another person's than the hand-out says: a successor's.
+
+    Who had the account before knows its password. Raises OSError.
+    """
+    had = {row.get("mqtt_user"): row.get("person_id") for row in _handout_rows(path)}
+    return frozenset(
+        account.user
+        for account in found
+        if account.person and had.get(account.user) not in (None, "", account.person)
+    )
+
+
+def _handout_rows(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def handout_text(found: list[MqttAccount], passwords: Mapping[str, str]) -> str:

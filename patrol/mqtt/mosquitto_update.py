@@ -2,9 +2,10 @@
 
 `patrol mosquitto write` makes the files; from then on the service keeps them, whenever people.csv,
 grids.csv or the calendar of leave moves: new people get a password, leavers lose their account,
-rights follow the routes. Everybody else keeps the line of `patrol.passwd` that the broker knows,
-also where the password was struck out of the hand-out after it was given. Nothing is written while
-nothing differs, and nothing in a directory without a hand-out: those files came from elsewhere.
+rights follow the routes, and who takes over another's account gets a new password for it. Everybody
+else keeps the line of `patrol.passwd` that the broker knows, also where the password was struck out
+of the hand-out after it was given. Nothing is written while nothing differs, and nothing in a
+directory without a hand-out: those files came from elsewhere.
 
 An embedded broker reads them at once. Mosquitto reads them again at a SIGHUP (docs/operations.md).
 """
@@ -31,6 +32,7 @@ from patrol.mqtt.mosquitto_files import (
     draw_password,
     handed_out_passwords,
     handout_text,
+    passed_on_accounts,
     password_line,
     write_site_owned,
 )
@@ -55,6 +57,9 @@ def update_mosquitto_files(
         return UpdatedFiles()
     found = broker_accounts(site, registry)
     lines, passwords = _password_lines(folder), handed_out_passwords(folder / HANDOUT)
+    for user in passed_on_accounts(folder / HANDOUT, found):
+        lines.pop(user, None)
+        passwords.pop(user, None)
     new = [a.user for a in found if a.user not in lines and a.user not in passwords]
     passwords |= {user: draw_password(draw) for user in new}
     texts = {

@@ -7,14 +7,15 @@ sent for it.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, exists, or_, select
 
+from patrol.domain.ids import CameraId
 from patrol.domain.legal_hold import HoldScope, LegalHold
 from patrol.store.rows import RowMapper
 from patrol.store.schema import cases, findings, pictures
-from patrol.store.schema_people import case_photos, legal_holds, outbox
+from patrol.store.schema_people import case_photos, legal_holds, memories, outbox
 from patrol.store.transaction import Transaction
 
 _HOLDS: Final = RowMapper(LegalHold)
@@ -55,6 +56,29 @@ class LegalHoldRepository:
         newest = select(legal_holds).where(_IN_FORCE, *mine).order_by(legal_holds.c.number.desc())
         return [_HOLDS.from_row(row) for row in self._db.all(newest)]
 
+    def over_camera(self, camera: CameraId) -> Sequence[LegalHold]:
+        """Those in force that keep something of this camera, the oldest first.
+
+        Its own, and those of a case that stands on a picture of it.
+        """
+        holds = select(legal_holds).where(_IN_FORCE).order_by(legal_holds.c.number)
+        found = [_HOLDS.from_row(row) for row in self._db.all(holds)]
+        return [hold for hold in found if hold.subject == camera or self._stands_on(hold, camera)]
+
+    def _stands_on(self, hold: LegalHold, camera: CameraId) -> bool:
+        if hold.scope is not HoldScope.CASE:
+            return False
+        mine = select(pictures.c.id).where(pictures.c.camera == camera, _is_of_case([hold.subject]))
+        return self._db.first(mine.limit(1)) is not None
+
+    def held_of_camera(self, camera: CameraId) -> int:
+        """How many pictures and references of the camera a hold keeps."""
+        kept = select(pictures.c.id).where(pictures.c.camera == camera, picture_is_held())
+        references = select(memories.c.light).where(
+            memories.c.camera == camera, camera_is_held(memories.c.camera)
+        )
+        return len(self._db.all(kept)) + len(self._db.all(references))
+
     def held_pictures(self) -> int:
         """How many pictures of the index a hold keeps."""
         return len(self._db.all(select(pictures.c.id).where(picture_is_held())))
@@ -67,18 +91,21 @@ def picture_is_held() -> ColumnElement[bool]:
         .where(_IN_FORCE, legal_holds.c.scope == HoldScope.CASE)
         .scalar_subquery()
     )
+    return or_(camera_is_held(pictures.c.camera), _is_of_case(held_case))
+
+
+def _is_of_case(which: Any) -> ColumnElement[bool]:
+    """Whether one of these cases stands on a row of `pictures`; `which`: a subquery of ids."""
     of_case = exists().where(
-        cases.c.id.in_(held_case),
+        cases.c.id.in_(which),
         or_(cases.c.before == pictures.c.id, cases.c.after == pictures.c.id),
     )
     of_finding = exists().where(
-        findings.c.case.in_(held_case),
+        findings.c.case.in_(which),
         or_(findings.c.picture == pictures.c.id, findings.c.again_picture == pictures.c.id),
     )
-    of_photo = exists().where(
-        case_photos.c.case.in_(held_case), case_photos.c.picture == pictures.c.id
-    )
-    return or_(camera_is_held(pictures.c.camera), of_case, of_finding, of_photo)
+    of_photo = exists().where(case_photos.c.case.in_(which), case_photos.c.picture == pictures.c.id)
+    return or_(of_case, of_finding, of_photo)
 
 
 def camera_is_held(camera: Column[str]) -> ColumnElement[bool]:

@@ -2,8 +2,9 @@
 
 One row a place: what lies there, how a camera's part is found, how it is deleted, how long it
 stays and why. `patrol.pictures.sweep_pictures` deletes by it, `fsck.py` checks by it, the slip of
-`patrol household` counts by it. A new place is a new row: tests compare the rows with the columns
-of all tables that hold bytes, and with the files that a site's directory really has.
+`patrol household` counts by it; a cluster's exchange is walked by cluster/exchange_pixels.py. A new
+place is a new row: tests compare the rows with the columns of all tables that hold bytes, and with
+the files that a site's directory really has.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ class PlaceKind(StrEnum):
     FILE_ROWS = auto()  # a row for each picture names a file by the hash of its content
     BLOB_ROWS = auto()  # the pixels are in the row itself
     LOOSE_FILES = auto()  # files that no row names: deleted when older than an hour
+    EXCHANGE = auto()  # sealed blobs between machines, their names beginning with a camera's tag
     PROCESS_MEMORY = auto()  # copies of files; forgotten when a deletion is in the ledger
     OUTSIDE = auto()  # what a person carries away; patrol knows only that it was made
 
@@ -84,6 +86,17 @@ PIXEL_PLACES: Final = (
         retention=RetentionClass.NONE,
         why_kept=("不应存在，一小时后清除", "none: deleted after an hour"),
         files=("??/??/*", "unfinished/*", ".restore-*/**/*"),
+    ),
+    PixelPlace(
+        name="exchange",
+        zh="集群照片交换处（加密，取走即删）",
+        en="exchange of a cluster (sealed, deleted when fetched)",
+        kind=PlaceKind.EXCHANGE,
+        retention=RetentionClass.NONE,
+        why_kept=(
+            "工作机与中心之间传送，至多一天",
+            "on the way between workers and the centre, a day at most",
+        ),
     ),
     PixelPlace(
         name="thumbnails",

@@ -47,8 +47,8 @@ class HeldPixels:
     purpose: str
     count: int
     bytes: int
-    oldest: datetime
-    newest: datetime
+    oldest: datetime | None  # None: an exchange that does not say
+    newest: datetime | None
     until: datetime | None  # when the last of them is due; None: by its retention class
 
 
@@ -170,13 +170,28 @@ class PixelRepository:
                 known.update(row[0] for row in self._db.all(named))
         return frozenset(name for name in names if name not in known)
 
-    def record_loose_file(self, name: str, written_at: datetime, now: datetime) -> None:
-        """Write into the ledger that a file which nothing named was deleted."""
+    def departed(self, now: datetime) -> Mapping[CameraId, str]:
+        """Cameras whose household withdrew or that left the registry, and the mark of each."""
+        retired = select(cameras.c.id).where(cameras.c.retired_at <= now)
+        gone = {CameraId(row[0]): CAMERA_RETIRED for row in self._db.all(retired)}
+        withdrawn = self._db.all(select(_WITHDRAWN.c.camera))
+        return gone | {CameraId(row[0]): CONSENT_ENDED for row in withdrawn}
+
+    def record_blob(
+        self, name: str, camera: str, purpose: str, *, written_at: datetime, due_at: datetime,
+        now: datetime,
+    ) -> None:  # fmt: skip
+        """Write into the ledger that a sealed blob of an exchange was deleted, by its name."""
         line = {
-            "sha256": name, "camera": "", "taken_at": written_at, "purpose": "loose file",
-            "due_at": written_at, "deleted_at": now,
+            "sha256": name, "camera": camera, "taken_at": written_at, "purpose": purpose,
+            "due_at": due_at, "deleted_at": now,
         }  # fmt: skip
         DeletionLedger(self._db).add(line)
+
+    def record_loose_file(self, name: str, written_at: datetime, now: datetime) -> None:
+        """Write into the ledger that a file which nothing named was deleted."""
+        at = {"written_at": written_at, "due_at": written_at, "now": now}
+        self.record_blob(name, "", "loose file", **at)
 
     def held(self, camera: CameraId) -> Sequence[HeldPixels]:
         """What every place holds of the camera."""

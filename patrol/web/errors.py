@@ -100,14 +100,22 @@ def _is_taken(request: Request, method: HTTPMethod) -> bool:
     return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
+MAX_REASON_CHARS: Final = 600  # the longest reason of ours lists what may be given, in 400
+
+
 @contextmanager
 def translate_errors(what: str = "") -> Iterator[None]:
     """Raise KeyError as ResourceNotFound (of `what`) and ValueError as InvalidRequest."""
     try:
         yield
     except KeyError as exc:
-        raise ResourceNotFound(what or str(exc)) from exc
+        raise ResourceNotFound(what or _short(str(exc))) from exc
     except ValidationError as exc:  # a ValueError whose text quotes what was given
         raise InvalidRequest(validation_problem(ValidationException(exc.errors()))) from None
     except ValueError as exc:
-        raise InvalidRequest(str(exc)) from exc
+        raise InvalidRequest(_short(str(exc))) from exc
+
+
+def _short(text: str) -> str:
+    """The reason as an answer may have it: what was given is quoted in it, at whatever length."""
+    return text if len(text) <= MAX_REASON_CHARS else f"{text[:MAX_REASON_CHARS]}…"

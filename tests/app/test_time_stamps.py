@@ -216,6 +216,34 @@ def test_a_stamp_made_long_after_its_day_is_said_to_be_late(
     assert not gone["ok"], "its anchor is nowhere"
 
 
+@pytest.mark.parametrize("gone", ["section", "certificates"])
+def test_stamps_that_cannot_be_checked_are_named_as_not_verified(
+    gone: str, app: Application, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    from patrol.cli import audit  # noqa: PLC0415
+
+    assert stamp_anchors(app) == 1
+    stamps = app.site.settings.timestamp
+    assert stamps is not None
+    without = stamps.model_copy(update={"ca_file": app.site.config_dir / "nothing.pem"})
+    left = {"timestamp": None if gone == "section" else without}
+    settings = app.site.settings.model_copy(update=left)
+    site = replace(app.site, settings=settings)
+    monkeypatch.setattr(audit, "site_for_lists", lambda _context: site)
+    audit.verify(SimpleNamespace())  # type: ignore[arg-type]  # only passed on
+    out, err = capsys.readouterr()
+    assert "the logs hold" in out or "留痕链完整" in out
+    assert len(err.splitlines()) == 1
+    assert ("`timestamp: {" if gone == "section" else "nothing.pem") in err
+    said: list[Any] = []
+    monkeypatch.setattr(audit, "print_json", said.append)
+    audit.verify(SimpleNamespace(), as_json=True)  # type: ignore[arg-type]
+    (stamp,) = said[-1]["stamps"]
+    assert (said[-1]["ok"], stamp["ok"], stamp["verified"]) == (True, False, False)
+    assert len(said[-1]["not_verified"]) == 1
+
+
 def test_the_verb_names_a_stamp_that_does_not_hold(
     app: Application, server: StampServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,5 +260,5 @@ def test_the_verb_names_a_stamp_that_does_not_hold(
     (tmp_path / "kept.json").write_text(json.dumps(outside))
     with pytest.raises(Exception, match="1"):
         audit.verify(SimpleNamespace(), anchor=[str(tmp_path / "kept.json")], as_json=True)  # type: ignore[arg-type]
-    assert any("time stamp" in line for line in said[-1]["problems"])
+    assert any(stamp.name in line for line in said[-1]["problems"])
     assert server.asked

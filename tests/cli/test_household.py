@@ -329,6 +329,35 @@ def test_a_slip_says_what_is_held_until_when_and_who_looked(
     assert mine.cli("household", "H-9999").code == 2
 
 
+def test_a_slip_names_the_orders_that_keep_something_and_not_their_reason(
+    households: tuple[PlantedHousehold, PlantedHousehold],
+) -> None:
+    mine, _ = households
+    free = mine.cli("household", "H-0001", "--json").document["cameras"][0]["legal_holds"]
+    assert free == {"kept": 0, "orders": []}
+    order = ("--reference", "酒公调〔2026〕12号", "--why", "邻里纠纷立案", "--by", "chief")
+    assert mine.cli("hold", "add", "--camera", CAMERA, *order).code == 0
+    held = mine.cli("household", "H-0001", "--json").document["cameras"][0]["legal_holds"]
+    assert (held["kept"], [one["reference"] for one in held["orders"]]) == (7, [order[1]])
+    for language, words in (("zh", "撤回同意后亦同"), ("en", "also after a withdrawal")):
+        text = mine.cli("household", "H-0001", "--language", language).out
+        assert order[1] in text
+        assert words in text
+        assert "邻里纠纷" not in text
+    mine.cli("consent", "withdraw", CAMERA)
+    page = mine.cli.home / "slip.html"
+    mine.cli.spoil("site.yaml", "console:", "links: {base_url: 'https://patrol.example'}\nconsole:")
+    assert mine.cli("household", "H-0001", "--html", str(page)).code == 0
+    assert order[1] in page.read_text()
+    assert mine.cli("hold", "end", "1", "--why", "解除").code == 0
+    mine.cli("db", "sweep")
+    after = mine.cli("household", "H-0001", "--json").document["cameras"][0]
+    assert after["legal_holds"] == free
+    assert sum(one["count"] for one in after["held"] if one["place"] != "backups") == 0
+    neighbour = mine.cli("household", "H-0002", "--json").document["cameras"][0]
+    assert neighbour["legal_holds"] == free
+
+
 def test_the_page_has_a_code_that_leads_to_the_household_page(
     households: tuple[PlantedHousehold, PlantedHousehold],
 ) -> None:

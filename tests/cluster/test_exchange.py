@@ -22,6 +22,7 @@ from patrol.cluster.exchange import (
     FsspecExchange,
     HttpsExchange,
     open_exchange,
+    visit_owner,
 )
 from patrol.domain.errors import BadInput
 from patrol.encryption import SiteKey
@@ -83,18 +84,19 @@ def test_what_is_put_is_got_and_deleted(exchange: Exchange) -> None:
 
 def test_the_same_bytes_of_two_owners_are_deleted_one_by_one(exchange: Exchange) -> None:
     """Cameras that show the same slide: each visit has its own blob."""
-    name = exchange.put(Folder.RESULTS, PICTURE, "round|a")
-    assert exchange.put(Folder.RESULTS, PICTURE, "round|b") == name
-    exchange.discard(Folder.RESULTS, [name], "round|a")
+    name = exchange.put(Folder.RESULTS, PICTURE, visit_owner("round", "a"))
+    assert exchange.put(Folder.RESULTS, PICTURE, visit_owner("round", "b")) == name
+    exchange.discard(Folder.RESULTS, [name], visit_owner("round", "a"))
     with pytest.raises(BlobMissing):
-        exchange.get(Folder.RESULTS, name, "round|a")
-    assert exchange.get(Folder.RESULTS, name, "round|b") == PICTURE
+        exchange.get(Folder.RESULTS, name, visit_owner("round", "a"))
+    assert exchange.get(Folder.RESULTS, name, visit_owner("round", "b")) == PICTURE
 
 
 def test_what_nobody_fetched_is_found_by_its_age(exchange: Exchange) -> None:
     name = exchange.put(Folder.RESULTS, PICTURE)
     now, minute = SystemClock().now(), timedelta(minutes=1)
-    assert list(exchange.written_before(Folder.RESULTS, now + minute)) == [name]
+    (blob,) = exchange.written_before(Folder.RESULTS, now + minute)
+    assert (blob.name, blob.bytes) == (name, len(exchange.read(Folder.RESULTS, name)))
     assert list(exchange.written_before(Folder.RESULTS, now - minute)) == []
 
 

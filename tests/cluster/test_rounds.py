@@ -13,7 +13,7 @@ import pytest
 from typing_extensions import override
 
 from patrol.clock import SystemClock
-from patrol.cluster.exchange import Folder, blob_name, visit_owner
+from patrol.cluster.exchange import Folder, visit_owner
 from patrol.cluster.queue import read_figures
 from patrol.cluster.results import VisitResult, result_to_data
 from patrol.cluster.round_execution import no_worker_reason
@@ -294,7 +294,7 @@ def test_a_result_that_is_not_whole_is_refused_and_the_camera_visited_again(
     result = a_result(place, begun, with_picture=False)
     data, camera = result_to_data(result), result.visit.camera
     if wrong == "another picture":
-        name = blob_name(result.pictures[0], visit_owner(begun.id, camera))
+        name = place.open_exchange().blob_name(result.pictures[0], visit_owner(begun.id, camera))
         place.open_exchange().write(Folder.RESULTS, name, b"PTS1" + b"x" * 40)
     if wrong == "another camera":
         data["visit"]["camera"] = list(place.town)[1]

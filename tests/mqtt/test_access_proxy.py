@@ -88,7 +88,7 @@ VALUES: dict[str, list[str]] = {  # of every parameter that a topic of ours has
     "recipient": ["fire-brigade"],
     "ident": ["H1"],
     "speaker": ["square"],
-    "patrol": ["20261122-village"],
+    "patrol": ["P1"],
 }
 # Each topic costs Mosquitto a connection of every account: own topics in two grids are enough.
 GRIDS_WITH_PERSONS = {small_site.GROUP, small_site.OTHER_GROUP}
@@ -122,11 +122,13 @@ def topics() -> list[str]:
         names = list(inspect.signature(maker).parameters)
         for values in itertools.product(*(VALUES[name] for name in names)):
             given = dict(zip(names, values, strict=True))
-            of_grid = "grid" in given
-            if of_grid and given.get("person") and given["grid"] not in GRIDS_WITH_PERSONS:
+            if (
+                given.get("person")
+                and given.get("grid", small_site.GROUP) not in GRIDS_WITH_PERSONS
+            ):
                 continue
-            if not of_grid and given.get("person") == "":
-                continue
+            if given.get("person") == "" and "grid" not in given:
+                continue  # of a person alone
             made = maker(*values)
             is_several = type(made) is tuple
             found += [str(topic) for topic in (made if is_several else (made,))]

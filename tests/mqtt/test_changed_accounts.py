@@ -51,6 +51,33 @@ def connected(broker: EmbeddedBroker, account: MqttAccount) -> tuple[Client, thr
     return client, ended
 
 
+def test_a_successor_under_the_same_account_puts_the_departed_out(
+    broker: tuple[EmbeddedBroker, HandedOutAccounts], tmp_path: Path
+) -> None:
+    running, followed = broker
+    before = {account.user: account for account in running.accounts}["u-leader"]
+    departed, ended = connected(running, before)
+    assert departed.is_connected()
+    changed = with_users(small_site.registry(), "leader")
+    left = small_site.registry().people[PersonId("leader")]
+    successor = replace(left, id=PersonId("next"), mqtt_user="u-leader")
+    changed = replace(changed, people={**changed.people, successor.id: successor})
+    running.change_accounts(followed.read(changed))  # before the hand-out follows
+    while not ended.wait(0.05):
+        departed.publish(f"patrol/v1/{SITE}/x", b"x", 1)
+    write_mosquitto_files(tmp_path, SITE, changed)
+    running.change_accounts(followed.read(changed))
+    refused, refused_ended = connected(running, before)
+    assert refused_ended.wait(WAIT_S)
+    after = {account.user: account for account in running.accounts}["u-leader"]
+    assert after.person == successor.id
+    new, _ = connected(running, after)
+    assert new.is_connected()
+    for client in (departed, refused, new):
+        client.disconnect()
+        client.loop_stop()
+
+
 def test_who_has_left_is_out_and_who_came_is_in(
     broker: tuple[EmbeddedBroker, HandedOutAccounts], tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from patrol.mqtt.mosquitto_files import (
     PASSWD,
     broker_accounts,
     file_differences,
+    handed_out_accounts,
     handed_out_passwords,
     write_mosquitto_files,
 )
@@ -77,6 +78,53 @@ def test_who_left_has_no_account_any_more(folder: Path) -> None:
     assert "party" not in lines(folder)
     assert "user party\n" not in (folder / ACL).read_text("utf-8")
     assert "party" not in handed_out_passwords(folder / HANDOUT)
+
+
+def succeeded(registry: Registry, *, user: str) -> Registry:
+    """The leader has left people.csv; another person leads the group under this account."""
+    left = registry.people[PersonId("leader")]
+    people = {key: who for key, who in registry.people.items() if key != left.id}
+    successor = replace(left, id=PersonId("next"), name="新任", mqtt_user=user)
+    return replace(registry, people={**people, successor.id: successor})
+
+
+@pytest.mark.parametrize("user", ["next", "leader"])
+@pytest.mark.parametrize("how", ["followed", "written anew"])
+def test_a_successor_has_a_password_and_topics_that_the_departed_has_not(
+    user: str, how: str, folder: Path
+) -> None:
+    known, before = handed_out_passwords(folder / HANDOUT)["leader"], lines(folder)
+    registry = succeeded(small_site.registry(), user=user)
+    assert all(a.password != known for a in handed_out_accounts(folder, SITE, registry))
+    if how == "followed":
+        new = update_mosquitto_files(folder, SITE, registry).new
+        assert {u: line for u, line in lines(folder).items() if u != user} == {
+            u: line for u, line in before.items() if u != "leader"
+        }
+    else:
+        new = write_mosquitto_files(folder, SITE, registry).new
+    assert new == (user,)
+    given = handed_out_passwords(folder / HANDOUT)
+    assert given[user] not in ("", known)
+    assert known not in given.values()
+    assert ("leader" in lines(folder)) == (user == "leader")
+    assert lines(folder)[user] != before["leader"]
+    acl = (folder / ACL).read_text("utf-8")
+    assert "/person/leader/" not in acl
+    assert f"{GRID}/{small_site.GROUP}/person/next/reply/+" in acl
+    assert file_differences(folder, SITE, registry) == []
+    again = update_mosquitto_files(folder, SITE, registry)
+    assert (again.files, again.new) == ((), ()), "once is enough"
+
+
+def test_a_struck_out_password_of_an_account_that_passed_on_is_renewed(folder: Path) -> None:
+    known = handed_out_passwords(folder / HANDOUT)["leader"]
+    text = (folder / HANDOUT).read_text("utf-8").replace(known, "")
+    (folder / HANDOUT).write_text(text, "utf-8")
+    before = lines(folder)["leader"]
+    update_mosquitto_files(folder, SITE, succeeded(small_site.registry(), user="leader"))
+    assert lines(folder)["leader"] != before
+    assert handed_out_passwords(folder / HANDOUT)["leader"]
 
 
 def test_a_password_that_was_struck_out_of_the_hand_out_stays_as_it_is(folder: Path) -> None:

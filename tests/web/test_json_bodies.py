@@ -176,6 +176,14 @@ def test_no_body_of_any_route_is_our_mistake(served: Served, bodies: int) -> Non
     assert check(served.store) == []
 
 
+def test_a_refusal_does_not_repeat_what_was_given_at_length(served: Served) -> None:
+    form = {"name": "x", "scopes": ["a" * 3_000]}
+    answer = served.clients["admin"].post("/api/keys", json=form)
+    assert answer.status_code == 422
+    assert "rounds:read" in answer.text, "what may be given"
+    assert "a" * 100 not in answer.text
+
+
 def test_the_seed_alone_decides() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}}
     first, second, other = (

@@ -117,6 +117,7 @@ def household_slip(context: ContextDep, user: MayChangeConsent, ident: str) -> R
                 camera_slip(
                     uow, camera, registry.get(camera), now=now, link=link,
                     days=context.app.site.settings.retention.days,
+                    exchanged=context.app.households.exchanged(camera),
                 )
             )  # fmt: skip
             uow.access.append(

@@ -62,7 +62,8 @@ def household_page(context: ContextDep, request: Request, token: str, done: str 
     with context.app.store.begin() as uow:
         camera, now = context.app.registry.cameras.get(link.camera), context.app.clock.now()
         days = context.app.site.settings.retention.days
-        slip = camera_slip(uow, link.camera, camera, now=now, days=days)
+        exchanged = context.app.households.exchanged(link.camera)
+        slip = camera_slip(uow, link.camera, camera, now=now, days=days, exchanged=exchanged)
         uow.access.append(
             at=now, who=_who(link), what="open_household_page", camera=link.camera,
             why="household link",
