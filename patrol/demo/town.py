@@ -90,6 +90,7 @@ def run_demo(
             if once
             else LeftToVisitor(finding_count=FINDINGS_LEFT, cases=CASES_LEFT)
         )
+        leaders.unanswered = left.unanswered
         staff, zone = SimulatedStaff(app, control, left), app.site.settings.site.tz
         with _running_service(app, stop), _running_console(app, err):
             models = app.detectors.model_names or app.detectors.without[0]
