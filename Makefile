@@ -1,4 +1,5 @@
-# demo run test fmt check — soak and bench for the long ones, lock and latest for the versions of other people's packages.
+# demo run test fmt check — soak and bench for the long ones, lock and latest for the versions of other people's packages,
+# wheelhouse for sites without internet.
 PYTHON ?= python3
 VENV := .venv
 LOCK_VENV := .venv-lock
@@ -9,7 +10,7 @@ ASSETS := var/assets
 # Two processes, each file of tests whole in one of them: fixtures of a module are made once.
 BOTH_CORES := -n 2 --dist loadfile
 
-.PHONY: demo run test check fmt soak bench lock latest clean
+.PHONY: demo run test check fmt soak bench lock latest wheelhouse clean
 
 demo: $(VENV)/.installed $(MODELS)/.installed $(ASSETS)/.installed
 	$(BIN)/patrol demo
@@ -84,6 +85,10 @@ latest: | $(MODELS)/.installed $(ASSETS)/.installed
 	$(LATEST_VENV)/bin/python -m pip install -q --upgrade pip
 	$(LATEST_VENV)/bin/python -m pip install -q -e '.[all]' --group dev
 	$(LATEST_VENV)/bin/python -m pytest -m "not slow and not soak" -q $(BOTH_CORES)
+
+# Everything for a machine without internet that has this machine's Python and processor, with an install script.
+wheelhouse: $(VENV)/.installed $(MODELS)/.installed $(ASSETS)/.installed
+	installer/build-wheelhouse.sh $(BIN)/python $(MODELS) $(ASSETS) dist
 
 $(MODELS)/.installed: patrol/inference/models.yaml | $(VENV)/.installed
 	$(BIN)/patrol models install --into $(MODELS)

@@ -51,15 +51,22 @@ def load_integrations(settings: Settings) -> Integrations:
             )
             for name, hook in section.webhooks.items()
         ]
-        channels = [
-            NotificationChannel(name=f"{name}-{number}", address=address, events=channel.events)
-            for name, channel in section.notify.items()
-            for number, address in enumerate(read_addresses(channel.url_file), start=1)
-        ]
         hooks += _outside_hooks(settings)
     except OSError as exc:
         raise IntegrationsProblem(f"{exc.filename}: {exc.strerror}") from exc
-    return Integrations(hooks=hooks, channels=channels)
+    return Integrations(hooks=hooks, channels=load_channels(settings))
+
+
+def load_channels(settings: Settings) -> list[NotificationChannel]:
+    """The channels of `notify:`, one an address. Raises IntegrationsProblem."""
+    try:
+        return [
+            NotificationChannel(name=f"{name}-{number}", address=address, events=channel.events)
+            for name, channel in settings.integrations.notify.items()
+            for number, address in enumerate(read_addresses(channel.url_file), start=1)
+        ]
+    except OSError as exc:
+        raise IntegrationsProblem(f"{exc.filename}: {exc.strerror}") from exc
 
 
 def _outside_hooks(settings: Settings) -> Iterator[Webhook]:

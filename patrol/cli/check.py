@@ -27,6 +27,7 @@ from patrol.administration.people_tables import BROKER_FOLDER
 from patrol.app.detectors import open_detectors
 from patrol.cli.check_cameras import check_addresses, check_camera_grids
 from patrol.cli.check_secrets import check_secrets
+from patrol.cli.check_start import check_start
 from patrol.cli.options import AsJson, config_directory
 from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
 from patrol.cli.site import site_of
@@ -155,7 +156,7 @@ def _run_checks(context: typer.Context, site: Site) -> CheckReport:
     notes.extend(check_consents(site, today, config))
     notes.extend(check_old_paths(site, config))
     notes.extend(check_camera_grids(site, config))
-    gaps.extend(check_windows(site, today, config))
+    gaps.extend((*check_windows(site, today, config), *check_start(site, config)))
     notes.extend(check_addresses(site, config))
     notes.extend(check_secrets(site, config))
     cameras = site.registry.cameras.values()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from patrol.settings.site_names import SiteNames
 
 Reference = Annotated[
-    str, typer.Option("--reference", metavar="文号", help="文号。 The order's reference.")
+    str, typer.Option("--reference", metavar="REFERENCE", help="文号。 The order's reference.")
 ]
 Why = Annotated[str, typer.Option("--why", help="原因。 The reason.")]
 SCOPES: Final = {HoldScope.CASE: ("案件", "case"), HoldScope.CAMERA: ("点位", "camera")}

@@ -26,6 +26,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "init:init",
         "新建站点目录，带注释。 A new commented site: settings, units, broker files, schemas.",
     ),
+    "man": Verb(
+        "man:write_manual",
+        "手册页（man），由命令树生成。 The manual page, made from the command tree.",
+    ),
     "run": Verb(
         "run:run", "常驻服务：按时巡查、推送、收反馈、升级。 The service: rounds by the clock."
     ),
@@ -285,6 +289,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "health:drop_delivery",
         "代理拒收的不再发送。 Give a message that the broker refuses up for good.",
     ),
+    "notify test": Verb(
+        "notify:send_test_messages",
+        "每个通知渠道试发一条，逐个报告结果。 One test message by every notifier; a line for each.",
+    ),
     "maintenance add": Verb(
         "pause:add_maintenance",
         "登记维护：不计划、不计漏巡。 Put a camera, a link or a village into maintenance.",
@@ -412,6 +420,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "mosquitto": "消息代理账号与权限。 The broker's accounts.",
     "key": "接口密钥。 Keys of the JSON API.",
     "deliveries": "待发与暂缓。 What waits, and why.",
+    "notify": "通知渠道。 Notifiers: the second channel.",
     "maintenance": "维护窗口。 Maintenance: not planned, not missed.",
     "handover": "交接班。 Hand-over, signed by both.",
     "audit": "留痕链与锚点。 The chained logs and their anchors.",

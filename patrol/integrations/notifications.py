@@ -13,7 +13,7 @@ placeholder it is a fixed group or mailbox.
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -198,8 +198,7 @@ class AppriseSender:
         """Hand one notification to the channel; a SendDelivery of the delivery worker."""
         notice = json.loads(delivery.payload)
         values = {placeholder: str(notice.get(placeholder, "")) for placeholder in _PLACEHOLDERS}
-        missing = [name for name in _placeholders_in(self._channel.address) if not values[name]]
-        if missing:
+        if missing := self.unfilled(values):
             return SendResult(
                 SendOutcome.NEVER, f"people.csv: no {missing[0]} for {values['person'] or '?'}"
             )
@@ -207,6 +206,10 @@ class AppriseSender:
         if apprise.notify(title=str(notice["title"]), body=str(notice["body"])):
             return SendResult(SendOutcome.TAKEN)
         return SendResult(SendOutcome.LATER, "the service did not take it")
+
+    def unfilled(self, values: Mapping[str, str]) -> list[str]:
+        """The placeholders of its address for which `values` has nothing."""
+        return [name for name in _placeholders_in(self._channel.address) if not values.get(name)]
 
     def _opened(self, address: str) -> "Apprise":
         try:

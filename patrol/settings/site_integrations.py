@@ -154,14 +154,14 @@ class IntegrationSettings(SettingsSection):
     def integration_file_problems(self) -> Iterator[FileProblem]:
         """What is wrong with the files that are named; their content is never quoted."""
         if self.canary.password_file is not None:
-            yield from missing_file(("canary", "password_file"), self.canary.password_file)
+            yield from missing_text(("canary", "password_file"), self.canary.password_file)
         if self.timestamp is not None:
             yield from missing_file(("timestamp", "ca_file"), self.timestamp.ca_file)
         for name, channel in self.notify.items():
-            yield from missing_file(("notify", name, "url_file"), channel.url_file)
+            yield from missing_text(("notify", name, "url_file"), channel.url_file)
         for name, hook in self.webhooks.items():
             where = ("webhooks", name, "secret_file")
-            missing = list(missing_file(where, hook.secret_file))
+            missing = list(missing_text(where, hook.secret_file))
             yield from missing
             if not missing and len(hook.secret_file.read_text("utf-8").strip()) < MIN_SECRET_CHARS:
                 yield where, f"is too short, put {MIN_SECRET_CHARS} random characters in it or more"
@@ -174,6 +174,17 @@ def missing_file(where: tuple[str, ...], path: Path) -> Iterator[FileProblem]:
     elif not os.access(path, os.R_OK):
         user = getpass.getuser()
         yield where, f"{path}: the user {user} may not read it: chown {user} {path}"
+
+
+def missing_text(where: tuple[str, ...], path: Path) -> Iterator[FileProblem]:
+    """As `missing_file`, and a problem when the file holds no UTF-8 text; it is never quoted."""
+    missing = list(missing_file(where, path))
+    yield from missing
+    if not missing:
+        try:
+            path.read_text("utf-8")
+        except UnicodeDecodeError:
+            yield where, f"{path}: is not UTF-8 text, write it anew"
 
 
 def _split_url(value: str, example: str) -> tuple[SplitResult, str]:

@@ -45,6 +45,7 @@ from patrol.settings.site_integrations import (
     IntegrationSettings,
     is_loopback,
     missing_file,
+    missing_text,
 )
 from patrol.settings.site_paths import Defaults, HomeNotExpanded, resolve_paths
 from patrol.settings.site_sampling import SamplingSettings
@@ -394,7 +395,8 @@ def _file_problems(settings: Settings) -> Iterator[FileProblem]:
     for name in ("password_file", "ca_file", "certificate", "key"):
         path: Path | None = getattr(settings.mqtt, name)
         if path is not None:
-            yield from missing_file(("mqtt", name), path)
+            missing = missing_text if name == "password_file" else missing_file
+            yield from missing(("mqtt", name), path)
     if settings.camera_tls.ca_file is not None:
         yield from missing_file(("camera_tls", "ca_file"), settings.camera_tls.ca_file)
     yield from settings.cluster_file_problems()

@@ -21,7 +21,7 @@ from patrol.domain.registry import Centre
 from patrol.domain.review_alarm import AlarmStep, ReviewAlarmPolicy
 from patrol.settings.site_calendar import ShortText
 from patrol.settings.site_ground import GroundPatrolSettings
-from patrol.settings.site_integrations import FileProblem, missing_file, webhook_url
+from patrol.settings.site_integrations import FileProblem, missing_text, webhook_url
 from patrol.settings.site_patrols import HumanPatrolSection
 from patrol.settings.yaml_types import ClockTime, GridText, PlainId, SettingsSection
 
@@ -108,7 +108,7 @@ class _OutsideSection(SettingsSection):
     def file_problems(self, where: tuple[str, ...]) -> Iterator[FileProblem]:
         """What is wrong with the secret's file."""
         if self.secret_file is not None:
-            yield from missing_file((*where, "secret_file"), self.secret_file)
+            yield from missing_text((*where, "secret_file"), self.secret_file)
 
 
 class HandOffSection(_OutsideSection):

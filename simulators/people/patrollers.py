@@ -43,7 +43,7 @@ def points_table(grids: Iterable[Grid], each: int = 2) -> str:
     for number, grid in enumerate(grids):
         for place in range(each):
             kind = KINDS[(number + place) % len(KINDS)]
-            cells = f"W{number:03d}-{place + 1}", f"{grid.name}点{place + 1}", kind, grid.code
+            cells = (f"W{number:03d}-{place + 1}", f"{grid.name}点{place + 1}", kind, grid.code)
             lines.append(",".join(cells))
     return "\n".join(lines) + "\n"
 

@@ -193,9 +193,10 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("site.yaml", "plans:", "calender: {}\nplans:",
                "4: calender: unknown setting, did you mean 'calendar'?"),
         spoilt("site.yaml", "plans:", "office_section: {}\nplans:",
-               "4: office_section: unknown setting, known: patrols, centres, hand_off,"
-               " broadcast, supervision, teams, metrics, canary, webhooks, notify, sending, links,"
-               " site, database, evidence, models, objects, mqtt, plans,"
+               "4: office_section: unknown setting, known: cluster, patrols, centres,"
+               " hand_off, broadcast, supervision, ground_patrols, teams, metrics, canary,"
+               " webhooks, notify, sending, links,"
+               " timestamp, site, database, evidence, models, objects, mqtt, plans,"
                " production, impact_assessment, keys, backup, camera_tls, sampling, limits,"
                " retention, quality, centre, console, office, calendar, health, review,"
                " verification"),

@@ -1,12 +1,16 @@
 """Documents of the API about people, grids and leave; forms that change them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, RootModel, StringConstraints
 
 from patrol.web.api.documents import Document
 
 CellText = Annotated[str, StringConstraints(max_length=200)]
+
+
+class RegistryRow(RootModel[dict[str, Any]]):
+    """A row of people.csv, grids.csv or leave.csv by its columns."""
 
 
 class RowForm(Document):

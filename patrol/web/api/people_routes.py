@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
@@ -30,7 +30,9 @@ Write = Annotated[ApiKey, Depends(RequireScope("people:write"))]
 RowKey = Annotated[str, Path(max_length=128, description="As `row` of a change.")]
 
 
-@router.get("/registry/{table}", response_model=list[dict[str, Any]], dependencies=READ)
+@router.get(
+    "/registry/{table}", response_model=list[people_documents.RegistryRow], dependencies=READ
+)
 def registry_rows(app: App, table: RegistryTable) -> list[JsonObject]:
     """The rows of people.csv, grids.csv or leave.csv as they are."""
     with refusals_as_failures():

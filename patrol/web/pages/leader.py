@@ -27,7 +27,7 @@ from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import category_named
 from patrol.domain.ground_patrol import distance_between
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
-from patrol.domain.labels import APPROVAL_KINDS, CASE_EVENTS
+from patrol.domain.labels import APPROVAL_KINDS, CASE_CLOCKS, CASE_EVENTS, CLOSING_CLOCK
 from patrol.domain.observation import Subject
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
 from patrol.domain.teams import owner_of
@@ -280,13 +280,6 @@ MOVABLE: Final = (
     CaseState.DISPATCHED, CaseState.REWORK, CaseState.ACKNOWLEDGED, CaseState.ARRIVED,
     CaseState.HANDLED,
 )  # fmt: skip
-_CLOCKS: Final = {
-    CaseState.DISPATCHED: ("签收", "to acknowledge"),
-    CaseState.REWORK: ("签收", "to acknowledge"),
-    CaseState.ACKNOWLEDGED: ("到场", "to arrive"),
-    CaseState.ARRIVED: ("反馈", "to feed back"),
-}
-_CLOSING: Final = ("办结", "to close")
 
 
 def is_own_move(case: Case, answered: _Answered) -> bool:
@@ -299,7 +292,7 @@ def _running_clock(case: Case, user: CurrentUser) -> str:
     """Which limit the time that is left belongs to; empty where none runs."""
     if case.suspension is not None or case.is_unannounced or not case.is_open:
         return ""
-    return user.t.pair(_CLOCKS.get(case.state, _CLOSING))
+    return user.t.pair(CASE_CLOCKS.get(case.state, CLOSING_CLOCK))
 
 
 def _rework_reason(context: WebContext, case: Case) -> str:

@@ -137,6 +137,7 @@ NOT_RUN = {
     "assets install": "downloads", "models install": "downloads",
     "bench alerts": "minutes", "bench cluster": "minutes", "bench gb28181": "minutes",
     "cluster status": "needs PostgreSQL",
+    "notify test": "sends by every notifier; tests/cli/test_notify.py",
     "gb sync": "needs a peer", "bench capture": "minutes", "bench console": "minutes",
     "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
     "consent pause": "ends on a day of this year; answers as `consent resume`",
