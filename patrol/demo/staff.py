@@ -34,7 +34,7 @@ from patrol.reports.terminal import (
 from patrol.review.own_findings import FilingForm, FilingTarget
 from patrol.store import check
 from simulators.people.leaders import ReplySimulator
-from simulators.people.operator import SimulatedOperator, is_still_there
+from simulators.people.operator import SimulatedOperator, decide_finding, is_still_there
 from simulators.people.patrollers import (
     ground_outcome,
     patrol_todays_roster,
@@ -138,14 +138,27 @@ class SimulatedStaff:
                     for case in uow.cases.list(open_only=True)
                     if case.id not in self.left.open_cases
                 ]
-                waiting = [one for one in uow.findings.queue() if one.id not in self.left.findings]
+                waiting = [one for one in uow.findings.queue() if not self.left.holds(one.id)]
                 idle = not ours and not waiting and not uow.outbox.unsent()
-            if idle:
+            if idle and not self._leave_cases_open():
                 return
             for case in ours:
                 if case.state is CaseState.RETURNED and not self.left.keeps(case):
                     self._handle_returned(case)
             stop.wait(POLL_S)
+
+    def _leave_cases_open(self) -> bool:
+        """Make cases of the reserve until enough stay open; whether any of it is left to decide."""
+        with self.app.store.begin_read() as uow:
+            still_open = {case.id for case in uow.cases.list(open_only=True)}
+            reserve = [one for one in uow.findings.queue() if one.id in self.left.reserve]
+        missing = self.left.forget_closed(still_open)
+        for finding in reserve[:missing]:
+            decision = decide_finding(finding, self.control.truth(finding.camera))
+            case = self.app.confirm(finding.id, by=OPERATOR, category=decision.category)
+            self.left.leave_unanswered(case.id)
+        self.left.reserve = frozenset()
+        return bool(reserve[missing:])
 
     def _decide(self) -> None:
         operator = SimulatedOperator(
@@ -153,8 +166,11 @@ class SimulatedStaff:
         )
         with self.app.store.begin_read() as uow:
             queue: Sequence[Finding] = uow.findings.queue()
-        self.left.choose_findings(queue)
-        operator.decide_all(one for one in queue if one.id not in self.left.findings)
+        self.left.choose_findings(queue, self._is_confirmed)
+        operator.decide_all(one for one in queue if not self.left.holds(one.id))
+
+    def _is_confirmed(self, finding: Finding) -> bool:
+        return decide_finding(finding, self.control.truth(finding.camera)).confirm
 
     def _confirm(self, finding: Finding, category: str) -> None:
         self.app.confirm(finding.id, by=OPERATOR, category=category)

@@ -85,11 +85,9 @@ def run_demo(
         )
     )
     with _embedded_town(cameras, seed, faults, port, sources) as (app, farm, leaders, control):
-        left = (
-            LeftToVisitor()
-            if once
-            else LeftToVisitor(finding_count=FINDINGS_LEFT, cases=CASES_LEFT)
-        )
+        counts = (0, 0) if once else (FINDINGS_LEFT, CASES_LEFT)
+        left = LeftToVisitor(*counts)
+        leaders.unanswered = left.unanswered
         staff, zone = SimulatedStaff(app, control, left), app.site.settings.site.tz
         with _running_service(app, stop), _running_console(app, err):
             models = app.detectors.model_names or app.detectors.without[0]

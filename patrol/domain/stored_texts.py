@@ -14,6 +14,12 @@ from typing import Final
 
 from patrol.domain import labels
 from patrol.domain.finding import CATEGORIES
+from patrol.domain.ground_labels import (
+    CHECK_IN_METHODS,
+    CHECK_IN_PROBLEMS,
+    CHECK_IN_STATES,
+    GROUND_STATES,
+)
 from patrol.domain.town_labels import FILING_SOURCES, FINDING_STATES
 
 _HAN: Final = "\u3400-\u9fff"
@@ -49,6 +55,11 @@ _FULL_WIDTH: Final = {",": "，", ":": "：", ";": "；"}
 _CODE_LABELS: Final[
     Mapping[str, labels.Label]
 ] = {  # single words of the code, wherever they stand alone
+    **{
+        str(code): label
+        for table in (GROUND_STATES, CHECK_IN_METHODS, CHECK_IN_STATES, CHECK_IN_PROBLEMS)
+        for code, label in table.items()
+    },
     **{one.id: (one.zh, one.en) for one in CATEGORIES},
     **{str(duty): label for duty, label in labels.DUTIES.items()},
     **labels.FAILURES,
@@ -181,6 +192,17 @@ _FORMS: Final = (
                 rf"{code}:(?P<id>\S+) (?P<text>.+)", zh + " {id}：{text}", code + " {id}: {text}"
             ),
         )
+    ),
+    _form(
+        r"ground:(?P<id>\S+) (?P<who>.+) on leave",
+        "联动巡防 {id}：{who} 请假",
+        "ground patrol {id}: {who} on leave",
+    ),
+    _form(r"ground:(?P<id>\S+) (?P<key>\S+)", "联动巡防 {id}：{key}", "ground patrol {id}: {key}"),
+    _form(
+        r"ground:(?P<id>\S+) (?P<point>\S+) (?P<text>.+)",
+        "联动巡防 {id} {point}：{text}",
+        "ground patrol {id} {point}: {text}",
     ),
     _form(r"(?P<person>\S+) as (?P<key>[a-z_]+)", "{person}，{key}", "{person} as {key}"),
     _form(r"(?P<id>B\d+) asked, (?P<text>.+)", "{id} 申请播报，{text}", "{id} asked for, {text}"),

@@ -24,6 +24,11 @@ _NOTES: Final = tuple(
             r"漏看 (\d+)、无法查看 (\d+) 路次",
             r"\1 not looked at, \2 not viewable",
         ),
+        (
+            r"迟到 (\d+)、待复核 (\d+)、漏签 (\d+)",
+            r"\1 late, \2 to review, \3 not checked in at",
+        ),
+        (r"不含待签到 (\d+)", r"without \1 still to walk"),
         (r"不含待看 ?(\d+)", r"without \1 still to look at"),
         (r"(\d+) 路，其中 (\d+) 路从未", r"\1 cameras, \2 never seen"),
         (r"(\d+) 路", r"\1 cameras"),

@@ -160,7 +160,7 @@ def _ground_figures(material: ReportMaterial) -> list[Figure]:
                note=f"漏巡 {missed} 次；不含未结束 {len(states) - ended} 次"),
         Figure(id="ground_coverage", zh="联动巡防点位覆盖率", en="ground patrol coverage",
                part=checked_in, whole=counts.planned - counts.pending,
-               note=f"迟到 {counts.late}、待复核 {counts.review}、漏签 {counts.missed};"
+               note=f"迟到 {counts.late}、待复核 {counts.review}、漏签 {counts.missed}；"
                f"不含待签到 {counts.pending}"),
     ]  # fmt: skip
 

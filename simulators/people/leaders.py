@@ -17,7 +17,7 @@ import logging
 import signal
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -82,6 +82,7 @@ class ReplySimulator:
     ) -> None:
         self.received: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
+        self.unanswered: Collection[str] = frozenset()  # cases that nobody answers
         self._options, self._now, self._monotonic_s = options, now, monotonic_s
         self._clear = clear or (lambda _case: None)
         self._prefix = f"patrol/v1/{options.site}/grid"
@@ -192,8 +193,8 @@ class ReplySimulator:
     def _send_reply(self, due: _DueReply) -> None:
         case_topic = due.topic.replace("/reply/", "/case/")
         body = dict(due.planned.body)
-        if case_topic not in self._latest:  # closed meanwhile
-            return
+        if case_topic not in self._latest or due.case["case"] in self.unanswered:
+            return  # closed meanwhile, or nobody answers it
         if body.get("result") == "handled":
             self._rework_counts[case_topic] += 1
         if due.planned.removes_problem:

@@ -1,7 +1,8 @@
 """What a demonstration keeps for its visitor: findings and cases left to do, an account a duty."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from patrol.domain.account import AccountRole
@@ -58,17 +59,40 @@ class LeftToVisitor:
     finding_count: int = 0
     cases: int = 0
     findings: frozenset[FindingId] = frozenset()
+    reserve: frozenset[FindingId] = frozenset()  # cases are made of them where too few stay open
     open_cases: dict[CaseId, None] = field(default_factory=dict)
+    unanswered: set[str] = field(default_factory=set)  # of them: their leader says nothing
     _is_chosen: bool = False
 
-    def choose_findings(self, queue: Sequence[Finding]) -> None:
-        """Choose once: evenly out of the queue, which begins with the worst; half of it at most."""
+    def choose_findings(
+        self, queue: Sequence[Finding], is_real: Callable[[Finding], bool] = lambda _: False
+    ) -> None:
+        """Choose once: evenly out of the queue, which begins with the worst; half of it at most.
+
+        The reserve is of the real ones among the rest, the least urgent first.
+        """
         if self._is_chosen or not queue:
             return
         self._is_chosen = True
         count = min(self.finding_count, len(queue) // 2)
         step = len(queue) / count if count else 1.0
         self.findings = frozenset(queue[int(number * step)].id for number in range(count))
+        rest = (one.id for one in reversed(queue) if one.id not in self.findings and is_real(one))
+        self.reserve = frozenset(islice(rest, self.cases))
+
+    def holds(self, finding: FindingId) -> bool:
+        """Whether the simulated staff leaves the finding alone, for now or for good."""
+        return finding in self.findings or finding in self.reserve
+
+    def leave_unanswered(self, case: CaseId) -> None:
+        """The case stays open: nobody answers it but the visitor."""
+        self.unanswered.add(case)
+        self.open_cases[case] = None
+
+    def forget_closed(self, still_open: Collection[CaseId]) -> int:
+        """Forget cases that were closed after all; how many more have to stay open."""
+        self.open_cases = {case: None for case in self.open_cases if case in still_open}
+        return max(0, self.cases - len(self.open_cases))
 
     def keeps(self, case: Case) -> bool:
         """Whether the case is the visitor's: the first ones are on which a person has to decide."""

@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
+from patrol.domain.reader_language import language_of, set_reader_language, translate
 from patrol.settings.config_file import CAMERA_ENV_PREFIX
 from simulators.rtsp_farm.server import FarmInfo, FarmOptions, serve
 from simulators.rtsp_farm.server_state import StreamLimit
@@ -15,6 +17,7 @@ from simulators.serving import serve_until_signal
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve; exit code 0 when stopped by a signal, 1 when a port is taken, 2 for bad options."""
+    set_reader_language(language_of(os.environ))
     options = _options(arguments)
     return serve_until_signal("farm", lambda stop: serve(options, _print_ready, stop))
 
@@ -33,7 +36,11 @@ def _print_ready(info: FarmInfo) -> None:
 
 
 def _print_progress(done: int, all_of_them: int) -> None:
-    sys.stderr.write(f"encoding streams (once): {done} of {all_of_them}\n")
+    line = translate(
+        f"编码视频流（仅首次）：{done}/{all_of_them}",
+        f"encoding streams (once): {done} of {all_of_them}",
+    )
+    sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 

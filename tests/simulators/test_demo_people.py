@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 
 from patrol.domain.account import AccountRole
+from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.observation import Subject
+from patrol.domain.registry import Grid, GridLevel
 from patrol.reports.demo_terminal import fold_repeats
+from patrol.settings.config_file import ProblemLog
+from patrol.settings.points_csv import load_points
 from simulators.people.leaders import SceneClearer
 from simulators.people.operator import is_still_there
+from simulators.people.patrollers import points_table
 from simulators.people.visitor import CASES_LEFT, FINDINGS_LEFT, LeftToVisitor
 
 CAMERAS = (
@@ -105,6 +110,22 @@ def test_the_visitor_finds_work(tmp_path: Path) -> None:
     assert not LeftToVisitor().keeps(Open("C0"))  # type: ignore[arg-type]  # `--once` leaves nothing
 
 
+def test_cases_of_the_reserve_stay_open_where_too_few_are() -> None:
+    left = LeftToVisitor(finding_count=FINDINGS_LEFT, cases=CASES_LEFT)
+    queue = [Waiting(f"F{number}") for number in range(60)]
+    real = {f"F{number}" for number in range(0, 60, 2)}
+    left.choose_findings(queue, lambda one: one.id in real)  # type: ignore[arg-type]  # as above
+    assert len(left.reserve) == CASES_LEFT == 5
+    assert left.reserve <= real - left.findings
+    assert all(left.holds(one) for one in (*left.findings, *left.reserve))
+    for number in range(3):
+        assert left.keeps(Open(f"C{number}"))  # type: ignore[arg-type]  # as above
+    assert left.forget_closed({CaseId("C1"), CaseId("C7")}) == 4  # two were closed after all
+    left.leave_unanswered(CaseId("C9"))
+    assert left.unanswered == {"C9"}
+    assert left.forget_closed({CaseId("C1"), CaseId("C9")}) == 3
+
+
 def test_every_duty_has_an_account() -> None:
     from simulators.people.visitor import NAMES  # noqa: PLC0415  of this test alone
 
@@ -125,3 +146,12 @@ def test_every_duty_has_an_account() -> None:
 )
 def test_repeats_are_told_once(steps: str, told: str) -> None:
     assert " ".join(fold_repeats(steps.split())) == told
+
+
+def test_the_points_of_the_demonstration_are_a_table_that_a_site_reads(tmp_path: Path) -> None:
+    group = Grid(code=GridCode("620902104203001"), name="一组", level=GridLevel.GROUP, parent=None)
+    file, notes = tmp_path / "points.csv", ProblemLog()
+    file.write_text(points_table([group]), "utf-8")
+    points = load_points(file, None, notes.for_file(file))
+    assert notes.problems == []
+    assert [one.grid for one in points.values()] == [group.code, group.code]

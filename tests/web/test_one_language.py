@@ -20,26 +20,31 @@ from patrol.app import Application, build
 from patrol.clock import SystemClock
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.case import Case, CaseEvent
+from patrol.domain.display_link import display_token
 from patrol.domain.ids import CaseId
 from patrol.domain.registry import Role
 from patrol.settings import load_site
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.server import serve
+from simulators.people.patrollers import patrol_todays_roster
 from simulators.town.history import write_history
 from tests.support.visible_text import other_language, visible_texts
-from tests.web.conftest import PASSWORD
+from tests.web.conftest import PASSWORD, write_ground_patrols
 
 DESK: Final = (
     "/", "/rounds", "/patrols", "/review", "/decided?day=all", "/cases", "/verify", "/approvals",
     "/overdue", "/hand-offs", "/cameras", "/grid", "/reports", "/meetings", "/shift", "/stoppages",
-    "/troubles", "/suppressions", "/holds", "/account",
+    "/troubles", "/suppressions", "/holds", "/account", "/people", "/rosters", "/rosters/codes",
+    "/rosters/reports",
 )  # fmt: skip
 PAGES: Final = {
     AccountRole.SHIFT_SUPERVISOR: DESK,
     AccountRole.ADMIN: (
         "/accounts", "/sessions", "/keys", "/suppressions", "/system", "/audit", "/camera-import",
+        "/people", "/people-import/people", "/people-import/leave",
     ),
     AccountRole.MAINTAINER: ("/", "/troubles", "/cameras"),
+    AccountRole.HELPER: ("/ground",),
 }  # fmt: skip
 # Names of formats, programs and settings, which no language translates.
 NAMES: Final = (
@@ -75,6 +80,7 @@ def quiet_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuietTown]:
     config_dir = tmp_path_factory.mktemp("quiet")
     now = SystemClock().now()
     write_history(config_dir, cameras=20, days=2, now=now, seed=11)
+    write_ground_patrols(config_dir)
     site = load_site(config_dir)
     hashed = hash_password(PASSWORD)
     with build(site, config_dir=config_dir) as app:
@@ -82,8 +88,9 @@ def quiet_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuietTown]:
             case = uow.cases.list(open_only=True)[0]
             people = site.registry.people.values()
             leader = next(p for p in people if p.role is Role.GRID_LEADER and p.grid == case.grid)
-            for duty in (*PAGES, AccountRole.GRID_LEADER):
-                person = leader if duty is AccountRole.GRID_LEADER else None
+            for duty in (*PAGES, AccountRole.GRID_LEADER, AccountRole.DISPLAY):
+                on_the_ground = duty in {AccountRole.GRID_LEADER, AccountRole.HELPER}
+                person = leader if on_the_ground else None
                 uow.accounts.put(
                     Account(
                         name=str(duty), duty=duty, shown_as=str(duty), password=hashed,
@@ -92,6 +99,7 @@ def quiet_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuietTown]:
                     )
                 )  # fmt: skip
             uow.commit()
+        patrol_todays_roster(app)
         with serve(app, ConsoleSettings(port=0)) as address:
             yield QuietTown(app=app, leader_case=case, url=address.url)
 
@@ -109,9 +117,12 @@ def data(quiet_town: QuietTown) -> frozenset[str]:
         names |= {account.name for account in uow.accounts.all()}
         for case in uow.cases.list(limit=500):
             names |= {case.place, *(e.by for e in case.entries)} - {"system", "patrol"}
+        names |= {str(one.id) for one in uow.ground_patrols.list(limit=500)}
         for plan in ("morning", "afternoon"):
             names |= {str(one.id) for one in uow.rounds.of_plan(plan)}
     settings = app.site.settings
+    names |= {point.name for point in app.registry.points.values()}
+    names |= {plan.title for plan in settings.ground_patrols.plans.values()}
     names |= {*settings.broadcast.templates.values(), "已到场清理", settings.site.name}
     return frozenset({*names, *NAMES} - {""})
 
@@ -149,6 +160,27 @@ def test_no_page_shows_the_other_language(
     client = reader(str(duty))
     wrong = {address: _wrong(client, address, language, data) for address in PAGES[duty]}
     assert {address: texts for address, texts in wrong.items() if texts} == {}
+
+
+def test_a_patrol_on_the_ground_is_told_in_one_language(
+    reader: Any, quiet_town: QuietTown, language: str, data: frozenset[str]
+) -> None:
+    client = reader(str(AccountRole.SHIFT_SUPERVISOR))
+    patrols = re.findall(r'href="(/rosters/\d{8}-[^"?]+)"', client.get("/rosters").text)
+    assert patrols
+    assert _wrong(client, patrols[0], language, data) == []
+
+
+def test_a_wall_display_speaks_one_language(
+    quiet_town: QuietTown, language: str, data: frozenset[str]
+) -> None:
+    with quiet_town.app.store.begin_read() as uow:
+        screen = next(one for one in uow.accounts.all() if one.duty is AccountRole.DISPLAY)
+    with httpx.Client(base_url=quiet_town.url, timeout=30) as client:
+        client.get(f"/language/{language}")
+        assert _wrong(client, "/display", language, data) == []
+        assert client.post("/api/display", json={"token": display_token(screen)}).is_success
+        assert _wrong(client, "/", language, data) == []
 
 
 @pytest.fixture(scope="module")

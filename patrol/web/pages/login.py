@@ -154,10 +154,10 @@ def log_out(context: ContextDep, user: AnyUser) -> Response:
 @router.get("/language/{language}", dependencies=public("a cookie with the language of the pages"))
 def choose_language(context: ContextDep, request: Request, language: str) -> Response:
     """Set the language's cookie and redirect to the page of the link."""
-    back = request.headers.get("referer", "/")
-    path = "/" + back.split("/", 3)[-1] if back.count("/") > 2 else "/"  # noqa: PLR2004  scheme://host/
+    back = request.headers.get("referer", "")
+    path = "/" + back.split("/", 3)[-1] if back.count("/") > 2 else "/home"  # noqa: PLR2004  scheme://host/
     inside = path.partition("?")[0]
-    answer = RedirectResponse(path if _LOCAL_PATH.fullmatch(inside) else "/", 303)
+    answer = RedirectResponse(path if _LOCAL_PATH.fullmatch(inside) else "/home", 303)
     if language in LANGUAGES:
         answer.set_cookie(
             LANGUAGE_COOKIE, language, max_age=YEAR_S, path="/", samesite="lax",

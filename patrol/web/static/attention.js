@@ -107,6 +107,7 @@ function notify(fresh) {
 
 // Browsers play nothing before the page was clicked or typed in once. True: it was heard.
 function beep(kind) {
+  if (!audio && !navigator.userActivation?.hasBeenActive) return false
   audio ??= new AudioContext()
   if (audio.state === "suspended") {
     audio.resume().catch(() => {})

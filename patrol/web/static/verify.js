@@ -45,7 +45,8 @@ async function draw() {
   }
   show("verify-before", shown.before)
   show("verify-after", shown.after ?? (shown.photos?.[0] ? { url: shown.photos[0], taken: "" } : null))
-  document.getElementById("verify-note").textContent = shown.note ?? ""
+  const note = shown.note === shown.machine ? "" : shown.note // said above
+  document.getElementById("verify-note").textContent = note ?? ""
   const link = document.getElementById("verify-link")
   link.replaceChildren()
   if (one) {
