@@ -313,10 +313,14 @@ def mqtt_entrances() -> Iterator[Entrance]:
     yield Entrance(
         name="check-in",
         samples=(
-            (
-                b'{"key": "k", "code": "W-1.1.x", "client_at": "2026-11-22T04:00:00Z",'
-                b' "location": {"latitude": 38.1, "longitude": 101.2, "accuracy_m": 12}, "seen": "y"}'
-            ),
+            json.dumps(
+                {
+                    "key": "k",
+                    "code": "W-1.1.x",
+                    "client_at": "2026-11-22T04:00:00Z",
+                    "location": {"latitude": 38.1, "longitude": 101.2, "accuracy_m": 12},
+                }
+            ).encode(),
         ),
         feed=lambda data: read_check_in(CheckInTopic(SITE, "W-7", "20261122-v"), data, NOON),
         refusals=(CheckInRefused,),
