@@ -232,5 +232,5 @@ def test_the_verb_names_a_stamp_that_does_not_hold(
     (tmp_path / "kept.json").write_text(json.dumps(outside))
     with pytest.raises(Exception, match="1"):
         audit.verify(SimpleNamespace(), anchor=[str(tmp_path / "kept.json")], as_json=True)  # type: ignore[arg-type]
-    assert any("time stamp" in line for line in said[-1]["problems"])
+    assert any("时间戳与该日锚点不符" in line for line in said[-1]["problems"])
     assert server.asked
