@@ -225,14 +225,15 @@ def handle_check_in(app: Application, topic: str, payload: bytes) -> bool:
     try:
         if where.site != app.site.settings.site.id:
             raise CheckInRefused(f"site {where.site}: is not ours")
-        form = _form_of_message(where, payload, app.clock.now())
+        form = read_check_in(where, payload, app.clock.now())
         GroundService(app).check_in(form)
     except (BadInput, Failed, KeyError) as exc:
         log.warning("a check-in was not taken", topic=topic, reason=str(exc))
     return True
 
 
-def _form_of_message(where: CheckInTopic, payload: bytes, now: datetime) -> CheckInForm:
+def read_check_in(where: CheckInTopic, payload: bytes, now: datetime) -> CheckInForm:
+    """The form of a message to a person's own topic. Raises CheckInRefused."""
     body = _body_of(payload)
     key = str(body.get("key", ""))
     if not 1 <= len(key) <= MAX_KEY:

@@ -128,7 +128,7 @@ def test_a_page_names_what_is_wrong(county: CountyService) -> None:
     clock_of(county).sleep(7200)
     county.turn()
     text = page(county).get("/").text
-    assert "失联:a镇" in re.sub(r"\s+", "", text)
+    assert "失联：a镇" in re.sub(r"\s+", "", text)
     assert "网络不通" in text
 
 
@@ -164,7 +164,7 @@ def test_a_month_comes_in_three_kinds_and_names_what_is_missing(county: CountySe
     month = client.get("/api/v1/months/2026-11").json()
     assert [one["days"]["missing"] for one in month["towns"]] == [["2026-11-23", "2026-11-24"]] * 2
     assert month["complete"] is False
-    assert "缺报日数:b镇 2、a镇 2" in client.get("/months/2026-11.html").text
+    assert "缺报日数：b镇 2、a镇 2" in client.get("/months/2026-11.html").text
 
 
 KEY = "k" * 40

@@ -88,11 +88,19 @@ VALUES: dict[str, list[str]] = {  # of every parameter that a topic of ours has
     "recipient": ["fire-brigade"],
     "ident": ["H1"],
     "speaker": ["square"],
+    "patrol": ["20261122-village"],
 }
 # Each topic costs Mosquitto a connection of every account: own topics in two grids are enough.
 GRIDS_WITH_PERSONS = {small_site.GROUP, small_site.OTHER_GROUP}
 # Parts, and filters.
-NOT_TOPICS = {"prefix", "inbox_filters", "case_filter", "recipient_rights", "team_filter"}
+NOT_TOPICS = {
+    "prefix",
+    "inbox_filters",
+    "case_filter",
+    "recipient_rights",
+    "team_filter",
+    "walker_rights",
+}
 
 
 def topic_makers() -> dict[str, Callable[..., Any]]:
@@ -114,7 +122,10 @@ def topics() -> list[str]:
         names = list(inspect.signature(maker).parameters)
         for values in itertools.product(*(VALUES[name] for name in names)):
             given = dict(zip(names, values, strict=True))
-            if given.get("person") and given["grid"] not in GRIDS_WITH_PERSONS:
+            of_grid = "grid" in given
+            if of_grid and given.get("person") and given["grid"] not in GRIDS_WITH_PERSONS:
+                continue
+            if not of_grid and given.get("person") == "":
                 continue
             made = maker(*values)
             is_several = type(made) is tuple

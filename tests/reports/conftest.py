@@ -101,6 +101,7 @@ def a_finding(number: int, of: RoundId) -> Finding:
         id=FindingId(f"F{number:06d}"), camera=camera_id(1), grid=GROUP, round=of,
         subject=Subject.SCENE, kind="blocking_vehicle", score=0.8, found_at=NINE,
         why="区域「路口」内发现货车", level=Level.PRESSING, category="blocking_vehicle",
+        gauge="yolox_nano/615e2661",
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from typing_extensions import override
 from patrol.app.service import _retry_while_store_away
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEvent, CaseState
-from patrol.domain.finding import Finding, FindingState, Origin
+from patrol.domain.consent import TermsAction, TermsChange
+from patrol.domain.finding import CONSENT_WITHDRAWN, Finding, FindingState, Origin
 from patrol.domain.ids import CameraId, FindingId, LinkId, PictureId, Sha256
 from patrol.domain.observation import Observation, Subject
 from patrol.domain.priority import DueLight, Level
@@ -217,15 +218,26 @@ def test_a_finding_in_doubt_gets_a_fresh_visit(
 
 
 def test_consent_is_asked_before_the_camera(recheck_setup: RecheckSetup) -> None:
+    pause = TermsChange(action=TermsAction.PAUSE, until=NOON + timedelta(hours=1))
     with recheck_setup.store.begin() as uow:
-        uow.consents.withdraw(small_site.CAMERA, by="household", now=NOON)
+        uow.consents.apply(small_site.CAMERA, pause, by="household", now=NOON)
         uow.commit()
     assert recheck_setup.recheck_findings() == 1
     assert recheck_setup.camera_shown.visits == [], "never connected to"
     again = recheck_setup.finding().recheck
     assert again is not None
-    assert "consent_withdrawn" in again.why
+    assert "consent_paused" in again.why
     assert "值班长" in again.why
+
+
+def test_a_withdrawal_takes_the_doubt_away_with_its_picture(recheck_setup: RecheckSetup) -> None:
+    with recheck_setup.store.begin() as uow:
+        uow.consents.withdraw(small_site.CAMERA, by="household", now=NOON)
+        uow.commit()
+    assert recheck_setup.recheck_findings() == 0
+    assert recheck_setup.camera_shown.visits == [], "never connected to"
+    finding = recheck_setup.finding()
+    assert (finding.state, finding.reason) == (FindingState.AGED, CONSENT_WITHDRAWN)
 
 
 def test_a_withdrawal_under_way_ends_the_visit_and_drops_what_it_received(

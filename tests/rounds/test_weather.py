@@ -149,7 +149,7 @@ def test_the_finding_counts_its_cameras_and_shows_the_clearest() -> None:
     town.run_round(all_of(DUST, range(8)))
     (finding,) = town.waiting()
     assert "疑似沙尘" in finding.why
-    assert "8/20 路 (40%)" in finding.why
+    assert "8/20 路（40%）" in finding.why
     assert finding.camera == camera(7).id
     assert (finding.level, finding.category, finding.box) == (
         Level.PRESSING,

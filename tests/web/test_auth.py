@@ -29,6 +29,8 @@ PUBLIC = {
     "/robots.txt",
     "/welcome",
     "/api/welcome",
+    "/display",
+    "/api/display",
 }
 OPERATOR, SUPERVISOR, CADRE, LEADER = "operator", "duty_lead", "cadre", "leader"
 MAINTAINER, AUDITOR, ADMIN = "maintainer", "auditor", "admin"

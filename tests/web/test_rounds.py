@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from patrol.domain.finding import Decision, Finding, FindingState
+from patrol.domain.consent import TermsAction, TermsChange
+from patrol.domain.finding import CONSENT_WITHDRAWN, Decision, Finding, FindingState
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
@@ -267,10 +268,37 @@ def test_ending_a_stoppage_asks_what_it_does(log_in: LogIn, town: Any, starts_in
     assert ("下一轮起照常巡查" in questions) is not future
 
 
-def test_doubt_about_a_withdrawn_camera_says_that_nobody_looks_again(
+def test_doubt_about_a_paused_camera_says_that_nobody_looks_again(
     log_in: LogIn, town: Any, visit: Visit
 ) -> None:
-    finding = finding_of(visit, town, id="F700005", found_at=town.app.clock.now())
+    now = town.app.clock.now()
+    finding = finding_of(visit, town, id="F700005", found_at=now)
+    pause = TermsChange(action=TermsAction.PAUSE, until=now + timedelta(hours=1))
+    with town.store.begin() as uow:
+        uow.findings.add(finding)
+        uow.consents.apply(visit.camera, pause, by="test", now=now)
+        uow.commit()
+    try:
+        body = {"id": finding.id, "decision": "unsure", "note": "看不清"}
+        answer = log_in("operator").post("/api/review/decide", json=body)
+    finally:
+        with town.store.begin() as uow:
+            resume = TermsChange(action=TermsAction.RESUME)
+            uow.consents.apply(visit.camera, resume, by="test", now=town.app.clock.now())
+            uow.commit()
+    assert answer.status_code == 200
+    assert "不会复看" in answer.json()["words"]
+    with town.store.begin() as uow:
+        now = town.app.clock.now()
+        doubted = uow.findings.get(finding.id)
+        uow.findings.put(doubted.decide(Decision.DISMISS, by="x", now=now, reason="other"))
+        uow.commit()
+
+
+def test_a_finding_that_left_with_the_consent_is_not_decided(
+    log_in: LogIn, town: Any, visit: Visit
+) -> None:
+    finding = finding_of(visit, town, id="F700006", found_at=town.app.clock.now())
     with town.store.begin() as uow:
         uow.findings.add(finding)
         uow.consents.withdraw(visit.camera, by="test", now=town.app.clock.now())
@@ -282,10 +310,7 @@ def test_doubt_about_a_withdrawn_camera_says_that_nobody_looks_again(
         with town.store.begin() as uow:
             uow.consents.restore(visit.camera, by="test", now=town.app.clock.now())
             uow.commit()
-    assert answer.status_code == 200
-    assert "不会复看" in answer.json()["words"]
-    with town.store.begin() as uow:
-        now = town.app.clock.now()
-        doubted = uow.findings.get(finding.id)
-        uow.findings.put(doubted.decide(Decision.DISMISS, by="x", now=now, reason="other"))
-        uow.commit()
+    assert answer.status_code == 409
+    with town.store.begin_read() as uow:
+        left = uow.findings.get(finding.id)
+    assert (left.state, left.reason) == (FindingState.AGED, CONSENT_WITHDRAWN)

@@ -23,11 +23,14 @@ import cv2
 import numpy as np
 import xlsxwriter
 
+from patrol.app.ground_service import read_check_in
+from patrol.domain.ground_patrol import CheckInRefused
 from patrol.domain.outbox import payload_object
 from patrol.domain.picture_link import read_token
 from patrol.encryption.recipients import BadRecipient
 from patrol.messaging import topics
 from patrol.messaging.reply_parser import parse_message
+from patrol.messaging.topics import CheckInTopic
 from patrol.mqtt.access_proxy import read_packet
 from patrol.mqtt.packets import MalformedPacket, PacketKind, parse_connect, parse_publish
 from patrol.operations.backup import MANIFEST, MANIFEST_HASH, BackupDamaged, verify
@@ -73,6 +76,10 @@ models:
     input: {{size: [416, 416]}}
     min_score: 0.3
 """.encode()
+LEAVE = b"person_id,from,until,substitute,note\nT-02,2026-11-22,2026-11-24 18:00,T-01,x\n"
+POINTS = (
+    "point_id,name,kind,grid_code\nW-1,渠口,grid,620902104200000\n".encode()
+)  # fmt: skip
 SOURCES: Final = b"""
 vendors:
   telecom:
@@ -219,7 +226,7 @@ def rtsp_entrances() -> Iterator[Entrance]:
     yield Entrance(
         name="rtsp message", samples=ANSWERS,
         feed=lambda data: read_message(data, 0, len(data)), refusals=(StreamError,),
-        covers=("streams/rtsp/message.py:read_message",),
+        covers=("streams/rtsp/message.py:read_message", "streams/rtsp/message.py:read_head"),
     )  # fmt: skip
     yield Entrance(
         name="sdp",
@@ -303,6 +310,19 @@ def mqtt_entrances() -> Iterator[Entrance]:
             ),
         )
 
+    yield Entrance(
+        name="check-in",
+        samples=(
+            (
+                b'{"key": "k", "code": "W-1.1.x", "client_at": "2026-11-22T04:00:00Z",'
+                b' "location": {"latitude": 38.1, "longitude": 101.2, "accuracy_m": 12}, "seen": "y"}'
+            ),
+        ),
+        feed=lambda data: read_check_in(CheckInTopic(SITE, "W-7", "20261122-v"), data, NOON),
+        refusals=(CheckInRefused,),
+        covers=("patrol/app/ground_service.py:read_check_in",),
+    )
+
     async def packets(data: bytes) -> None:
         reader = asyncio.StreamReader()
         reader.feed_data(data)
@@ -337,7 +357,7 @@ def site_entrances(folder: Path) -> Iterator[Entrance]:
     """Each file of a site, as a table, workbook, YAML or GeoJSON, beside good other ones."""
     others: Mapping[str, tuple[bytes, ...]] = {
         "zones.yaml": (ZONES,), "models.yaml": (MODELS,), "grids.geojson": (OUTLINES,),
-        "sources.yaml": (SOURCES,),
+        "sources.yaml": (SOURCES,), "leave.csv": (LEAVE,), "points.csv": (POINTS,),
     }  # fmt: skip
     for name in CONFIG_FILES:
         home = folder / name.replace(".", "-")
