@@ -10,8 +10,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import app_of, site_for_lists, site_of, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import app_of, site_for_lists, site_of, store_of, trusted_now_of
 from patrol.domain.ground_labels import (
     CHECK_IN_PROBLEMS,
     CHECK_IN_STATES,
@@ -303,7 +302,7 @@ def _material(
         load_material,
     )
 
-    now, zone = SystemClock().now(), site.settings.site.tz
+    now, zone = trusted_now_of(store), site.settings.site.tz
     today = now.astimezone(zone).date()
     first = _day_of(start, _day_of(end, today), "--from")
     last = _day_of(end, max(today, first), "--until")

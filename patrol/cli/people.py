@@ -25,8 +25,7 @@ from patrol.administration.registry_files import (
 )
 from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import site_for_lists, site_of, store_of
-from patrol.clock import SystemClock, TrustedClock
+from patrol.cli.site import site_for_lists, site_of, store_of, trusted_clock
 from patrol.domain.labels import label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.registry import Registry
@@ -216,8 +215,7 @@ def _tables(context: typer.Context) -> Iterator[tuple[PeopleTables, Registry]]:
     site, folder = site_of(context), config_directory(context)
     files = broker_files_of(site)
     with store_of(site) as store:
-        with store.begin_read() as uow:
-            clock = TrustedClock.of_record(SystemClock(), uow.clock.get())
+        clock = trusted_clock(store)
         watcher = RegistryWatcher(site, folder, load_site, clock.now)
         write = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
         try:

@@ -122,6 +122,8 @@ WALL_CLOCK = {
     "health.py": 1,  # the same, beside what is believed
     "site.py": 2,  # the two functions that make the believed time
     "check.py": 1,  # today, for settings that may be checked before there is a store
+    "notify.py": 1,  # dates a test message; needs no store
+    "run.py": 1,  # the lead of a cluster, held before there is a store
     "county.py": 2,  # the county has a store and a clock of its own
     "probe_consent.py": 1,  # before there is a store
     "probe.py": 1,  # how old the camera's frames are

@@ -92,7 +92,7 @@ def test_bad_input_is_one_line_and_two(
 def test_bad_configuration_is_every_problem_and_two(cli_site: CliSite) -> None:
     cli_site.spoil("people.csv", "grid_leader", "leader")
     cli_site.spoil("cameras.csv", "一号,620902104203001", "一号,999999999999999")
-    ended = cli_site("queue", "--json")
+    ended = cli_site("consent", "list", "--json")
     assert ended.code == 2
     assert ended.out == ""
     config = cli_site.home / "config"
@@ -109,8 +109,8 @@ def test_the_unexpected_is_one_line_and_a_file(
         raise ZeroDivisionError("a mistake of ours")
 
     (cli_site.home / "var").mkdir()
-    monkeypatch.setattr("patrol.cli.site.load_site", broken)
-    ended = cli_site("queue")
+    monkeypatch.setattr("patrol.settings.load_site", broken)
+    ended = cli_site("consent", "list")
     assert ended.code == 1
     assert ended.err == (
         "patrol: 内部错误：ZeroDivisionError：a mistake of ours（见 var/patrol-error.log）\n"
@@ -147,8 +147,8 @@ def test_what_the_system_refuses_is_one_line(
     def refused(*_args: object, **_named: object) -> None:
         raise failure
 
-    monkeypatch.setattr("patrol.cli.site.load_site", refused)
-    ended = cli_site("queue")
+    monkeypatch.setattr("patrol.settings.load_site", refused)
+    ended = cli_site("consent", "list")
     assert (ended.code, ended.err) == (1, f"{line}\n")
     assert not (cli_site.home / "var" / "patrol-error.log").exists()
 
@@ -157,8 +157,8 @@ def test_ctrl_c_is_one_line(cli_site: CliSite, monkeypatch: pytest.MonkeyPatch) 
     def interrupted(*_args: object, **_named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("patrol.cli.site.load_site", interrupted)
-    ended = cli_site("queue")
+    monkeypatch.setattr("patrol.settings.load_site", interrupted)
+    ended = cli_site("consent", "list")
     assert (ended.code, ended.err) == (1, "已中断\n")
 
 

@@ -45,14 +45,23 @@ REFUSED = [
     ("human-patrol resume", "P1"), ("human-patrol finish", "P1"),
     ("human-patrol check", "P1", CAMERA), ("meeting", "--period", "2026-11", "--out", "m.html"),
     ("gb peers",), ("gb catalog", "town"), ("gb sync", "town"), ("gb alarms",),
-    ("gb record", "--out", "messages.jsonl"),
+    ("gb record", "--out", "messages.jsonl"), ("replay", "R1"), ("ground plan",),
+    ("ground list",), ("ground show", "G1"), ("ground check-in", "G1", "P1", "--person", "x"),
+    ("ground codes",), ("ground review",), ("ground decide", "K1"), ("ground coverage",),
+    ("ground ledger", "--out", "ledger.xlsx"), ("helper open", CASE), ("helper close", CASE),
+    ("helper cases",), ("helper report", "--grid", GROUP, "--text", "x"), ("helper reports",),
+    ("people list",), ("people history",), ("people set", "person_id=x"), ("people remove", "x"),
+    ("people import", "../config/people.csv"), ("people export",), ("leave list",),
+    ("leave end", "x", "x"),
+    ("leave add", "x", "--from", "2099-01-01", "--until", "2099-01-02"),
 ]  # fmt: skip
 MAKES_ONE = {"demo", "run", "round", "db upgrade", "restore"}
 WITHOUT_ONE = {
     "check", "probe", "eval", "mosquitto write", "keys show", "init", "onvif scan", "onvif probe",
-    "ticket devices",
+    "ticket devices", "man", "notify test", "worker",
 }  # fmt: skip
-GROUPS_WITHOUT_ONE = ("models ", "assets ", "bench ", "simulate ")
+# The store of a county is its own; that of a cluster is no file.
+GROUPS_WITHOUT_ONE = ("models ", "assets ", "bench ", "simulate ", "county ", "cluster ")
 
 
 def test_no_verb_is_forgotten() -> None:
@@ -154,7 +163,7 @@ def test_an_internal_error_makes_no_directory(
 
     temporary = tmp_path_factory.mktemp("temporary")
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    monkeypatch.setattr("patrol.cli.site.load_site", broken)
+    monkeypatch.setattr("patrol.settings.load_site", broken)
     before = everything(cli_site)
-    assert str(temporary / "patrol-error.log") in cli_site("queue").err
+    assert str(temporary / "patrol-error.log") in cli_site("consent", "list").err
     assert everything(cli_site) == before

@@ -22,6 +22,7 @@ BAD_INPUT_CLASSES = {
     "BadPeriod", "BadReply", "BadScope", "BadSignature", "BadTag", "CannotBroadcast", "CannotFile",
     "CannotHandOff", "CannotSupervise", "NoGb28181", "NoSuchColleague", "NotAssigned",
     "NotOwnDecision", "SiteNotWritten", "TargetRefused",
+    "BadRow", "CannotOpen", "CheckInRefused", "NoSuchRow", "NotOnRoster",
 }  # fmt: skip
 FAILED_CLASSES = {
     "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "CountyNotWritten", "DataElsewhere",
@@ -39,6 +40,8 @@ FAILED_CLASSES = {
     "TroubleAlreadyTaken", "Unreachable", "Unreadable", "WentSilent",
     "AlreadyOpened", "IllegalBroadcastMove", "IllegalHandOffMove", "IllegalPatrolMove",
     "IllegalUndo", "NotRoundOwner", "ServiceAway", "SipPortTaken",
+    "ClusterMissing", "ExchangeRefused", "IllegalCheckIn", "NotOpenToHelpers", "QueueUnavailable",
+    "StampBroken", "StampRefused", "WorkerRefused",
 }  # fmt: skip
 CAUGHT_INSIDE = {
     # answered as an HTTP response
@@ -46,6 +49,7 @@ CAUGHT_INSIDE = {
     "InvitationInvalid", "LiveViewRefused", "NoKey", "NoScope", "NotEditable", "NotLoggedIn",
     "PictureDeleted", "RegistryEditRefused", "RequestRepeated", "StaleCsrfToken",
     "ResourceNotFound", "TooManyAttempts", "TooManySubscribers", "_LinkRefused",
+    "DisplayLinkInvalid",
     # collected as problems of the configuration: ConfigProblems, IntegrationsProblem
     "AccountChanged", "BadEnvReference", "ChannelUnusable", "EntryBroken",
     "HomeNotExpanded", "MaskedSecretUnknown",
@@ -63,6 +67,8 @@ CAUGHT_INSIDE = {
     "BadMessage", "BadXml", "_Abandoned",
     # named again as SipPortTaken, with the setting
     "PortTaken",
+    # a shard that its worker gives back, a job or a result that is visited anew
+    "BlobMissing", "NotAShard", "ResultUnreadable", "ShardInterrupted",
     # answered or ended by the simulators themselves
     "BadRequest", "ControlError", "EncodingCancelled",
 }  # fmt: skip

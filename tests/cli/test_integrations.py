@@ -1,6 +1,7 @@
 """`mosquitto`, `key`, `deliveries` on the command line."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,8 @@ def test_what_is_held_is_listed_with_its_reason(
     one = json.loads(command_line("case", held["case"], "--json")[1])
     assert one["held"]["why"] == "grid_busy"
     assert [event["what"] for event in one["events"]] == ["dispatch", "hold"]
-    assert "暂缓推送 held" in command_line("case", held["case"])[1]
+    shown = command_line("case", held["case"])[1]
+    assert re.search(r"暂缓推送 +grid_busy，至 11-22 13:00", shown), shown
 
 
 def test_what_was_given_up_is_tried_again(command_line: CommandLine, sqlite_database: str) -> None:

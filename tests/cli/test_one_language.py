@@ -21,8 +21,8 @@ WORD = re.compile(r"[a-z]{4,}")
 KNOWN = {"patrol", "none", "town", "storm", "shadow", "animal", "weather", "mqtt", "webhook",
          "county", "rtsp", "dumping", "accept", "centre", "village", "list", "morning", "config",
          "visits", "site", "yaml", "html", "xlsx", "docx", "json", "sources", "cameras", "models",
-         "zones", "console", "assets", "unit", "quality", "vendors",
-         "written", "iscovery"}  # fmt: skip
+         "zones", "people", "grids", "leave", "review", "console", "assets", "unit",
+         "quality", "vendors", "written", "iscovery"}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -206,7 +206,7 @@ def test_the_password_comes_from_elsewhere_than_the_command(
     [
         "rtsp://admin:s3cret@127.0.0.1:9/live",
         "http://admin:s3cret@127.0.0.1:9/snap",
-        "rtsps://admin:s3cret@127.0.0.1:9/live/${PATROL_CAM_PATH}",  # a name, and not in its place
+        "rtsps://admin:s3cret@127.0.0.1:9/${PATROL_CAM_PATH}",  # a name, and not in its place
         "rtsp://admin:s3${PATROL_CAM_PATH}@127.0.0.1:9/live",
     ],
 )
@@ -222,13 +222,19 @@ def test_a_password_in_the_command_is_refused(
     assert "s3cret" not in ended.out + ended.err
 
 
-@pytest.mark.parametrize("url", ["rtsp://127.0.0.1:9/live", "rtsp://u:p@127.0.0.1:9/live"])
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("rtsp://127.0.0.1:9/live", "rtsp://USER@HOST"),
+        ("rtsp://u:p@127.0.0.1:9/live", "rtsp://用户@主机"),
+    ],
+)
 def test_a_password_needs_its_user_and_no_second_one(
-    cli_site: CliSite, tmp_path: Path, url: str
+    cli_site: CliSite, tmp_path: Path, url: str, said: str
 ) -> None:
     (tmp_path / "pw").write_text("x", "utf-8")
     ended = cli_site("probe", url, "--password-file", str(tmp_path / "pw"))
-    assert (ended.code, "rtsp://USER@HOST" in ended.err) == (2, True)
+    assert (ended.code, said in ended.err) == (2, True), ended.err
     ended = cli_site("probe", "rtsp://u@127.0.0.1:9/live", "--password-file", "/nowhere/pw")
     assert (ended.code, "/nowhere/pw" in ended.err) == (2, True)
 

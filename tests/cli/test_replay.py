@@ -121,7 +121,7 @@ def test_other_thresholds_by_name_and_by_file(replayed: Any, tmp_path: Path) -> 
     assert replayed("replay", ROUND, "--thresholds", str(file), "--json").document == by_name
     table = replayed("replay", ROUND, "--set", ALL_BLURRED).out
     assert "blur_absolute: 0.42 → 9.0" in table
-    assert "would appear" in table
+    assert "新增" in table
 
 
 def test_nothing_is_written_but_the_log(replayed: Any) -> None:

@@ -155,5 +155,5 @@ def test_lists_are_for_people_whole_ids_local_times_no_braces(
     for verb in ("troubles", f"health {CAMERA}"):
         assert CAMERA in shown[verb], "in one piece, to be typed"
         assert since in " ".join(shown[verb].split())
-    assert "indoor 1" in shown["health"]
+    assert "室内 1" in shown["health"]
     assert "08:00" in shown["handover show"], "until, on the site's clock"
