@@ -160,7 +160,7 @@ def _consent_text(slip: CameraSlip, t: SlipReader) -> str:
     if terms.hours:
         text = hours_text(terms.hours)
         parts.append(t(f"仅在 {text}", f"only at {text}"))
-    return t(";", "; ").join(parts) or "—"
+    return t("；", "; ").join(parts) or "—"
 
 
 def _hold_lines(slip: CameraSlip, t: SlipReader) -> Iterator[str]:

@@ -11,8 +11,8 @@ from simulators.rtsp_farm.process import running_farm
 from tests.e2e.site import PatrolSite, wait_for
 from tests.support.rounds import is_balanced
 
-pytestmark = pytest.mark.slow
-CHANNELS, RECORDERS, CAP = 14, 2, 4
+pytestmark = pytest.mark.soak
+CHANNELS, RECORDERS, CAP = 24, 3, 4
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ def test_the_patrol_is_killed_and_the_round_taken_up(slow_round: PatrolSite) -> 
     assert summary["round"].endswith("-1"), "the same round, not a second one"
 
 
+@pytest.mark.soak
 def test_the_cameras_die_in_mid_round_and_come_back(
     slow_round: PatrolSite, farm: RunningFarm, broker: Mosquitto
 ) -> None:

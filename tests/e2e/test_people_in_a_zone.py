@@ -121,7 +121,7 @@ def test_people_in_a_zone_to_a_closed_case(
     patrol_site.start("run")
     # From its first subscription on the broker keeps every answer; before it, there is no session.
     log = patrol_site.folder / "run.log"
-    wait_for("the service is ready", lambda: "ready" in log.read_text("utf-8"))
+    wait_for("the service is ready", lambda: "Ctrl-C" in log.read_text("utf-8"))
     patrol_site.patrol("confirm", finding["id"], "--by", "值班员")
     topic, message = phone.wait("dispatched")
     assert topic == f"patrol/v1/shangba/grid/{GROUP}/case/{message['case']}"

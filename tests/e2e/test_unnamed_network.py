@@ -85,6 +85,7 @@ for verb in (
 """
 
 
+@pytest.mark.soak  # a minute and a half; what it counts with is tried above
 def test_a_round_with_detector_broker_and_console_asks_and_dials_nobody(
     home: Path, tmp_path: Path
 ) -> None:

@@ -356,7 +356,7 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("language", ["zh", pytest.param("en", marks=pytest.mark.soak)])
 def test_these_pages_are_accessible_at_aa(
     enter: Enter, console: ConsoleAddress, town: Any, camera: Camera, artifacts: Path, language: str
 ) -> None:

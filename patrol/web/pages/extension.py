@@ -49,7 +49,7 @@ def extension_preview(
             "office_hours": preview.in_office_hours,
             "due": preview.due_after.isoformat(),
             "close": preview.close_after.isoformat(),
-            "words": f"{span}{t(':', ': ')}{extension_text(preview, user)}",
+            "words": f"{span}{t.colon}{extension_text(preview, user)}",
         },
         headers=NO_STORE,
     )
@@ -87,4 +87,4 @@ def extension_text(preview: ExtensionPreview, user: CurrentUser) -> str:
     texts = [moved("办结时限", "limit to close", preview.close_before, preview.close_after)]
     if preview.due_before != preview.close_before:
         texts.insert(0, moved("当前时限", "next limit", preview.due_before, preview.due_after))
-    return t(";", "; ").join(texts)
+    return t("；", "; ").join(texts)

@@ -166,7 +166,7 @@ def check_in(context: ContextDep, user: MayPatrolGround, form: PhoneCheckIn) -> 
         t.pair(label_of(CHECK_IN_PROBLEMS, one)) for one in taken.problems
     )
     state = t.pair(label_of(CHECK_IN_STATES, taken.state))
-    text = f"{state}{t(':', ': ') if problems else ''}{problems}"
+    text = f"{state}{t.colon if problems else ''}{problems}"
     return JSONResponse({"state": str(taken.state), "point": taken.point, "words": text})
 
 
