@@ -269,7 +269,7 @@ def test_when_the_session_is_over_the_decision_waits_for_its_owner(
         uow.commit()
     page.wait_for_timeout(600)  # auth.SESSION_CACHE_S
     page.keyboard.press("u")
-    page.wait_for_url(lambda url: "/login" in url)
+    until(page, lambda: "/login" in page.url, "the login page")
     assert state_of(town, first) is FindingState.CANDIDATE
     log_in_again(page, who)
     if who != "operator2":

@@ -8,6 +8,13 @@ import { OtherAccount, request } from "./session.js"
 
 const texts = document.body.dataset
 
+// The page is left once: a second navigation would cut the first one off.
+let isLeaving = false
+function leave(go) {
+  if (!isLeaving) go()
+  isLeaving = true
+}
+
 export async function send(address, body, options = {}) {
   const answer = await request(address, {
     method: options.method ?? "POST",
@@ -18,7 +25,7 @@ export async function send(address, body, options = {}) {
     const other = error instanceof OtherAccount
     throw new Error(other ? texts.stranger.replace("{account}", error.account) : texts.unreachable)
   })
-  if (answer.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`)
+  if (answer.status === 401) leave(() => location.assign(`/login?next=${encodeURIComponent(location.pathname)}`))
   const reply = answer.status === 204 ? {} : await answer.json().catch(() => ({}))
   if (!answer.ok)
     throw Object.assign(new Error(reply.words ?? answer.statusText), { status: answer.status, reply })
@@ -117,7 +124,7 @@ for (const piece of document.querySelectorAll("[data-live]")) {
     busy = true
     try {
       const answer = await fetch(piece.dataset.from, { headers: { accept: "text/html" } })
-      if (answer.redirected) return location.reload() // to the login page, or a display's own
+      if (answer.redirected) return leave(() => location.reload()) // to the login page, or a display's own
       if (answer.ok) {
         renewPiece(piece, await answer.text(), piece.dataset.pick)
       }
