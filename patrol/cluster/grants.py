@@ -105,7 +105,7 @@ def grants_sql(url: str, role: str) -> str:
         f"-- Then give it a password: \\password {role}",
         "BEGIN;",
         "DO $$ BEGIN",
-        f"    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {_literal(role)}) THEN",
+        f"    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {_literal(role)}) THEN",  # nosec B608
         f"        CREATE ROLE {who} LOGIN {_WEAK};",
         "    END IF;",
         "END $$;",
