@@ -182,7 +182,7 @@ def test_opened_details_and_the_pressed_button(enter: Enter, town: Any, cases: l
             uow.commit()
 
     renewed(page, progress)
-    assert "路上堵车" in page.inner_text(".case")
+    page.wait_for_selector(".case >> text=路上堵车", timeout=WAIT_MS)
     assert page.evaluate("document.activeElement.dataset.move") == "phone"
     if details.count():
         assert details.get_attribute("open") is not None
