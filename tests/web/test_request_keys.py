@@ -100,7 +100,7 @@ def test_a_key_never_decides_another_finding(log_in: LogIn, town: Any) -> None:
 def test_a_decision_about_what_has_changed_is_not_applied(log_in: LogIn, town: Any) -> None:
     operator = log_in("operator")
     lead = claimed(operator)[0]
-    kept = {"id": lead["id"], "decision": "confirm", "seen": lead["seen"]}
+    kept = {"id": lead["id"], "decision": "confirm", "seen": lead["seen"], "category": "dumping"}
     operator.post("/api/review/release", json={"ids": [lead["id"]]})
     unsure = {"id": lead["id"], "decision": "unsure", "note": "看不清"}
     assert log_in("operator2").post("/api/review/decide", json=unsure).status_code == 200
