@@ -204,8 +204,9 @@ def test_the_canary_notices_what_no_other_check_does(
         broker.kill()
         broker.start()
         http_receiver.wait_for(
-            lambda one: one.path == "/duty"
-            and "网格长可能收不到推送" in json.loads(one.body)["message"]
+            lambda one: (
+                one.path == "/duty" and "网格长可能收不到推送" in json.loads(one.body)["message"]
+            )
         )
         code, health = eventually(lambda: (a := ask(port, "/healthz"))[0] == 503 and a)
         assert not json.loads(health)["checks"]["canary came back"]["ok"]

@@ -48,7 +48,8 @@ PAGES: Final = {
 }  # fmt: skip
 # Names of formats, programs and settings, which no language translates.
 NAMES: Final = (
-    "Excel", "WPS", "Unicode", "Wilson", "html", "xlsx", "docx", "csv", "json", "patrols", "patrol", "assets", "install",
+    "Excel", "WPS", "Unicode", "Wilson", "html", "xlsx", "docx", "csv", "json", "patrols", "patrol",
+    "assets", "install",
     "python-httpx", "English", "中文", "morning", "afternoon",
 )  # fmt: skip
 STORED: Final = (
