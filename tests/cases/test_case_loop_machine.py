@@ -65,6 +65,7 @@ class Phone:
     shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     revisions: dict[str, int] = field(default_factory=dict)
+    received: dict[str, list[str]] = field(default_factory=dict)
 
     def receive(self, topic: str, payload: bytes) -> None:
         if not payload:
@@ -74,8 +75,12 @@ class Phone:
         if body["key"] in self.seen:
             return
         self.seen.add(body["key"])
-        assert body["revision"] > self.revisions.get(topic, -1), "an older word came after a newer"
-        self.revisions[topic] = body["revision"]
+        before, received = self.revisions.get(topic, -1), body["received_replies"]
+        # docs/mqtt.md: the same revision comes again for a reply that only had to be acknowledged.
+        acknowledges = bool(received) and received[-1] not in self.received.get(topic, ())
+        is_newer = body["revision"] > before or (body["revision"] == before and acknowledges)
+        assert is_newer, "an older word came after a newer"
+        self.revisions[topic], self.received[topic] = body["revision"], received
         self.shown[topic] = body
 
 
