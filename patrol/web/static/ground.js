@@ -1,71 +1,32 @@
 // The page of who walks patrols and of helpers: queues what is done, sends it when there is a link.
-import { newKey } from "./database.js"
-import { cachePage, locate, openPhone, smaller } from "./phone.js"
-import { account, OtherAccount, request, verdict } from "./session.js"
+import { locate } from "./phone.js"
+import { openPhonePage, phrases } from "./phone_page.js"
+import { account } from "./session.js"
 
-const { queue, keep, kept, forget } = openPhone("patrol-ground")
-const phrases = document.getElementById("phrases").dataset,
-  line = document.getElementById("link"),
-  said = document.getElementById("said")
-let shown = null,
-  online = true,
-  refused = "",
-  stranger = "" // the account that logged in meanwhile, in another window
+const said = document.getElementById("said")
+
+const page = openPhonePage({
+  home: "/ground",
+  state: "/ground/api/state",
+  name: "state",
+  concerns: /cases|ground|queue/,
+  waits: (message) => message.account === account,
+  draw,
+  send,
+  complain: (text) => say(text, true),
+})
 
 // ---- the page
-async function fetchState() {
-  try {
-    const answer = await fetch("/ground/api/state", { headers: { accept: "application/json" } })
-    if (answer.status === 401) {
-      logInAgain()
-      return
-    }
-    if (!answer.ok) throw new Error(answer.status)
-    const state = await answer.json()
-    online = true
-    stranger = state.account === account ? "" : state.account
-    if (stranger) shown ??= await kept(`state:${account}`)
-    else await keep(`state:${account}`, (shown = state))
-  } catch {
-    online = false
-    shown ??= await kept(`state:${account}`)
-  }
-  await draw()
-}
-
-// A code that was read survives the login: it stays in the queue.
-const logInAgain = () => location.assign("/login?next=/ground")
-
-async function draw() {
-  const waiting = (await queue.all()).filter((message) => message.account === account)
-  showConnection(waiting)
-  if (!shown) return
+function draw(shown, waiting) {
   fillList("patrols", shown.patrols.map((item) => walk(item, waiting)), "nopatrol")
-  if (document.getElementById("cases")) {
-    fillList("cases", shown.cases.map((item) => help(item, waiting)), "nocase")
-    document.getElementById("reports").replaceChildren(...shown.reports.map(report))
-  }
-  const phone = document.getElementById("phone")
-  phone.hidden = !shown.phone
-  phone.href = `tel:${shown.phone}`
-  phone.textContent = `${phrases.call} ${shown.phone}`
+  if (!document.getElementById("cases")) return
+  fillList("cases", shown.cases.map((item) => help(item, waiting)), "nocase")
+  document.getElementById("reports").replaceChildren(...shown.reports.map(report))
 }
 
 function fillList(ident, items, empty) {
   document.getElementById(ident).replaceChildren(...items)
   document.getElementById(empty).hidden = items.length > 0
-}
-
-function showConnection(waiting) {
-  line.hidden = online && !waiting.length && !refused && !stranger
-  line.textContent = [
-    online ? "" : line.dataset.offline,
-    waiting.length ? line.dataset.waiting.replace("{n}", waiting.length) : "",
-    stranger ? line.dataset.stranger.replace("{account}", stranger) : "",
-    refused ? line.dataset.refused + refused : "",
-  ]
-    .filter(Boolean)
-    .join(" ")
 }
 
 function say(text, bad = false) {
@@ -138,74 +99,27 @@ function report(item) {
   return p
 }
 
-// ---- the queue
-async function enqueue(message, address) {
-  const all = await queue.all()
-  await queue.add({
-    key: newKey(),
-    order: (all.at(-1)?.order ?? 0) + 1,
-    account,
-    address,
-    client_at: new Date().toISOString(),
-    ...message,
-  })
-  await draw()
-  await deliver()
-}
-
-let sending = false
-async function deliver() {
-  if (sending) return
-  sending = true
-  try {
-    for (const message of await queue.all()) {
-      if (message.account !== account) continue
-      if (!(await send(message))) break
-      await queue.drop(message.key)
-    }
-  } finally {
-    sending = false
-  }
-  await fetchState()
-}
-
 // Send one message, its photo first: true when it is over and done with, accepted or refused.
 async function send(message) {
   const { address, order: _order, account: _account, ...body } = message
-  try {
-    if (body.photo instanceof Blob) {
-      const headers = { "content-type": "image/jpeg" }
-      const { state, answer } = await attempt("/ground/api/photo", { headers, body: body.photo })
-      if (state === "later") return false
-      body.photo = answer.ok ? (await answer.json()).photo : ""
-      // the name is kept: a report that is sent again sends no second photo
-      await queue.add({ ...message, photo: body.photo })
-    }
-    const headers = { "content-type": "application/json" }
-    const { state, answer } = await attempt(`/ground/api/${address}`, { headers, body: JSON.stringify(body) })
+  if (body.photo instanceof Blob) {
+    const headers = { "content-type": "image/jpeg" }
+    const { state, answer } = await page.attempt("/ground/api/photo", { headers, body: body.photo })
     if (state === "later") return false
-    const told = await answer.json().catch(() => ({}))
-    refused = answer.ok ? "" : `${told.words ?? answer.status} ${told.detail ?? ""}`
-    if (address === "check-in")
-      say(answer.ok ? `${phrases.point} · ${told.words}` : refused, !answer.ok || told.state !== "accepted")
-    if (address === "report" && answer.ok) say(phrases.reported)
-    online = true
-    return true
-  } catch (error) {
-    // Of another account's session: kept until its owner is back.
-    stranger = error instanceof OtherAccount ? error.account : ""
-    online = error instanceof OtherAccount
-    return false
+    body.photo = answer.ok ? (await answer.json()).photo : ""
+    // the name is kept: a report that is sent again sends no second photo
+    await page.queue.add({ ...message, photo: body.photo })
   }
-}
-
-async function attempt(address, options) {
-  const answer = await request(address, { method: "POST", ...options })
-  stranger = ""
-  const state = verdict(answer.status)
-  if (state !== "login") return { state, answer }
-  logInAgain()
-  return { state: "later", answer }
+  const headers = { "content-type": "application/json" }
+  const { state, answer } = await page.attempt(`/ground/api/${address}`, { headers, body: JSON.stringify(body) })
+  if (state === "later") return false
+  const told = await answer.json().catch(() => ({}))
+  const refusal = answer.ok ? "" : `${told.words ?? answer.status} ${told.detail ?? ""}`
+  await page.refuse(refusal)
+  if (address === "check-in")
+    say(answer.ok ? `${phrases.point} · ${told.words}` : refusal, !answer.ok || told.state !== "accepted")
+  if (address === "report" && answer.ok) say(phrases.reported)
+  return true
 }
 
 // ---- check in: by the code behind # of the page's own address, or by location
@@ -217,7 +131,7 @@ async function readCode() {
   const place = await locate(5_000)
   if (decodeURIComponent(location.hash.slice(1)) !== code) return // another code was read meanwhile
   history.replaceState(null, "", "/ground")
-  await enqueue({ code, client_at, ...(place ? { location: place } : {}) }, "check-in")
+  await page.enqueue({ code, client_at, ...(place ? { location: place } : {}) }, "check-in")
 }
 
 document.getElementById("main").addEventListener("click", async (event) => {
@@ -226,7 +140,7 @@ document.getElementById("main").addEventListener("click", async (event) => {
   const card = button.closest(".case")
   if (button.dataset.step) {
     button.disabled = true
-    await enqueue({ case: card.dataset.id, step: button.dataset.step }, "say")
+    await page.enqueue({ case: card.dataset.id, step: button.dataset.step }, "say")
   }
   if (button.dataset.here) {
     button.disabled = true
@@ -236,20 +150,7 @@ document.getElementById("main").addEventListener("click", async (event) => {
       button.disabled = false
       return
     }
-    await enqueue({ patrol: card.dataset.id, point: button.dataset.here, location: place }, "check-in")
-  }
-})
-document.getElementById("main").addEventListener("change", async (event) => {
-  if (!event.target.matches("input[type=file]") || !event.target.files[0]) return
-  const form = event.target.form,
-    chosen = form.querySelector(".chosen")
-  try {
-    form.photo_ready = await smaller(event.target.files[0])
-    chosen.src = URL.createObjectURL(form.photo_ready)
-    chosen.hidden = false
-  } catch {
-    form.photo_ready = null
-    say(phrases.badphoto, true)
+    await page.enqueue({ patrol: card.dataset.id, point: button.dataset.here, location: place }, "check-in")
   }
 })
 document.getElementById("report")?.addEventListener("submit", async (event) => {
@@ -269,65 +170,7 @@ document.getElementById("report")?.addEventListener("submit", async (event) => {
   document.getElementById("reporting").open = false
   const here = asks ? await locate() : undefined
   if (here) message.location = here
-  await enqueue(message, "report")
+  await page.enqueue(message, "report")
 })
-document.getElementById("logout").addEventListener("click", async () => {
-  await deliver() // logging out empties the phone: what waits must be sent first
-  if ((await queue.all()).length) {
-    draw()
-    return
-  }
-  await request("/api/logout", { method: "POST" }).catch(() => {})
-  await forget()
-  location.assign("/login")
-})
-
-// ---- the link comes and goes
-let source
-function listen() {
-  if (source || document.hidden) return
-  const since = document.body.dataset.rendered ?? new Date(0).toISOString()
-  source = new EventSource(`/api/live?since=${encodeURIComponent(since)}`)
-  source.addEventListener("hello", () => {
-    online = true
-    deliver()
-  })
-  source.addEventListener("moved", (event) => {
-    if (/cases|ground|queue/.test(event.data)) fetchState()
-  })
-  source.addEventListener("error", () => {
-    online = false
-    draw()
-  })
-}
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    source?.close()
-    source = undefined
-  } else {
-    listen()
-    deliver()
-  }
-})
-addEventListener("online", deliver)
 addEventListener("hashchange", readCode)
-addEventListener("offline", () => {
-  online = false
-  draw()
-})
-setInterval(() => {
-  if (!document.hidden) deliver()
-}, 15_000)
-if ("serviceWorker" in navigator)
-  cachePage("/ground", ["database.js", "phone.js", "session.js"]).then(
-    () => {
-      document.body.dataset.cached = ""
-    },
-    () => {},
-  )
-kept(`state:${account}`).then((last) => {
-  shown ??= last
-  draw()
-})
-listen()
-deliver().then(readCode)
+page.start().then(readCode) // a code that was read survives a login: it stays in the queue

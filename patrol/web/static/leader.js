@@ -1,45 +1,23 @@
 // The grid leader's page: shows the cases, queues replies, sends them when there is a connection.
-import { newKey } from "./database.js"
-import { cachePage, locate, openPhone, smaller } from "./phone.js"
-import { account, OtherAccount, request, verdict } from "./session.js"
+import { locate } from "./phone.js"
+import { openPhonePage, phrases } from "./phone_page.js"
 
-const { queue, keep, kept, forget } = openPhone("patrol-leader")
-const phrases = document.getElementById("phrases").dataset,
-  line = document.getElementById("link")
 const list = document.getElementById("cases")
 const STEPS = { acknowledge: ["dispatched", "rework"], arrive: ["dispatched", "rework", "acknowledged"] }
 const AFTER = { acknowledge: "acknowledged", arrive: "arrived" }
-let shown = null,
-  online = true,
-  refused = "",
-  stranger = "", // the account that logged in meanwhile, in another window
-  cards = new Map()
+const cards = new Map()
+
+const page = openPhonePage({
+  home: "/leader",
+  state: "/leader/api/cases",
+  name: "cases",
+  concerns: /cases/,
+  draw,
+  send,
+})
 
 // ---- the list
-async function fetchCases() {
-  try {
-    const answer = await fetch("/leader/api/cases", { headers: { accept: "application/json" } })
-    if (answer.status === 401) {
-      location.assign("/login?next=/leader")
-      return
-    }
-    if (!answer.ok) throw new Error(answer.status)
-    const cases = await answer.json()
-    online = true
-    stranger = cases.account === account ? "" : cases.account
-    if (stranger) shown ??= await kept(`cases:${account}`) // theirs are not shown on this page
-    else await keep(`cases:${account}`, (shown = cases))
-  } catch {
-    online = false
-    shown ??= await kept(`cases:${account}`)
-  }
-  await draw()
-}
-
-async function draw() {
-  const waiting = await queue.all()
-  showConnection(waiting)
-  if (!shown) return
+function draw(shown, waiting) {
   const there = new Set()
   let before = null
   for (const item of shown.cases) {
@@ -70,22 +48,6 @@ async function draw() {
       return p
     }),
   )
-  const phone = document.getElementById("phone")
-  phone.hidden = !shown.phone
-  phone.href = `tel:${shown.phone}`
-  phone.textContent = `${phrases.call} ${shown.phone}`
-}
-
-function showConnection(waiting) {
-  line.hidden = online && !waiting.length && !refused && !stranger
-  line.textContent = [
-    online ? "" : line.dataset.offline,
-    waiting.length ? line.dataset.waiting.replace("{n}", waiting.length) : "",
-    stranger ? line.dataset.stranger.replace("{account}", stranger) : "",
-    refused ? line.dataset.refused + refused : "",
-  ]
-    .filter(Boolean)
-    .join(" ")
 }
 
 function make(ident) {
@@ -153,74 +115,27 @@ function fill(card, item, waiting) {
 }
 
 // ---- replies
-async function enqueue(message, address) {
-  const all = await queue.all()
-  await queue.add({
-    key: newKey(),
-    order: (all.at(-1)?.order ?? 0) + 1,
-    account,
-    address,
-    client_at: new Date().toISOString(),
-    ...message,
-  })
-  await draw()
-  deliver()
-}
-
-let sending = false
-async function deliver() {
-  if (sending) return
-  sending = true
-  try {
-    for (const message of await queue.all()) {
-      if (message.account !== account) continue
-      if (!(await send(message))) break
-      await queue.drop(message.key)
-    }
-  } finally {
-    sending = false
-  }
-  await fetchCases()
-}
-
 // Send one message, its photo first: true when it is over and done with, accepted or refused.
 async function send({ key, address, photo, order: _order, account: _account, ...body }) {
-  try {
-    if (photo && address === "say") {
-      const sent = await attempt(`/leader/api/photo/${body.case}/${key}`, jpeg(photo))
-      if (sent.state === "later") return false
-    }
-    const headers = { "content-type": "application/json" }
-    const message = JSON.stringify({ key, ...body })
-    const { state, answer } = await attempt(`/leader/api/${address}`, { headers, body: message })
-    if (state === "later") return false
-    const said = await answer.json().catch(() => ({}))
-    // the photo of a new problem goes to the case that it became
-    if (answer.ok && photo && address === "report" && said.case) {
-      const sent = await attempt(`/leader/api/photo/${said.case}/${key}`, jpeg(photo))
-      if (sent.state === "later") return false
-    }
-    refused = answer.ok ? "" : (said.words ?? String(answer.status))
-    online = true
-    return true
-  } catch (error) {
-    // Of another account's session: kept until its owner is back.
-    stranger = error instanceof OtherAccount ? error.account : ""
-    online = error instanceof OtherAccount
-    return false
+  if (photo && address === "say") {
+    const sent = await page.attempt(`/leader/api/photo/${body.case}/${key}`, jpeg(photo))
+    if (sent.state === "later") return false
   }
+  const headers = { "content-type": "application/json" }
+  const message = JSON.stringify({ key, ...body })
+  const { state, answer } = await page.attempt(`/leader/api/${address}`, { headers, body: message })
+  if (state === "later") return false
+  const said = await answer.json().catch(() => ({}))
+  // the photo of a new problem goes to the case that it became
+  if (answer.ok && photo && address === "report" && said.case) {
+    const sent = await page.attempt(`/leader/api/photo/${said.case}/${key}`, jpeg(photo))
+    if (sent.state === "later") return false
+  }
+  await page.refuse(answer.ok ? "" : (said.words ?? String(answer.status)))
+  return true
 }
 
 const jpeg = (photo) => ({ headers: { "content-type": "image/jpeg" }, body: photo })
-
-async function attempt(address, options) {
-  const answer = await request(address, { method: "POST", ...options })
-  stranger = ""
-  const state = verdict(answer.status)
-  if (state !== "login") return { state, answer }
-  location.assign("/login?next=/leader")
-  return { state: "later", answer }
-}
 
 list.addEventListener("click", async (event) => {
   const button = event.target.closest("button")
@@ -229,7 +144,7 @@ list.addEventListener("click", async (event) => {
   const ident = card.dataset.id
   if (button.dataset.reply) {
     button.disabled = true
-    await enqueue({ case: ident, type: button.dataset.reply, result: "", text: "" }, "say")
+    await page.enqueue({ case: ident, type: button.dataset.reply, result: "", text: "" }, "say")
     card.querySelector(".arrival").hidden = button.dataset.reply !== "arrive"
   }
   if (button.dataset.skip !== undefined) button.form.hidden = true
@@ -240,7 +155,7 @@ list.addEventListener("click", async (event) => {
   }
   if (button.dataset.helpers) {
     button.disabled = true
-    await enqueue({ case: ident, open: button.dataset.helpers === "open" }, "helpers")
+    await page.enqueue({ case: ident, open: button.dataset.helpers === "open" }, "helpers")
     button.disabled = false
   }
   if (button.dataset.open !== undefined) {
@@ -255,21 +170,7 @@ list.addEventListener("click", async (event) => {
     figure.querySelector("img").src = button.dataset.picture
     figure.hidden = false
     button.hidden = true
-    enqueue({ case: ident, type: "opened", result: "", text: "" }, "say")
-  }
-})
-document.getElementById("main").addEventListener("change", async (event) => {
-  if (!event.target.matches("input[type=file]") || !event.target.files[0]) return
-  const form = event.target.form,
-    chosen = form.querySelector(".chosen")
-  try {
-    form.photo_ready = await smaller(event.target.files[0])
-    chosen.src = URL.createObjectURL(form.photo_ready)
-    chosen.hidden = false
-  } catch {
-    form.photo_ready = null
-    refused = phrases.badphoto
-    showConnection(await queue.all())
+    page.enqueue({ case: ident, type: "opened", result: "", text: "" }, "say")
   }
 })
 list.addEventListener("submit", async (event) => {
@@ -285,7 +186,7 @@ list.addEventListener("submit", async (event) => {
   form.hidden = true
   await withExtras(form, message)
   if (form.matches(".arrival") && !message.photo && !message.location) return
-  await enqueue(message, "say")
+  await page.enqueue(message, "say")
 })
 document.getElementById("report").addEventListener("submit", async (event) => {
   event.preventDefault()
@@ -294,7 +195,7 @@ document.getElementById("report").addEventListener("submit", async (event) => {
   const report = { category: category.value, place: place.value, text: text.value }
   document.getElementById("reporting").open = false
   await withExtras(form, report)
-  await enqueue(report, "report")
+  await page.enqueue(report, "report")
 })
 
 // The photo and the location of a form, if they are there, go with the message; the form is emptied.
@@ -308,68 +209,7 @@ async function withExtras(form, message) {
   if (!locates) return
   const location = await locate()
   if (location) message.location = location
-  else {
-    refused = phrases.noplace
-    showConnection(await queue.all())
-  }
+  else await page.refuse(phrases.noplace)
 }
 
-document.getElementById("logout").addEventListener("click", async () => {
-  await deliver() // logging out empties the phone: queued replies must be sent first
-  if ((await queue.all()).length) {
-    draw()
-    return
-  }
-  await request("/api/logout", { method: "POST" }).catch(() => {})
-  await forget()
-  location.assign("/login")
-})
-
-// ---- the link comes and goes
-let source
-function listen() {
-  if (source || document.hidden) return
-  const since = document.body.dataset.rendered ?? new Date(0).toISOString() // what changed after it is told at once
-  source = new EventSource(`/api/live?since=${encodeURIComponent(since)}`)
-  source.addEventListener("hello", () => {
-    online = true
-    deliver()
-  })
-  source.addEventListener("moved", (event) => {
-    if (event.data.includes("cases")) fetchCases()
-  })
-  source.addEventListener("error", () => {
-    online = false
-    draw()
-  })
-}
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    source?.close()
-    source = undefined
-  } else {
-    listen()
-    deliver()
-  }
-})
-addEventListener("online", deliver)
-addEventListener("offline", () => {
-  online = false
-  draw()
-})
-setInterval(() => {
-  if (!document.hidden) deliver()
-}, 15_000)
-if ("serviceWorker" in navigator)
-  cachePage("/leader", ["database.js", "phone.js", "session.js"]).then(
-    () => {
-      document.body.dataset.cached = ""
-    },
-    () => {},
-  )
-kept(`cases:${account}`).then((last) => {
-  shown ??= last
-  draw()
-})
-listen()
-deliver()
+page.start()
