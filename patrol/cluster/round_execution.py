@@ -27,7 +27,13 @@ from patrol.domain.ids import CameraId, LinkId
 from patrol.domain.observation import Light
 from patrol.domain.round import SAMPLE_PURPOSE, StoredPicture, Visit, VisitOutcome
 from patrol.ports import PictureStore, PictureStoreFull
-from patrol.rounds.executor import PROGRESS_EVERY_S, ExecutorJob, ExecutorServices, StopReason
+from patrol.rounds.executor import (
+    PROGRESS_EVERY_S,
+    ExecutorJob,
+    ExecutorServices,
+    StopReason,
+    round_progress,
+)
 from patrol.rounds.progress import RoundCounters, RoundProgress, ThroughputEstimate
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart
 from patrol.store import Store, StoreFull, StoreUnavailable
@@ -310,22 +316,9 @@ class ClusterExecution:
     def _report_progress(self) -> None:
         if self._on_progress is None:
             return
-        now_s, left = self._deps.clock.monotonic_s(), self._job.planned - self.counters.done
-        counters, pace = self.counters, self._throughput
         self._on_progress(
-            RoundProgress(
-                round=self._job.round,
-                plan=self._job.plan,
-                planned=self._job.planned,
-                done=counters.done,
-                seen=counters.seen,
-                not_viewable=counters.not_viewable,
-                missed=counters.missed,
-                findings=counters.findings,
-                under_way=self._under_way,
-                per_s=pace.per_s(now_s),
-                forecast=pace.forecast(left, now_s, self._deps.clock.now()),
-                finish_by=self._job.finish_by,
+            round_progress(
+                self._job, self.counters, self._throughput, self._under_way, self._deps.clock
             )
         )
 

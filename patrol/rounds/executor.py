@@ -283,22 +283,9 @@ class RoundExecutor:
     def _report_progress(self) -> None:
         if self._on_progress is None:
             return
-        now_s, left = self._deps.clock.monotonic_s(), self._job.planned - self.counters.done
+        under_way = len(self._visits)
         self._on_progress(
-            RoundProgress(
-                round=self._job.round,
-                plan=self._job.plan,
-                planned=self._job.planned,
-                done=self.counters.done,
-                seen=self.counters.seen,
-                not_viewable=self.counters.not_viewable,
-                missed=self.counters.missed,
-                findings=self.counters.findings,
-                under_way=len(self._visits),
-                per_s=self._throughput.per_s(now_s),
-                forecast=self._throughput.forecast(left, now_s, self._deps.clock.now()),
-                finish_by=self._job.finish_by,
-            )
+            round_progress(self._job, self.counters, self._throughput, under_way, self._deps.clock)
         )
 
     def _finish(self, stop_reason: StopReason, reason: str) -> None:
@@ -306,6 +293,31 @@ class RoundExecutor:
         if self._stop_reason is None:
             self._stop_reason, self.reason = stop_reason, reason
         self._changed.set()
+
+
+def round_progress(
+    job: ExecutorJob,
+    counters: RoundCounters,
+    pace: ThroughputEstimate,
+    under_way: int,
+    clock: Clock,
+) -> RoundProgress:
+    """How far the round is just now; of one process's round and of one on workers."""
+    now_s, left = clock.monotonic_s(), job.planned - counters.done
+    return RoundProgress(
+        round=job.round,
+        plan=job.plan,
+        planned=job.planned,
+        done=counters.done,
+        seen=counters.seen,
+        not_viewable=counters.not_viewable,
+        missed=counters.missed,
+        findings=counters.findings,
+        under_way=under_way,
+        per_s=pace.per_s(now_s),
+        forecast=pace.forecast(left, now_s, clock.now()),
+        finish_by=job.finish_by,
+    )
 
 
 def _pending_visit(camera: Camera, sampling: SamplingPolicy) -> PendingVisit:
