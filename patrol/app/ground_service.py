@@ -5,10 +5,9 @@ each in one transaction. A check-in over MQTT comes on the person's own topic
 (`handle_check_in`); one that cannot be taken is logged with its reason, as the phone page says it.
 """
 
-import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
@@ -16,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from patrol.app.application import Application
-from patrol.cases.request_keys import RequestKey, remember_request
+from patrol.cases.request_keys import RequestKey, request_transaction
 from patrol.domain.check_in_code import CHECK_IN_KEY, CheckInCodes
 from patrol.domain.errors import BadInput, Failed
 from patrol.domain.ground_patrol import (
@@ -30,6 +29,7 @@ from patrol.domain.ground_patrol import (
 )
 from patrol.domain.ids import FindingId, PersonId
 from patrol.domain.leave import absences
+from patrol.domain.outbox import read_object
 from patrol.integrations.notifications import REMINDER, Notification, queue_notification
 from patrol.messaging.topics import CheckInTopic
 from patrol.rounds.ground_messages import GroundMessages
@@ -136,14 +136,11 @@ class GroundService:
             stops = uow.ground_patrols.stops_of(one.id for one in mine)
         return [(one, stops.get(one.id, [])) for one in mine if one.is_open or one.day >= today]
 
-    @contextmanager
-    def _transaction(self, request: RequestKey | None) -> Iterator[tuple[UnitOfWork, datetime]]:
-        now = self.app.clock.now()
-        with self.app.store.begin() as uow:
-            remember_request(uow, request, now)
-            yield uow, now
-            uow.commit()
-        self.app.wake_relays()
+    def _transaction(
+        self, request: RequestKey | None
+    ) -> AbstractContextManager[tuple[UnitOfWork, datetime]]:
+        app = self.app
+        return request_transaction(app.store, app.clock, request, app.wake_relays)
 
 
 def ground_context(app: Application) -> GroundContext:
@@ -247,15 +244,10 @@ def read_check_in(where: CheckInTopic, payload: bytes, now: datetime) -> CheckIn
 
 
 def _body_of(payload: bytes) -> Mapping[str, Any]:
-    if len(payload) > MAX_CHECK_IN_BYTES:
-        raise CheckInRefused(f"has {len(payload)} bytes, at most {MAX_CHECK_IN_BYTES}")
     try:
-        body = json.loads(payload)
-    except (ValueError, RecursionError):  # the latter: brackets within brackets
-        raise CheckInRefused("is no JSON") from None
-    if not isinstance(body, dict):
-        raise CheckInRefused("is no JSON object")
-    return body
+        return read_object(payload, MAX_CHECK_IN_BYTES)
+    except ValueError as exc:
+        raise CheckInRefused(str(exc)) from None
 
 
 def new_ground_worker(app: Application) -> GroundPatrolWorker:

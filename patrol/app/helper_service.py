@@ -5,15 +5,15 @@ photo (turned upright, scaled down, without metadata) and its place, and its aut
 of it. Each action is one transaction.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from patrol.app.application import Application
 from patrol.cases.helpers import note_helper, reports_of, set_open_to_helpers
-from patrol.cases.request_keys import RequestKey, remember_request
+from patrol.cases.request_keys import RequestKey, request_transaction
 from patrol.domain.case import Case
 from patrol.domain.finding import FilingSource, Finding
 from patrol.domain.ground_patrol import Location
@@ -110,14 +110,11 @@ class HelperService:
         with self.app.store.begin_read() as uow:
             return reports_of(uow, filed_by, limit=limit)
 
-    @contextmanager
-    def _transaction(self, request: RequestKey | None) -> Iterator[tuple[UnitOfWork, datetime]]:
-        now = self.app.clock.now()
-        with self.app.store.begin() as uow:
-            remember_request(uow, request, now)
-            yield uow, now
-            uow.commit()
-        self.app.wake_relays()
+    def _transaction(
+        self, request: RequestKey | None
+    ) -> AbstractContextManager[tuple[UnitOfWork, datetime]]:
+        app = self.app
+        return request_transaction(app.store, app.clock, request, app.wake_relays)
 
 
 def with_location(place: str, location: Location | None) -> str:

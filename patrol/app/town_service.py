@@ -9,9 +9,8 @@ body. A repeat under its id changes nothing.
 import base64
 import binascii
 import hmac
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -28,7 +27,7 @@ from patrol.cases.hand_off import (
     hand_off_case,
     record_played,
 )
-from patrol.cases.request_keys import RequestKey, remember_request
+from patrol.cases.request_keys import RequestKey, request_transaction
 from patrol.cases.save_and_send import add_case
 from patrol.cases.supervision import send_overdue_lists, supervise_case, tag_case, urge_case
 from patrol.domain.broadcast import Broadcast, BroadcastEvent
@@ -38,6 +37,7 @@ from patrol.domain.errors import BadInput, Failed
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.hand_off import HandOff, HandOffEvent
 from patrol.domain.ids import CaseId, GridCode, MessageKey
+from patrol.domain.outbox import read_object
 from patrol.domain.priority import Level
 from patrol.integrations.webhooks import sign_webhook
 from patrol.messaging.topics import HandOffReplyTopic, SpeakerReplyTopic
@@ -196,14 +196,11 @@ class TownService:
             add_case(uow, case, app.payloads, now)
         return case
 
-    @contextmanager
-    def _transaction(self, request: RequestKey | None) -> Iterator[tuple[UnitOfWork, datetime]]:
-        now = self.app.clock.now()
-        with self.app.store.begin() as uow:
-            remember_request(uow, request, now)
-            yield uow, now
-            uow.commit()
-        self.app.wake_relays()
+    def _transaction(
+        self, request: RequestKey | None
+    ) -> AbstractContextManager[tuple[UnitOfWork, datetime]]:
+        app = self.app
+        return request_transaction(app.store, app.clock, request, app.wake_relays)
 
 
 class AlreadyOpened(Failed):
@@ -268,15 +265,10 @@ def take_playback(service: TownService, speaker: str, body: Mapping[str, Any]) -
 
 
 def _read_body(payload: bytes) -> Mapping[str, Any]:
-    if len(payload) > MAX_REPLY_BYTES:
-        raise BadReply(f"has {len(payload)} bytes, at most {MAX_REPLY_BYTES}")
     try:
-        body = json.loads(payload)
-    except (ValueError, RecursionError):  # the latter: brackets within brackets
-        raise BadReply("is no JSON") from None
-    if not isinstance(body, dict):
-        raise BadReply("is no JSON object")
-    return body
+        return read_object(payload, MAX_REPLY_BYTES)
+    except ValueError as exc:
+        raise BadReply(str(exc)) from None
 
 
 @dataclass(frozen=True, slots=True)

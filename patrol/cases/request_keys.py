@@ -7,13 +7,16 @@ what): a key that comes again with another subject is refused, so that a late or
 acts on something else. Keys lie among those of received messages and are pruned with them.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
 from patrol.domain.errors import Failed
 from patrol.domain.ids import MessageKey
-from patrol.store import UnitOfWork
+from patrol.ports import Clock
+from patrol.store import Store, UnitOfWork
 
 
 class RequestRepeated(Exception):
@@ -58,3 +61,19 @@ def remember_request(uow: UnitOfWork, request: RequestKey | None, now: datetime)
     """Store the key of a request that has one. Raises RequestRepeated, RequestKeyReused."""
     if request is not None:
         request.remember(uow, now)
+
+
+@contextmanager
+def request_transaction(
+    store: Store, clock: Clock, request: RequestKey | None, on_queued: Callable[[], None]
+) -> Iterator[tuple[UnitOfWork, datetime]]:
+    """One transaction that remembers the request, at one time; then `on_queued` wakes the relays.
+
+    Raises RequestRepeated, RequestKeyReused, StoreUnavailable.
+    """
+    now = clock.now()
+    with store.begin() as uow:
+        remember_request(uow, request, now)
+        yield uow, now
+        uow.commit()
+    on_queued()

@@ -263,7 +263,19 @@ def payload_object(payload: bytes) -> Mapping[str, Any]:
     For those who only look for a field; replies are read by messaging/reply_parser.py.
     """
     try:
-        body = json.loads(payload)
-    except (ValueError, RecursionError):
+        return read_object(payload, len(payload))
+    except ValueError:
         return {}
-    return body if isinstance(body, dict) else {}
+
+
+def read_object(payload: bytes, largest_bytes: int) -> Mapping[str, Any]:
+    """The JSON object of a message. Raises ValueError, whose text says what is wrong with it."""
+    if len(payload) > largest_bytes:
+        raise ValueError(f"has {len(payload)} bytes, at most {largest_bytes}")
+    try:
+        body = json.loads(payload)
+    except (ValueError, RecursionError):  # the latter: brackets within brackets
+        raise ValueError("is no JSON") from None
+    if not isinstance(body, dict):
+        raise ValueError("is no JSON object")  # noqa: TRY004  of what came, not of our call
+    return body

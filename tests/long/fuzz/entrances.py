@@ -303,6 +303,7 @@ def mqtt_entrances() -> Iterator[Entrance]:
             feed=feed,
             covers=(
                 "patrol/domain/outbox.py:payload_object",
+                "patrol/domain/outbox.py:read_object",
                 *(
                     f"patrol/messaging/reply_parser.py:parse_{what}"
                     for what in ("message", "reply", "report")
