@@ -219,25 +219,25 @@ class ConnectionLimiter:
     def next_retry_in_s(self, now_s: float) -> float | None:
         """Seconds until a visit that waits for its time may start; None when none does."""
         times = [self._retries[0].not_before_s] if self._retries else []
-        times += [
-            max(visit.not_before_s, ready_s)
-            for queue in self._for_stream.values()
-            for visit in queue
-            if self._has_capacity(visit.link)
-            and (ready_s := self._ready_at_s(visit, now_s)) is not None
-        ]
+        for server, queue in self._for_stream.items():
+            ready_s = self._ready_at_s(server, now_s)
+            times += [
+                max(visit.not_before_s, at_s)
+                for visit in queue
+                if self._has_capacity(visit.link)
+                and (at_s := ready_s[visit.turned_away > 0]) is not None
+            ]
         return max(0.0, min(times) - now_s) if times else None
 
     def _change_usage(self, link: LinkId, visits: int) -> None:
         self._in_use[link] += visits
         self._link_slots.set_round_usage(link, self._in_use[link])
 
-    def _ready_at_s(self, visit: PendingVisit, now_s: float) -> float | None:
-        return self._streams.ready_at_s(visit.server, now_s, asked=visit.turned_away > 0)
-
-    def _has_stream(self, visit: PendingVisit, now_s: float) -> bool:
-        ready_s = self._ready_at_s(visit, now_s)
-        return ready_s is not None and ready_s <= now_s
+    def _ready_at_s(self, server: ServerId, now_s: float) -> tuple[float | None, float | None]:
+        """When a visit may ask the server that has not asked yet, and one that was turned away."""
+        streams = self._streams
+        first_s = streams.ready_at_s(server, now_s, asked=False)
+        return first_s, streams.ready_at_s(server, now_s, asked=True)
 
     def _has_capacity(self, link: LinkId) -> bool:
         return self._in_use[link] + self._link_slots.reserved(link) < self._limits.per_link
@@ -247,7 +247,7 @@ class ConnectionLimiter:
         if not self._has_capacity(visit.link):
             self._blocked[visit.link].append(visit)
             return False
-        if not self._has_stream(visit, now_s):
+        if not self._streams.has_capacity(visit.server, now_s, asked=visit.turned_away > 0):
             self._for_stream[visit.server].append(visit)
             return False
         return True
@@ -263,13 +263,13 @@ class ConnectionLimiter:
 
     def _for_free_stream(self, now_s: float) -> PendingVisit | None:
         for server, queue in self._for_stream.items():
-            if not self._streams.has_capacity(server, now_s):
-                continue
+            ready_s = self._ready_at_s(server, now_s)
             for visit in queue:
+                at_s = ready_s[visit.turned_away > 0]
                 if (
-                    visit.not_before_s <= now_s
+                    at_s is not None
+                    and max(at_s, visit.not_before_s) <= now_s
                     and self._has_capacity(visit.link)
-                    and self._has_stream(visit, now_s)
                 ):
                     queue.remove(visit)
                     return visit
