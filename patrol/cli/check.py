@@ -34,7 +34,8 @@ from patrol.cli.site import site_of
 from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
 from patrol.domain.labels import Label, bilingual, label_text
-from patrol.domain.reader_language import translate
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language, translate
 from patrol.domain.registry import Role
 from patrol.domain.routing import (
     LEAVE_AHEAD,
@@ -177,17 +178,20 @@ def _print_problems(report: CheckReport) -> None:
     for problem in report.problems:
         print_err(str(problem))
     for notice in report.notices:
-        print_err(translate(f"{notice}（提示）", f"{notice} (notice)"))
+        text = problem_text(str(notice), reader_language())
+        print_err(translate(f"{text}（提示）", f"{text} (notice)"))
     for result in report.results:
         if not result.ok:
-            print_err(f"{label_text(result.name)}: {result.text}")
+            print_err(f"{label_text(result.name)}{translate('：', ': ')}{result.text}")
 
 
 def _print_results(report: CheckReport) -> None:
     out = console()
     for result in report.results:
         if result.ok:
-            out.print(f"[green]✓[/] {label_text(result.name)}: {result.text}", soft_wrap=True)
+            text = problem_text(result.text, reader_language())
+            colon = translate("：", ": ")
+            out.print(f"[green]✓[/] {label_text(result.name)}{colon}{text}", soft_wrap=True)
     if counts := report.counts:
         out.print(
             translate(

@@ -16,6 +16,8 @@ from patrol.cli.output import console_err
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.domain.labels import label_of, label_text
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language
 from patrol.domain.source_stages import HTTP_STAGES, source_advice
 from patrol.domain.stream_labels import STAGE_ADVICE, VISIT_STAGES
 from patrol.settings import Site
@@ -115,5 +117,5 @@ def print_stages(log: StageLog) -> None:
     for stage in log.stages:
         label = label_text(label_of({**HTTP_STAGES, **VISIT_STAGES}, stage["stage"]))
         line = Text.assemble((f"  {stage['at_s']:6.2f} s  ", "dim"), label)
-        seen = f"  {stage['seen']}" if stage["seen"] else ""
+        seen = problem_text(f"  {stage['seen']}", reader_language()) if stage["seen"] else ""
         out.print(line.append(seen, style="dim"), soft_wrap=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from patrol.domain.labels import CAMERA_CONDITIONS, SUBJECT_KINDS
+from patrol.domain.problem_texts import problem_text
 from patrol.domain.reader_language import reader_language, translate
 from patrol.domain.stored_texts import label_of_code
 
@@ -90,4 +91,4 @@ def code_text(value: str) -> str:
     if reader_language() == "en":
         return value
     known = label_of_code(value)
-    return VALUES.get(value, known[0] if known else value)
+    return VALUES.get(value) or (known[0] if known else problem_text(value, "zh"))
