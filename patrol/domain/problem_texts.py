@@ -25,6 +25,7 @@ MAX_DEPTH: Final = 6  # of texts within texts
 _HOLE: Final = "{}"
 _JOINTS: Final = (("; ", "；"), (": ", "："), ("：", "："))
 _ENTRY: Final = re.compile(r'^(msgid|msgstr) (".*")$', re.MULTILINE)
+_PART: Final = re.compile(r"[,;] | ?\(")
 _LETTERS: Final = re.compile(r"[A-Za-z]{2}")
 
 
@@ -70,12 +71,18 @@ class _Template:
         end = len(text) - len(last)
         at, found = len(first), []
         for piece in inner:
-            start = text.find(piece, at, end)
+            start = text.find(piece, at, end) if piece else _next_part(text, at, end)
             if start < 0:
                 return None
             found.append(text[at:start])
             at = start + len(piece)
         return None if at > end else [*found, text[at:end]]
+
+
+def _next_part(text: str, at: int, end: int) -> int:
+    """Where the second of two holes begins that stand side by side: at a comma or a bracket."""
+    found = _PART.search(text, at, end)
+    return found.start() if found else end
 
 
 @dataclass(frozen=True, slots=True)

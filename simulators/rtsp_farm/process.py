@@ -9,9 +9,10 @@ import os
 import signal
 import subprocess  # nosec B404
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 END_WITHIN_S = 10.0
@@ -19,12 +20,17 @@ END_WITHIN_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningFarm:
-    """A farm that serves: its configuration directory, ports and process id."""
+    """A farm that serves: its configuration directory, ports and process id.
+
+    `first`: the cameras that it serves until `all_served` is set; none where it serves all.
+    """
 
     config_dir: Path
     port: int
     control_port: int
     pid: int
+    first: tuple[str, ...] = ()
+    all_served: threading.Event = field(default_factory=threading.Event)
 
     def urls(self) -> list[str]:
         """Main stream URLs in the order of the registry, credentials included."""
@@ -46,8 +52,12 @@ def running_farm(
     stream_limit: str = "",
     sources: str = "",
     devices: int = 20,
+    first_stream: bool = False,
 ) -> Iterator[RunningFarm]:
-    """Serve `cameras` cameras while the block runs. Raises RuntimeError when it does not start."""
+    """Serve `cameras` cameras while the block runs. Raises RuntimeError when it does not start.
+
+    `first_stream`: begin with the cameras of one stream where streams have to be encoded.
+    """
     command = [
         sys.executable, "-m", "simulators.rtsp_farm", "--count", str(cameras), "--port", str(port),
         "--out", str(config_dir), "--seed", str(seed), "--profile", profile, "--faults", faults,
@@ -57,6 +67,8 @@ def running_farm(
         command += ["--stream-limit", stream_limit]
     if sources:
         command += ["--sources", sources, "--devices", str(devices)]
+    if first_stream:
+        command += ["--first-stream"]
     if mqtt_url:
         command += ["--mqtt-url", mqtt_url]
     process = subprocess.Popen(  # noqa: S603  our own program, our own arguments  # nosec B603
@@ -70,14 +82,31 @@ def running_farm(
         if not ready:
             raise RuntimeError(f"the simulated town ended with {process.wait()} before it served")
         ready_line = json.loads(ready)
-        yield RunningFarm(
+        farm = RunningFarm(
             config_dir=config_dir,
             port=ready_line["port"],
             control_port=ready_line["control_port"],
             pid=process.pid,
+            first=tuple(ready_line["first"]),
         )
+        _follow(process, farm)
+        yield farm
     finally:
         _end(process)
+
+
+def _follow(process: "subprocess.Popen[str]", farm: RunningFarm) -> None:
+    """Set `all_served` when the farm says so, or ends."""
+    if not farm.first:
+        farm.all_served.set()
+        return
+
+    def wait_for_line() -> None:
+        if process.stdout is not None:
+            process.stdout.readline()
+        farm.all_served.set()
+
+    threading.Thread(target=wait_for_line, name="farm's second line", daemon=True).start()
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from patrol.clock import SystemClock
 from patrol.ports import Clock
 from simulators.faults import CameraFault, mixture_problem
 from simulators.gb28181.fleet import GbFleet, free_sip_port, sources_yaml
-from simulators.rtsp_farm.camera import FarmTimeline, farm_cameras, loops_needed
+from simulators.rtsp_farm.camera import FarmTimeline, farm_cameras, loop_spec, loops_needed
 from simulators.rtsp_farm.connection import RtspConnection
 from simulators.rtsp_farm.control import FarmController, serve_control
 from simulators.rtsp_farm.playback import TimerQueue
@@ -32,7 +33,9 @@ from simulators.scenes.library import (
     DEFAULT_CACHE,
     EncodingCancelled,
     LoopLibrary,
+    LoopSpec,
     ProgressCallback,
+    cost_of,
 )
 from simulators.town.build import build_town
 from simulators.town.config_files import SiteAddresses, credentials, write_config
@@ -64,12 +67,17 @@ class FarmOptions:
     stream_limit: StreamLimit | None = None  # all cameras are channels of one recorder
     sources: str = ""  # gb: the cameras come over GB/T 28181, behind `devices` recorders
     devices: int = 20
+    first_stream: bool = False  # serve cameras of one stream before all streams are encoded
     progress: ProgressCallback | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarmInfo:
-    """Where a farm listens, as it prints when it is ready."""
+    """Where a farm listens, as it prints when it is ready.
+
+    `first` are the cameras that it serves while the streams of the others are being encoded; none
+    where all are served. The line is printed again, without them, when all are.
+    """
 
     port: int
     control_port: int
@@ -77,6 +85,7 @@ class FarmInfo:
     pid: int
     config: Path
     light: str
+    first: tuple[str, ...] = ()
 
 
 async def serve(
@@ -87,6 +96,8 @@ async def serve(
 ) -> None:
     """Run a farm; `ready` is called once everything listens and the configuration is written.
 
+    With `first_stream` it is called twice where streams have to be encoded (`FarmInfo.first`).
+
     Raises ValueError for options that make no sense and OSError when a port is taken.
     """
     _check_options(options)
@@ -96,14 +107,15 @@ async def serve(
     town = _build_town(options, now)
     library = LoopLibrary(options.cache)
     needed = loops_needed(town, options.profile, light)
+    first = _first_loop(town, options, light, library, needed)
+    progress = None if first else options.progress
+    encode = partial(asyncio.to_thread, library.ensure)
+    packet_cache = PacketCache(library)
     try:
-        await asyncio.to_thread(library.ensure, needed, options.progress, stop.is_set)
+        await encode([first] if first else needed, progress, stop.is_set)
     except EncodingCancelled:
         return
-    packet_cache = PacketCache(library)
-    cameras = {
-        str(c.town_camera.id): c for c in farm_cameras(town, options.profile, light, packet_cache)
-    }
+    cameras = farm_cameras(town, options.profile, light, packet_cache, only=first)
     timeline = FarmTimeline(began_s=asyncio.get_running_loop().time(), began_at=clock.now())
     state = ServerState(
         cameras, timeline, TimerQueue(timeline), options.seed,
@@ -119,10 +131,38 @@ async def serve(
             async with _fleet(options, state, farm) as fleet:
                 _write_files(options, town, light, port, dead.port, fleet=fleet)
                 control_port = int(control.sockets[0].getsockname()[1])
-                ready(_info(options, port, control_port, light))
+                info = _info(options, port, control_port, light)
+                if first:
+                    ready(replace(info, first=tuple(cameras)))
+                    await encode(needed, options.progress, stop.is_set)
+                    cameras.update(farm_cameras(town, options.profile, light, packet_cache))
+                ready(info)
                 await stop.wait()
+        except EncodingCancelled:
+            return
         finally:
             control.close()  # without waiting for its clients to hang up
+
+
+def _first_loop(
+    town: Town,
+    options: FarmOptions,
+    light: SceneLight,
+    library: LoopLibrary,
+    needed: list[LoopSpec],
+) -> LoopSpec | None:
+    """The loop to encode before all others: the cheapest that sound cameras play.
+
+    None where the cache has all loops already, or the cameras are behind recorders.
+    """
+    if not options.first_stream or options.sources or all(map(library.has, needed)):
+        return None
+    sound = {
+        loop_spec(options.profile, one.scene, light, one.fault)
+        for one in town.cameras
+        if one.scene == one.clean and one.fault is CameraFault.NONE
+    }
+    return min(sound, key=cost_of, default=None)
 
 
 def _check_options(options: FarmOptions) -> None:
