@@ -13,6 +13,7 @@ from patrol.cli.output import (
     LINES_A_PAGE,
     NO_LIMIT,
     bad_input,
+    code_text,
     console,
     print_json,
     print_page_number,
@@ -144,8 +145,8 @@ def print_case(case: Case, site: "Site", now: datetime, *, gauge: str = "") -> N
         head.add_row(translate("判读模块", "seen by"), Text(gauge))
     if case.hold is not None and case.is_unannounced:
         held = translate(
-            f"{case.hold.why}，至 {_local_time(case.hold.until, zone)}",
-            f"{case.hold.why}, until {_local_time(case.hold.until, zone)}",
+            f"{code_text(case.hold.why)}，至 {_local_time(case.hold.until, zone)}",
+            f"{code_text(case.hold.why)}, until {_local_time(case.hold.until, zone)}",
         )
         head.add_row(translate("暂缓推送", "held"), Text(held, style="yellow"))
     elif case.suspension is not None:

@@ -29,7 +29,7 @@ from patrol.cli.check_cameras import check_addresses, check_camera_grids
 from patrol.cli.check_secrets import check_secrets
 from patrol.cli.check_start import check_start
 from patrol.cli.options import AsJson, config_directory
-from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
+from patrol.cli.output import BAD_INPUT, FAILED, colon, console, print_err, print_json
 from patrol.cli.site import site_of
 from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
@@ -182,7 +182,7 @@ def _print_problems(report: CheckReport) -> None:
         print_err(translate(f"{text}（提示）", f"{text} (notice)"))
     for result in report.results:
         if not result.ok:
-            print_err(f"{label_text(result.name)}{translate('：', ': ')}{result.text}")
+            print_err(f"{label_text(result.name)}{colon()}{result.text}")
 
 
 def _print_results(report: CheckReport) -> None:
@@ -190,8 +190,7 @@ def _print_results(report: CheckReport) -> None:
     for result in report.results:
         if result.ok:
             text = problem_text(result.text, reader_language())
-            colon = translate("：", ": ")
-            out.print(f"[green]✓[/] {label_text(result.name)}{colon}{text}", soft_wrap=True)
+            out.print(f"[green]✓[/] {label_text(result.name)}{colon()}{text}", soft_wrap=True)
     if counts := report.counts:
         out.print(
             translate(

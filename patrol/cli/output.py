@@ -64,8 +64,8 @@ def warn_masked(masked: Sequence[str]) -> None:
         from patrol.domain.access_labels import NOTE_MASKED  # noqa: PLC0415  all of the domain
         from patrol.domain.labels import label_text  # noqa: PLC0415
 
-        colon, between = translate("：", ": "), translate("；", "; ")
-        print_err(f"{label_text(NOTE_MASKED)}{colon}{between.join(dict.fromkeys(masked))}")
+        between = translate("；", "; ")
+        print_err(f"{label_text(NOTE_MASKED)}{colon()}{between.join(dict.fromkeys(masked))}")
 
 
 LINES_A_PAGE: Final = 50
@@ -78,6 +78,11 @@ def print_page_number(page: int, count: int, size: int) -> None:
         console().print(
             translate(f"第 {page}/{pages} 页，用 --page 翻页。", f"Page {page} of {pages}: --page.")
         )
+
+
+def colon() -> str:
+    """The colon behind a word of ours: `：`, or `: `."""
+    return translate("：", ": ")
 
 
 def console() -> Console:

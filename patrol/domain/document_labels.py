@@ -83,12 +83,12 @@ VALUES: Final[Mapping[str, str]] = {
 
 def key_text(key: str) -> str:
     """The name of a field for the reader at the terminal."""
-    return translate(KEYS.get(key, key), key)
+    return translate(KEYS.get(key, key), key.replace("_", " "))
 
 
 def code_text(value: str) -> str:
     """A code of the document in the reader's words; any other text as it is."""
-    if reader_language() == "en":
-        return value
     known = label_of_code(value)
+    if reader_language() == "en":
+        return known[1] if known else value
     return VALUES.get(value) or (known[0] if known else problem_text(value, "zh"))
