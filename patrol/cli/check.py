@@ -189,8 +189,8 @@ def _print_results(report: CheckReport) -> None:
     out = console()
     for result in report.results:
         if result.ok:
-            text = problem_text(result.text, reader_language())
-            out.print(f"[green]✓[/] {label_text(result.name)}{colon()}{text}", soft_wrap=True)
+            line = f"{label_text(result.name)}{colon()}{result.text}"
+            out.print(f"[green]✓[/] {problem_text(line, reader_language())}", soft_wrap=True)
     if counts := report.counts:
         out.print(
             translate(
@@ -200,8 +200,7 @@ def _print_results(report: CheckReport) -> None:
                 f"· grids {counts['grids']} · people {counts['people']}",
             )
         )
-    if report.problems:
-        count = max(report.problem_count, len(report.problems))
+    if count := max(report.problem_count, len(report.problems)):
         print_err(translate(f"{count} 个问题待改", f"{count} problems to put right"))
     elif report.code == 0:
         out.print(translate("[green]配置可用[/]", "[green]ready[/]"))

@@ -199,6 +199,8 @@ def show_history(
         at = f"{entry.at.astimezone(site.settings.site.tz):%m-%d %H:%M}"
         what = label_text(label_of(FINDING_ENTRIES, entry.what))
         console().print(f"{at}  {what}  {entry.by}  {read(entry.note)}", markup=False)
+    if not entries:
+        console().print(translate("没有其他记载", "nothing else is recorded"), markup=False)
 
 
 def sign_on(
