@@ -4,10 +4,10 @@ Which thing is meant the refusal says itself, so that one table serves all: a wo
 one Chinese for all things that have such a state, or the first below is taken.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 from patrol.domain import ground_labels, labels, town_labels
+from patrol.domain.labels import Labels
 
 _TABLES: Final = (
     labels.CASE_STATES,
@@ -28,21 +28,23 @@ _TABLES: Final = (
     labels.REFUSALS,
     labels.FAILURES,
 )
-_MOVES: Final[Mapping[str, str]] = {  # events that have no label elsewhere
-    "start": "开始",
-    "pause": "暂停",
-    "resume": "继续",
-    "finish": "完成",
-    "interrupt": "中断",
-    "complete": "完成",
-    "miss": "记为漏巡",
-    "acknowledge": "签收",
-    "answer": "答复",
-    "receive": "接收",
-    "play": "播放",
-    "fail": "记为失败",
-    "refuse": "拒绝",
-    "grant": "批准",
+
+
+MOVES: Final[Labels] = {  # events of rounds, patrols, hand-offs, broadcasts that a refusal names
+    "start": ("开始", "start"),
+    "pause": ("暂停", "pause"),
+    "resume": ("继续", "resume"),
+    "finish": ("完成", "finish"),
+    "interrupt": ("中断", "interrupt"),
+    "complete": ("完成", "complete"),
+    "miss": ("记为漏巡", "miss"),
+    "acknowledge": ("签收", "acknowledge"),
+    "answer": ("答复", "answer"),
+    "receive": ("接收", "receive"),
+    "play": ("播放", "play"),
+    "fail": ("记为失败", "fail"),
+    "refuse": ("拒绝", "refuse"),
+    "grant": ("批准", "grant"),
 }
 
 
@@ -51,4 +53,4 @@ def chinese_of_state(code: str) -> str:
     for table in _TABLES:
         if code in table:
             return table[code][0]
-    return _MOVES.get(code, code)
+    return MOVES[code][0] if code in MOVES else code

@@ -10,10 +10,11 @@ import signal
 import subprocess  # nosec B404
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 END_WITHIN_S = 10.0
 
@@ -62,15 +63,11 @@ def running_farm(
         sys.executable, "-m", "simulators.rtsp_farm", "--count", str(cameras), "--port", str(port),
         "--out", str(config_dir), "--seed", str(seed), "--profile", profile, "--faults", faults,
         "--light", light,
+        *(["--stream-limit", stream_limit] if stream_limit else []),
+        *(["--sources", sources, "--devices", str(devices)] if sources else []),
+        *(["--first-stream"] if first_stream else []),
+        *(["--mqtt-url", mqtt_url] if mqtt_url else []),
     ]  # fmt: skip
-    if stream_limit:
-        command += ["--stream-limit", stream_limit]
-    if sources:
-        command += ["--sources", sources, "--devices", str(devices)]
-    if first_stream:
-        command += ["--first-stream"]
-    if mqtt_url:
-        command += ["--mqtt-url", mqtt_url]
     process = subprocess.Popen(  # noqa: S603  our own program, our own arguments  # nosec B603
         command,
         stdout=subprocess.PIPE,
@@ -81,25 +78,22 @@ def running_farm(
         ready = process.stdout.readline() if process.stdout else ""
         if not ready:
             raise RuntimeError(f"the simulated town ended with {process.wait()} before it served")
-        ready_line = json.loads(ready)
-        farm = RunningFarm(
-            config_dir=config_dir,
-            port=ready_line["port"],
-            control_port=ready_line["control_port"],
-            pid=process.pid,
-            first=tuple(ready_line["first"]),
-        )
-        _follow(process, farm)
-        yield farm
+        yield _running(process, json.loads(ready), config_dir)
     finally:
         _end(process)
 
 
-def _follow(process: "subprocess.Popen[str]", farm: RunningFarm) -> None:
-    """Set `all_served` when the farm says so, or ends."""
+def _running(
+    process: "subprocess.Popen[str]", ready: Mapping[str, Any], config_dir: Path
+) -> RunningFarm:
+    """The farm of its first line; `all_served` is set when it prints the second, or ends."""
+    farm = RunningFarm(
+        config_dir=config_dir, port=ready["port"], control_port=ready["control_port"],
+        pid=process.pid, first=tuple(ready["first"]),
+    )  # fmt: skip
     if not farm.first:
         farm.all_served.set()
-        return
+        return farm
 
     def wait_for_line() -> None:
         if process.stdout is not None:
@@ -107,6 +101,7 @@ def _follow(process: "subprocess.Popen[str]", farm: RunningFarm) -> None:
         farm.all_served.set()
 
     threading.Thread(target=wait_for_line, name="farm's second line", daemon=True).start()
+    return farm
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

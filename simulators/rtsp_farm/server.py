@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,13 @@ from patrol.clock import SystemClock
 from patrol.ports import Clock
 from simulators.faults import CameraFault, mixture_problem
 from simulators.gb28181.fleet import GbFleet, free_sip_port, sources_yaml
-from simulators.rtsp_farm.camera import FarmTimeline, farm_cameras, loop_spec, loops_needed
+from simulators.rtsp_farm.camera import (
+    FarmCamera,
+    FarmTimeline,
+    farm_cameras,
+    loop_spec,
+    loops_needed,
+)
 from simulators.rtsp_farm.connection import RtspConnection
 from simulators.rtsp_farm.control import FarmController, serve_control
 from simulators.rtsp_farm.playback import TimerQueue
@@ -105,43 +110,65 @@ async def serve(
     now = clock.now()
     light = choose_light(options.light, now)
     town = _build_town(options, now)
-    library = LoopLibrary(options.cache)
-    needed = loops_needed(town, options.profile, light)
-    first = _first_loop(town, options, light, library, needed)
-    progress = None if first else options.progress
-    encode = partial(asyncio.to_thread, library.ensure)
-    packet_cache = PacketCache(library)
+    streams = _Streams(town, options, light, stop)
     try:
-        await encode([first] if first else needed, progress, stop.is_set)
+        cameras = await streams.encode_first()
+        timeline = FarmTimeline(began_s=asyncio.get_running_loop().time(), began_at=clock.now())
+        state = ServerState(
+            cameras, timeline, TimerQueue(timeline), options.seed,
+            options.session_timeout_s, options.stream_limit,
+        )  # fmt: skip
+        async with _listening(options, state) as (server, dead):
+            port = int(server.sockets[0].getsockname()[1])
+            packets, listen = streams.packet_cache, dead.start_listening
+            farm = FarmController(town, state, packets, options.profile, light, listen)
+            control = await serve_control(options.host, options.control_port, farm.handle_request)
+            try:
+                async with _fleet(options, state, farm) as fleet:
+                    _write_files(options, town, light, port, dead.port, fleet=fleet)
+                    info = _info(options, port, int(control.sockets[0].getsockname()[1]), light)
+                    if streams.first:
+                        ready(replace(info, first=tuple(cameras)))
+                        cameras.update(await streams.encode_all())
+                    ready(info)
+                    await stop.wait()
+            finally:
+                control.close()  # without waiting for its clients to hang up
     except EncodingCancelled:
         return
-    cameras = farm_cameras(town, options.profile, light, packet_cache, only=first)
-    timeline = FarmTimeline(began_s=asyncio.get_running_loop().time(), began_at=clock.now())
-    state = ServerState(
-        cameras, timeline, TimerQueue(timeline), options.seed,
-        options.session_timeout_s, options.stream_limit,
-    )  # fmt: skip
-    async with _listening(options, state) as (server, dead):
-        port = int(server.sockets[0].getsockname()[1])
-        farm = FarmController(
-            town, state, packet_cache, options.profile, light, dead.start_listening
-        )
-        control = await serve_control(options.host, options.control_port, farm.handle_request)
-        try:
-            async with _fleet(options, state, farm) as fleet:
-                _write_files(options, town, light, port, dead.port, fleet=fleet)
-                control_port = int(control.sockets[0].getsockname()[1])
-                info = _info(options, port, control_port, light)
-                if first:
-                    ready(replace(info, first=tuple(cameras)))
-                    await encode(needed, options.progress, stop.is_set)
-                    cameras.update(farm_cameras(town, options.profile, light, packet_cache))
-                ready(info)
-                await stop.wait()
-        except EncodingCancelled:
-            return
-        finally:
-            control.close()  # without waiting for its clients to hang up
+
+
+class _Streams:
+    """The streams of a town's cameras: those of the first cameras, then all."""
+
+    def __init__(
+        self, town: Town, options: FarmOptions, light: SceneLight, stop: asyncio.Event
+    ) -> None:
+        self._town, self._options, self._light, self._stop = town, options, light, stop
+        self._library = LoopLibrary(options.cache)
+        self._needed = loops_needed(town, options.profile, light)
+        self.packet_cache = PacketCache(self._library)
+        self.first = _first_loop(town, options, light, self._library, self._needed)
+
+    async def encode_first(self) -> dict[str, FarmCamera]:
+        """The cameras to begin with: of one stream where streams are missing, else all.
+
+        Raises EncodingCancelled.
+        """
+        if self.first is None:
+            return await self.encode_all()
+        await asyncio.to_thread(self._library.ensure, [self.first], None, self._stop.is_set)
+        return self._cameras(self.first)
+
+    async def encode_all(self) -> dict[str, FarmCamera]:
+        """Every camera. Raises EncodingCancelled."""
+        progress, cancelled = self._options.progress, self._stop.is_set
+        await asyncio.to_thread(self._library.ensure, self._needed, progress, cancelled)
+        return self._cameras(None)
+
+    def _cameras(self, only: LoopSpec | None) -> dict[str, FarmCamera]:
+        profile, light = self._options.profile, self._light
+        return farm_cameras(self._town, profile, light, self.packet_cache, only=only)
 
 
 def _first_loop(

@@ -16,7 +16,7 @@ VALUES_OF = ("patrol/settings/", "patrol/administration/", "patrol/review/", "pa
 WORKSHOP = ("patrol/bench/", "patrol/evaluation/", "patrol/demo/")  # what engineers read
 CLASS = re.compile(r"^class (\w+)\(([^)]*)\):", re.MULTILINE)
 CHINESE = re.compile(r"[\u3400-\u9fff：；，（]")
-WORD = re.compile(r"[A-Za-z]{2,}")
+ENGLISH = re.compile(r"[A-Za-z]{2,}")
 SAMPLE = "x-7"  # what stands in a hole
 
 
@@ -67,7 +67,7 @@ def test_every_problem_of_the_code_has_its_chinese() -> None:
         (place, text)
         for place, call in problem_calls()
         for text in map(template_of, call.args)
-        if text is not None and " " in text and len(WORD.findall(text)) > 1
+        if text is not None and " " in text and len(ENGLISH.findall(text)) > 1
     ]
     assert len(texts) > 500
     assert [one for one in texts if not CHINESE.search(problem_text(filled(one[1]), "zh"))] == []
