@@ -66,7 +66,7 @@ class Registrar:
             )
             return RegistrarAnswer(unauthorized)
         if result is LoginResult.WRONG:
-            peer.wrong_passwords.append(now_s)
+            peer.wrong_passwords.append((now_s, flow.host))
             self.refuse(f"a wrong password of peer {peer.config.name}", flow.host)
             forbidden = respond(
                 request, 403, "Forbidden", to_tag=tag, received=received, headers=_version(peer)
@@ -82,7 +82,8 @@ class Registrar:
             return f"peer {name} registers here, and was not to"
         if not peer.config.allows(flow.host):
             return f"peer {name} from an address that is not its own"
-        return f"too many wrong passwords of peer {name}" if peer.is_barred(now_s) else ""
+        barred = peer.is_barred(flow.host, now_s)
+        return f"too many wrong passwords of peer {name}" if barred else ""
 
     def _check(self, request: SipMessage, peer: Peer, now_s: float) -> LoginResult:
         config = peer.config

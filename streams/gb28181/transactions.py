@@ -32,6 +32,11 @@ class Flow:
         """Whether messages may be lost."""
         return self.transport == "udp"
 
+    def same_end(self, other: "Flow") -> bool:
+        """Whether the other end is the same, whichever address of ours it came to."""
+        ends = ((f.transport, f.host, f.port, f.connection) for f in (self, other))
+        return len(set(ends)) == 1
+
 
 @dataclass(frozen=True, slots=True)
 class RequestOwner:

@@ -47,6 +47,7 @@ class Upward:
             expires_s=config.expires_s,
             keepalive_s=config.keepalive_s,
             login=lambda: DigestAuthenticator(user, password, make_cnonce=self._token),
+            may_redirect_to=config.allows,
         )
 
     def tick(self, peer: Peer, now_s: float) -> None:
@@ -61,12 +62,18 @@ class Upward:
             self._subscribe(peer, subscription, now_s)
 
     def lost(self, peer: Peer, now_s: float) -> None:
-        """The connection to a peer ended."""
+        """The connection to a peer ended: the next REGISTER opens one anew."""
         if peer.client is not None:
             peer.client.on_lost(now_s)
+            peer.flow = self._flow_to(peer, peer.client.target)
 
-    def subscribe_soon(self, peer: Peer, now_s: float) -> None:
-        """Subscribe to the catalogue of a peer that just became reachable."""
+    def subscribe_soon(self, peer: Peer, now_s: float, *, anew: bool = False) -> None:
+        """Subscribe to the catalogue of a peer that just became reachable.
+
+        `anew`: it registered from elsewhere; a device that started again knows no subscription.
+        """
+        if anew:
+            peer.subscription = None
         if peer.config.subscribe_catalog and peer.subscription is None:
             peer.subscription = self._new_subscription(now_s + SUBSCRIBE_AFTER_S)
 
@@ -80,7 +87,7 @@ class Upward:
     # -- registration ---------------------------------------------------------------------------
 
     def _register(self, peer: Peer, client: RegistrationClient, now_s: float) -> None:
-        config, build = peer.config, self.platform.build
+        config, build = peer.asked_as, self.platform.build
         flow = peer.flow
         if flow is None or (flow.host, flow.port) != client.target:
             flow = self._flow_to(peer, client.target)
@@ -118,7 +125,7 @@ class Upward:
         flow = peer.flow
         if flow is None:
             return
-        config, platform = peer.config, self.platform
+        config, platform = peer.asked_as, self.platform
         body = keep_alive(peer.next_sn(), platform.identity.id, version_2022=config.version_2022)
         message = platform.build.message(config, flow, body, peer.sn)
 
@@ -143,7 +150,7 @@ class Upward:
         flow = peer.flow
         if flow is None:
             return
-        config = peer.config
+        config = peer.asked_as
         subscription.cseq += 1
         subscription.due_s = now_s + RETRY_SUBSCRIBE_S
         body = query("Catalog", peer.next_sn(), config.id, version_2022=config.version_2022)

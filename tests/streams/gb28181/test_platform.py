@@ -184,6 +184,8 @@ def test_a_catalogue_comes_in_messages_of_its_own(bench: Bench) -> None:
         )
         data = bench.command("Response", "Catalog", f"<SumNum>3</SumNum>{item}", number or 0)
         assert [m.status for m in bench.receive(data)] == [200]
+    assert bench.events() == []
+    bench.pass_s(1.0)
     (event,) = bench.events()
     assert isinstance(event, CatalogReceived)
     assert (len(event.catalog.items), event.catalog.complete) == (3, True)
