@@ -44,3 +44,5 @@ class DeviceCounts:
     cancels: int = 0
     busy: int = 0
     most_sessions: int = 0
+    commands: int = 0  # for a key frame
+    dropped: int = 0  # messages that an exact device does not read

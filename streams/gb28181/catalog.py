@@ -48,7 +48,9 @@ class CatalogAssembler:
     bad: int = 0
     dropped: int = 0
     _items: dict[str, CatalogItem] = field(default_factory=dict)
-    _not_kept: set[str] = field(default_factory=set)  # codes of another region, and beyond the limit
+    _not_kept: set[str] = field(
+        default_factory=set
+    )  # codes of another region, and beyond the limit
     _began_s: float = field(init=False)
 
     def __post_init__(self) -> None:

@@ -52,10 +52,11 @@ class AlarmReceived:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The first of its kind that was refused or ignored."""
+    """The first of its kind that was refused or ignored; `seen`: what helps to find out why."""
 
     reason: str
     origin: str
+    seen: str = ""
 
 
 PlatformEvent = (

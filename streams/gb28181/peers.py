@@ -15,6 +15,8 @@ from streams.gb28181.transactions import Flow
 
 MISSED_KEEPALIVES: Final = 3
 MAX_REMEMBERED_ALARMS: Final = 2000
+ALARM_PERIOD_S: Final = 60.0
+MAX_ALARMS_A_PERIOD: Final = 300  # that are kept of a peer; a broken sensor sends thousands
 MAX_WRONG_PASSWORDS: Final = 5  # in WRONG_WITHIN_S: then they are not even compared
 WRONG_WITHIN_S: Final = 60.0
 MAX_REMEMBERED_WRONG: Final = 200
@@ -99,6 +101,8 @@ class Peer:
     subscription: CatalogSubscription | None = None
     wrong_passwords: list[tuple[float, str]] = field(default_factory=list)  # when, from which host
     alarms: OrderedDict[tuple[str, ...], None] = field(default_factory=OrderedDict)
+    alarms_since_s: float = 0.0
+    alarms_kept: int = 0  # since then
 
     def next_sn(self) -> int:
         """The number of the next command to it."""
@@ -124,6 +128,13 @@ class Peer:
         """The peer as requests name it: by the code of the server that a 302 led to, if it did."""
         code = self.client.target_code if self.client is not None else ""
         return replace(self.config, id=code) if code else self.config
+
+    def may_keep_alarm(self, now_s: float) -> bool:
+        """Whether this one is within the number that is kept a minute; it counts."""
+        if now_s - self.alarms_since_s >= ALARM_PERIOD_S:
+            self.alarms_since_s, self.alarms_kept = now_s, 0
+        self.alarms_kept += 1
+        return self.alarms_kept <= MAX_ALARMS_A_PERIOD
 
     def is_new_alarm(self, alarm: Alarm) -> bool:
         """Whether an alarm is told for the first time."""

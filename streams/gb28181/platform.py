@@ -51,6 +51,7 @@ from streams.gb28181.xml_text import BadXml
 
 REQUEST_S: Final = 8.0  # for the answer to a MESSAGE
 MAX_ASSEMBLERS: Final = 8  # queries of one peer under way
+MAX_WAITING_REQUESTS: Final = 1000  # of ours: in a storm of alarms no more are answered apart
 _METHODS: Final = frozenset(
     {"INVITE", "SUBSCRIBE", "INFO", "PUBLISH", "CANCEL", "UPDATE", "PRACK", "REFER"}
 )
@@ -138,10 +139,10 @@ class Gb28181Platform:
             received=(flow.host, flow.port),
         )
 
-    def refuse(self, reason: str, origin: str) -> None:
+    def refuse(self, reason: str, origin: str, seen: str = "") -> None:
         """Count what is refused or ignored; the first of a kind is an event."""
         if self.refusals.count(reason, origin):
-            self.events.append(Refused(reason, origin))
+            self.events.append(Refused(reason, origin, seen))
 
     # -- registration ---------------------------------------------------------------------------
 
@@ -263,7 +264,7 @@ class Gb28181Platform:
         self.events.append(CatalogReceived(peer.config.name, assembler.number, catalog))
 
     def _on_alarm(self, peer: Peer, command: Command, now_s: float, *, notice: bool) -> None:
-        if not notice:
+        if not notice and len(self._client) < MAX_WAITING_REQUESTS:
             body = alarm_taken(
                 command.number, command.device, version_2022=peer.config.version_2022
             )
@@ -272,8 +273,12 @@ class Gb28181Platform:
             self.refuse("an alarm of a peer whose alarms are not taken", peer.config.name)
             return
         alarm = read_alarm(command)
-        if peer.is_new_alarm(alarm):
+        if not peer.is_new_alarm(alarm):
+            return
+        if peer.may_keep_alarm(now_s):
             self.events.append(AlarmReceived(peer.config.name, alarm))
+        else:
+            self.refuse("more alarms of a peer than are kept a minute", peer.config.name)
 
     def _on_bye(self, message: SipMessage, flow: Flow, now_s: float) -> SipMessage:
         if self.sessions.on_bye(message.call_id, now_s):

@@ -10,13 +10,16 @@ from datetime import datetime
 from typing import Final
 
 from streams.gb28181.peers import Peer
-from streams.gb28181.sip_digest import DigestServer, LoginResult
+from streams.gb28181.sip_digest import DigestServer, LoginResult, digest_inputs
 from streams.gb28181.sip_message import SipMessage, respond
 from streams.gb28181.transactions import Flow
 
 DEFAULT_EXPIRES_S: Final = 3600  # where a device names none
 SHORTEST_S: Final = 60
 LONGEST_S: Final = 7 * 86_400
+
+
+RefuseRequest = Callable[[str, str, str], None]  # the reason, whose it is, what was seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Registrar:
     domain: str
     key: bytes = field(repr=False)
     peers: Mapping[str, Peer]  # by code
-    refuse: Callable[[str, str], None]
+    refuse: RefuseRequest
     _digest: DigestServer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,7 +52,7 @@ class Registrar:
         peer = self.peers.get(request.sender.user) or self.peers.get(request.recipient.user)
         refusal = self._refusal(peer, flow, now_s)
         if peer is None or refusal:
-            self.refuse(refusal, flow.host)
+            self.refuse(refusal, flow.host, "")
             forbidden = respond(request, 403, "Forbidden", to_tag=tag, received=received)
             return RegistrarAnswer(forbidden)
         result = self._check(request, peer, now_s)
@@ -67,7 +70,8 @@ class Registrar:
             return RegistrarAnswer(unauthorized)
         if result is LoginResult.WRONG:
             peer.wrong_passwords.append((now_s, flow.host))
-            self.refuse(f"a wrong password of peer {peer.config.name}", flow.host)
+            hashed = digest_inputs(request.get("authorization"))
+            self.refuse(f"a wrong password of peer {peer.config.name}", flow.host, hashed)
             forbidden = respond(
                 request, 403, "Forbidden", to_tag=tag, received=received, headers=_version(peer)
             )

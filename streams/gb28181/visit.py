@@ -18,6 +18,7 @@ from streams.errors import (
     StreamError,
     Unreachable,
     Unreadable,
+    WentSilent,
     os_error_text,
 )
 from streams.gb28181.codes import StreamSources
@@ -294,6 +295,8 @@ class _Visit:
             if session.status in _UNACCEPTABLE:
                 return False
             raise refusal(session.status, session.reason)
+        if event is SessionEvent.HUNG_UP:  # its BYE overtook its 200, or it changed its mind
+            raise WentSilent("the peer ended the session before it answered the INVITE")
         if event is not SessionEvent.ANSWERED:
             raise Unreachable(f"no answer to INVITE in {self._now_s - began_s:.1f} s")
         await self.visits.journal.answered(session.dialog)

@@ -134,7 +134,8 @@ def test_parts_come_in_any_order_and_twice(
 
 @pytest.mark.parametrize(("total", "complete"), [(5, False), (6, True), (4, False)])
 def test_parts_behind_the_sum_are_taken_and_the_sum_is_not_believed(
-    total: int, complete: bool  # noqa: FBT001
+    total: int,
+    complete: bool,  # noqa: FBT001
 ) -> None:
     mine, listed = assembler(), codes(6)
     mine.add(part(*listed[:5], total=total), 1.0)
