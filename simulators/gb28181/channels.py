@@ -38,6 +38,7 @@ class DeviceCounts:
     registered: int = 0
     refused: int = 0
     catalogs: int = 0
+    subscriptions: int = 0  # new ones
     invites: int = 0
     acks: int = 0
     byes: int = 0

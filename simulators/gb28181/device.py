@@ -94,7 +94,7 @@ class SimulatedDevice:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for session in list(self.sessions.open.values()):
+        for session in (*self.sessions.open.values(), *self.sessions.unended):
             self.sessions.end(session)
         for transport in (self._udp, self._tcp):
             if transport is not None:
@@ -297,6 +297,7 @@ class SimulatedDevice:
         if self.faults.refuses_refresh and "tag=" in message.headers["to"]:
             self.send(self.respond(message, "481 Subscription does not exist"))
             return
+        self.counts.subscriptions += "tag=" not in message.headers["to"]
         self._subscription = message
         self.send(self.respond(message, "200 OK", [("Expires", "60")], tag="sub"))
 

@@ -18,6 +18,7 @@ from simulators.gb28181.faults import DeviceFaults
 from simulators.gb28181.wire import Headers, WireMessage, is_right_answer, read, value_of
 
 GRANTED_S: Final = 3600
+PORT_TRIES: Final = 20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class PlatformAbove(SimulatedDevice):
         self.above_faults = above_faults or AboveFaults()
         self.above = AboveCounts()
         self._accounts = accounts
+        self.registered_as = ""  # the first line of the last REGISTER that was right
         self._nonce = ""
         self._listener: asyncio.Server | None = None
         self._connections: dict[tuple[str, int], asyncio.Transport] = {}
@@ -87,8 +89,16 @@ class PlatformAbove(SimulatedDevice):
 
     @override
     async def _open(self) -> None:
-        await super()._open()  # UDP, at a port of the system's choice
-        self._listener = await self._loop.create_server(self._connected, *self.address)
+        for left in reversed(range(PORT_TRIES)):
+            await super()._open()  # UDP, at a port of the system's choice
+            try:
+                self._listener = await self._loop.create_server(self._connected, *self.address)
+            except OSError:  # another program has it for TCP
+                if not left:
+                    raise
+                await super().close()
+            else:
+                return
 
     def _connected(self) -> asyncio.Protocol:
         return StreamProtocol(self._received, self._connections.__setitem__)
@@ -144,6 +154,7 @@ class PlatformAbove(SimulatedDevice):
         if message.headers.get("expires") == "0":
             self._clients.discard(source)
         else:
+            self.registered_as = message.first
             self._clients.add(source)
             self.above.accepted += 1
         granted: Headers = [("Expires", str(self.above_faults.granted_s))]

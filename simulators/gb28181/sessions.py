@@ -19,6 +19,7 @@ class DeviceSessions:
 
     def __init__(self, device: "SimulatedDevice") -> None:
         self.open: dict[str, DeviceSession] = {}
+        self.unended: list[DeviceSession] = []  # their media goes on behind their BYE
         self._not_free = 0  # sessions that ended, and still count for the cap
         self._device = device
         self._loop = asyncio.get_running_loop()
@@ -186,7 +187,7 @@ class DeviceSessions:
                 self._not_free += 1
                 self._loop.call_later(self._device.faults.frees_after_s, self._free)
             if self._device.faults.media_after_bye:
-                del self.open[session.call_id]
+                self.unended.append(self.open.pop(session.call_id))
             else:
                 self.end(session)
 

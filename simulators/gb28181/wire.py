@@ -83,7 +83,7 @@ def is_right_answer(authorization: str, *, method: str, password: str, nonce: st
     middle = nonce
     if "qop" in given:
         middle = f"{nonce}:{given['nc']}:{given['cnonce']}:{given['qop']}"
-    return given["response"] == _md5(f"{secret}:{middle}:{_md5(method + ':' + given['uri'])}")
+    return bool(given["response"] == _md5(f"{secret}:{middle}:{_md5(method + ':' + given['uri'])}"))
 
 
 def digest_answer(

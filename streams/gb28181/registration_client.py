@@ -2,7 +2,7 @@
 
 REGISTER, its challenge, the answer; refreshed before it expires; tried again after a minute or
 later when it failed; a 302 is followed, once and where it may lead, and left again for the first
-server when that one fails. Signs of life in between; three without an answer, and it registers anew.
+server when that one fails. Signs of life in between; three without an answer: it registers anew.
 """
 
 import re
@@ -105,6 +105,8 @@ class RegistrationClient:
 
     def on_keep_alive(self, *, answered: bool, now_s: float) -> None:
         """A sign of life was answered, or was not."""
+        if not self.is_registered:
+            return
         self.missed = 0 if answered else self.missed + 1
         if self.missed >= MAX_MISSED:
             self.missed = 0

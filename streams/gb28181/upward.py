@@ -97,23 +97,31 @@ class Upward:
             config, flow, call=call, authorization=client.authorization(build.register_uri(config))
         )
 
+        owner = self._owner_of_register(peer, client, call)
+        self.platform.send_request(request, flow, now_s, REGISTER_S, owner)
+
+    def _owner_of_register(
+        self, peer: Peer, client: RegistrationClient, call: tuple[str, str, int]
+    ) -> RequestOwner:
+        """Who hears what became of a REGISTER; that of one before the newest counts no more."""
+        name = peer.config.name
+
         def on_answer(response: SipMessage, at: Flow, at_s: float) -> None:
-            if response.status < _OK:
+            if response.status < _OK or self._calls[name] != call:
                 return
             if client.on_response(response, at_s):
                 self._register(peer, client, at_s)
             elif client.is_registered:
                 self._registered(peer, at, at_s)
             elif client.problem:
-                self.platform.refuse(f"not registered: {client.problem}", config.name)
+                self.platform.refuse(f"not registered: {client.problem}", name)
 
         def on_timeout(_request: SipMessage, at_s: float) -> None:
-            client.on_timeout(at_s)
-            self.platform.refuse("not registered: no answer", config.name)
+            if self._calls[name] == call:
+                client.on_timeout(at_s)
+                self.platform.refuse("not registered: no answer", name)
 
-        self.platform.send_request(
-            request, flow, now_s, REGISTER_S, RequestOwner(on_answer, on_timeout)
-        )
+        return RequestOwner(on_answer, on_timeout)
 
     def _registered(self, peer: Peer, flow: Flow, now_s: float) -> None:
         peer.flow, peer.online, peer.last_seen_s = flow, True, now_s
@@ -134,7 +142,8 @@ class Upward:
                 client.on_keep_alive(answered=response.status < _REFUSED, now_s=at_s)
 
         def on_timeout(_request: SipMessage, at_s: float) -> None:
-            client.on_keep_alive(answered=False, now_s=at_s)
+            if peer.flow is not None and peer.flow.same_end(flow):  # not of a server left since
+                client.on_keep_alive(answered=False, now_s=at_s)
 
         platform.send_request(
             message, flow, now_s, KEEP_ALIVE_S, RequestOwner(on_answer, on_timeout)

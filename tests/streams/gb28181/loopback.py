@@ -1,6 +1,7 @@
 """A platform on loopback with one simulated device, and what may be left behind a visit."""
 
 import asyncio
+import itertools
 import secrets
 from collections.abc import Awaitable, Callable
 from functools import cache
@@ -25,6 +26,8 @@ from tests.zoo.clips import START, clip_of
 OURS, DEVICE, PASSWORD = "34020000002000000001", "34020000001180000001", "s3cret-28181"
 CAMERAS = [f"3402000000132000000{n}" for n in range(1, 6)]
 CLOCK = SystemClock()
+FIRST_PORT = 22_000
+_NUMBERS = itertools.count()
 QUICK = VisitOptions(pictures=2, spacing_s=0.2, visit_timeout_s=6.0, connect_timeout_s=1.0)
 
 
@@ -83,45 +86,77 @@ def run(work: Work, faults: DeviceFaults | None = None, **changed: Any) -> None:
     asyncio.run(against_device(work, faults, **changed))
 
 
+async def listening(
+    config: PeerConfig, events: list[PlatformEvent], host: str = "127.0.0.1"
+) -> Gb28181Visits:
+    """A platform with one peer, at a free port."""
+    identity = Identity(id=OURS, domain=OURS[:10], port=0, token=lambda: secrets.token_hex(8))
+    platform = Gb28181Platform(identity, [config], b"k" * 32, local_host_towards)
+    endpoint = Gb28181Endpoint(platform, local_time=CLOCK.now, on_event=events.append)
+    platform.use_port(await endpoint.open(host, 0))
+    first = FIRST_PORT + next(_NUMBERS) % 100 * 40  # several at once do not meet
+    return Gb28181Visits(
+        endpoint=endpoint, ports=PortPool(first, first + 38), journal=Journal(), now=CLOCK.now,
+        media_host=host,
+    )  # fmt: skip
+
+
+async def closed(visits: Gb28181Visits) -> None:
+    """Look for what is left behind visits."""
+    await visits.close(6.0)
+    assert not visits.ports.in_use
+    assert not visits.releasing
+
+
+def cameras(codec: str = "h264") -> list[DeviceChannel]:
+    return [
+        DeviceChannel(code=c, name=f"村口{c[-1]}号", source=loop_source(codec)) for c in CAMERAS
+    ]
+
+
+def device_of(visits: Gb28181Visits, **changed: Any) -> SimulatedDevice:
+    """A device that registers with the platform."""
+    plain: dict[str, Any] = {
+        "code": DEVICE, "password": PASSWORD, "server_code": OURS, "channels": cameras(),
+        "server": ("127.0.0.1", visits.endpoint.platform.identity.port), "keepalive_s": 0.3,
+    }  # fmt: skip
+    return SimulatedDevice(**{**plain, **changed})
+
+
+def nvr(**changed: Any) -> PeerConfig:
+    plain: dict[str, Any] = {
+        "name": "nvr", "id": DEVICE, "user": DEVICE, "password": PASSWORD, "media_s": 1.0,
+        "answer_s": 1.5, "catalog_s": 0.6,
+    }  # fmt: skip
+    return PeerConfig(**{**plain, **changed})
+
+
 async def against_device(
     work: Work,
     faults: DeviceFaults | None = None,
     *,
     codec: str = "h264",
     transport: str = "udp",
+    multi_homed: bool = False,
     **changed: Any,
 ) -> None:
-    config = PeerConfig(
-        name="nvr", id=DEVICE, user=DEVICE, password=PASSWORD, media_s=1.0, answer_s=1.5,
-        catalog_s=0.6, **changed,
-    )  # fmt: skip
-    identity = Identity(id=OURS, domain=OURS[:10], port=0, token=lambda: secrets.token_hex(8))
-    platform = Gb28181Platform(identity, [config], b"k" * 32, local_host_towards)
+    """Run `work`; `multi_homed`: the device knows another of our addresses than the first."""
     events: list[PlatformEvent] = []
-    endpoint = Gb28181Endpoint(platform, local_time=CLOCK.now, on_event=events.append)
-    port = await endpoint.open("127.0.0.1", 0)
-    platform.use_port(port)
-    visits = Gb28181Visits(
-        endpoint=endpoint, ports=PortPool(24_000, 25_998), journal=Journal(), now=CLOCK.now,
-        media_host="127.0.0.1",
-    )  # fmt: skip
-    channels = [
-        DeviceChannel(code=c, name=f"村口{c[-1]}号", source=loop_source(codec)) for c in CAMERAS
-    ]
-    device = SimulatedDevice(
-        code=DEVICE, password=PASSWORD, server=("127.0.0.1", port), server_code=OURS,
-        channels=channels, faults=faults, transport=transport, keepalive_s=0.3,
+    every = "0.0.0.0"  # noqa: S104  all of this machine's, as a multi-homed host listens
+    visits = await listening(nvr(**changed), events, every if multi_homed else "127.0.0.1")
+    at = "127.0.0.2" if multi_homed else "127.0.0.1"
+    device = device_of(
+        visits, faults=faults, transport=transport, channels=cameras(codec),
+        server=(at, visits.endpoint.platform.identity.port),
     )  # fmt: skip
     try:
         await device.start()
         await device.registered()
         await work(Town(visits, device, events))
-        await visits.close(6.0)
-        assert not visits.ports.in_use
-        assert not visits.releasing
+        await closed(visits)
     finally:
         await device.close()
-        await endpoint.close()
+        await visits.endpoint.close()
 
 
 def left_clean(town: Town) -> bool:

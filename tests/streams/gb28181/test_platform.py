@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from simulators.gb28181.wire import digest_answer
+from streams.gb28181 import peers
 from streams.gb28181.events import (
     AlarmReceived,
     CatalogReceived,
@@ -227,6 +228,32 @@ def test_a_body_that_makes_no_sense_is_answered_and_nothing_stops(bench: Bench, 
     assert answer.status in {200, 400}
 
 
+def test_reasons_that_others_choose_are_counted_together(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "MAX_REASONS", 40)
+    bench.register()
+    bench.events()
+    for number in range(120):
+        name = "".join(chr(97 + int(digit)) for digit in f"{number:05d}")
+        (answer,) = bench.receive(bench.request(name.upper()))
+        assert answer.status == 403
+        bench.receive(bench.command("Query", f"X{name}"))
+    assert len(bench.events()) <= 41
+    counted = bench.platform.refusals.by_reason()
+    assert counted["an unknown method asked of us"] == 120
+    assert sum(counted.values()) == 240
+    assert len(counted) <= 41
+
+
+def test_another_host_does_not_lock_a_peer_out(bench: Bench) -> None:
+    liar = Flow("udp", "192.0.2.66", 5060, "192.0.2.1")
+    for _ in range(8):
+        assert bench.register("guess", flow=liar).status == 403
+    assert bench.register(flow=liar).status == 403
+    assert bench.register().status == 200
+
+
 @pytest.mark.parametrize("method", ["INVITE", "SUBSCRIBE", "INFO", "PUBLISH"])
 def test_what_we_do_not_give_is_forbidden(bench: Bench, method: str) -> None:
     bench.register()
@@ -375,9 +402,22 @@ def test_a_bye_is_tried_three_times_then_the_session_stays_in_the_journal(bench:
     session, invite = opened(bench)
     bench.receive(bench.answer(invite, "200 OK", body=ANSWER))
     bench.platform.sessions.close(session, bench.now_s)
-    bench.pass_s(20)
-    assert session.bye_tries == 3
+    moved = replace(FLOW, port=5099)
+    bench.receive(bench.command("Notify", "Keepalive"), moved)
+    bench.platform.tick(bench.now_s)
+    ways = []
+    for _ in range(200):
+        bench.now_s += 0.1
+        bench.platform.tick(bench.now_s)
+        ways += [f.port for f, data in bench.platform.outbox if data.startswith(b"BYE")]
+        bench.sent()
+    assert (session.bye_tries, ways[0], ways[-1]) == (3, FLOW.port, moved.port)
     assert session.events[-1] is SessionEvent.ABANDONED
+    assert bench.platform.sessions.end_orphans("nvr", bench.now_s) == 1
+    (bye,) = bench.sent()
+    assert (bye.call_id, bye.cseq[0]) == (invite.call_id, 5)
+    bench.receive(bench.answer(bye, "481 No Such Call"))
+    assert bench.platform.sessions.ended_orphans == [invite.call_id]
 
 
 # -- orphans, and what we begin -----------------------------------------------------------------
