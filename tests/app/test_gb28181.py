@@ -187,7 +187,7 @@ def test_an_orphan_of_a_peer_that_is_away_waits_for_it(tmp_path: Path) -> None:
 
         async def tries(count: int) -> None:
             for _ in range(count):
-                await service._end_orphans(platform, endpoint)  # noqa: SLF001  by the hour else
+                await service._end_orphans(platform, endpoint)
 
         asyncio.run(tries(3 * MAX_ORPHAN_TRIES))
         assert list(orphans) == ["c"]
