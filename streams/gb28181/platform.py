@@ -153,6 +153,7 @@ class Gb28181Platform:
         peer = result.peer
         if peer is not None and result.expires_s:
             changed = peer.flow != flow or not peer.online
+            self._follow(peer, flow, now_s)
             peer.flow, peer.online, peer.last_seen_s = flow, True, now_s
             peer.registered_until_s = now_s + result.expires_s
             self.events.append(PeerRegistered(peer.config.name, flow, result.expires_s, changed))
@@ -229,10 +230,17 @@ class Gb28181Platform:
         changed = peer.flow != flow
         peer.last_seen_s = now_s
         if peer.config.registers_here and (changed or not peer.online):
+            self._follow(peer, flow, now_s)
             peer.flow, peer.online = flow, True
             left_s = max(0.0, (peer.registered_until_s or now_s) - now_s)
             self.events.append(PeerRegistered(peer.config.name, flow, int(left_s), changed))
         peer.online = True
+
+    def _follow(self, peer: Peer, flow: Flow, now_s: float) -> None:
+        """Requests that wait for an answer go where the peer is now: it started again, or NAT."""
+        if peer.flow is not None and not peer.flow.same_end(flow):
+            moved = self._client.move(peer.flow, flow, now_s)
+            self.outbox += [(flow, transaction.data) for transaction in moved]
 
     def _obey(self, peer: Peer, command: Command, now_s: float, *, notice: bool) -> None:
         name = command.name

@@ -103,6 +103,14 @@ class ClientTransactions:
         """Forget one."""
         self._open.pop(transaction.key, None)
 
+    def move(self, old: Flow, new: Flow, now_s: float) -> list[ClientTransaction]:
+        """A peer is elsewhere now: what waits for its first answer goes there; to be sent."""
+        moved = [t for t in self._open.values() if t.flow.same_end(old) and not t.provisional]
+        for transaction in moved:
+            transaction.flow, transaction.interval_s = new, T1_S
+            transaction.due_s = now_s + T1_S
+        return moved
+
     def due(self, now_s: float) -> tuple[list[ClientTransaction], list[ClientTransaction]]:
         """Those to be sent once more, and those that got no answer in time (which are over)."""
         repeated, timed_out = [], []

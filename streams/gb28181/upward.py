@@ -6,6 +6,7 @@ A part of Gb28181Platform, which owns the peers and sends the requests.
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from streams.gb28181.events import PeerGone, PeerRegistered
 from streams.gb28181.manscdp import keep_alive, query
 from streams.gb28181.peers import CatalogSubscription, Peer
 from streams.gb28181.registration_client import RegistrationClient
@@ -112,19 +113,31 @@ class Upward:
             if client.on_response(response, at_s):
                 self._register(peer, client, at_s)
             elif client.is_registered:
-                self._registered(peer, at, at_s)
+                self._registered(peer, client, at, at_s)
             elif client.problem:
-                self.platform.refuse(f"not registered: {client.problem}", name)
+                self._failed(peer, client)
 
         def on_timeout(_request: SipMessage, at_s: float) -> None:
             if self._calls[name] == call:
                 client.on_timeout(at_s)
-                self.platform.refuse("not registered: no answer", name)
+                self._failed(peer, client)
 
         return RequestOwner(on_answer, on_timeout)
 
-    def _registered(self, peer: Peer, flow: Flow, now_s: float) -> None:
+    def _failed(self, peer: Peer, client: RegistrationClient) -> None:
+        """We are not registered there; told when we were, or thought so."""
+        name = peer.config.name
+        self.platform.refuse(f"not registered: {client.problem}", name)
+        if peer.online:
+            peer.online = False
+            self.platform.events.append(PeerGone(name, f"not registered: {client.problem}"))
+
+    def _registered(self, peer: Peer, client: RegistrationClient, flow: Flow, now_s: float) -> None:
+        changed = peer.flow is None or not peer.online or not peer.flow.same_end(flow)
         peer.flow, peer.online, peer.last_seen_s = flow, True, now_s
+        self.platform.events.append(
+            PeerRegistered(peer.config.name, flow, client.granted_s, changed)
+        )
         self.subscribe_soon(peer, now_s)
         if self.platform.sessions.orphans:
             self.platform.sessions.end_orphans(peer.config.name, now_s)

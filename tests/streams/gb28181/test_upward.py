@@ -11,7 +11,7 @@ import pytest
 from simulators.gb28181.platform_above import AboveFaults, PlatformAbove
 from streams.errors import Unreachable
 from streams.gb28181 import registration_client, upward, visit
-from streams.gb28181.events import CatalogReceived, PlatformEvent
+from streams.gb28181.events import CatalogReceived, PeerGone, PeerRegistered, PlatformEvent
 from streams.gb28181.peers import Peer
 from streams.gb28181.visit import Gb28181Visits
 from streams.model import VisitOptions
@@ -140,6 +140,10 @@ def test_we_register_above_and_use_what_it_gives(name: str) -> None:
     async def work(province: Province) -> None:
         await province.is_used_at(province.home)
         assert (province.home.above.accepted, province.home.above.wrong) == (1, 0)
+        (registered,) = (e for e in province.events if isinstance(e, PeerRegistered))
+        assert (registered.flow.port, registered.expires_s, registered.changed) == (
+            province.home.address[1], 3600, True,
+        )  # fmt: skip
 
     below(work, faults, **changed)
 
@@ -197,6 +201,7 @@ def test_who_was_redirected_and_loses_that_server_goes_home(
         province.home.above_faults.redirects_to = None
         province.other.above_faults.silent = True
         await province.until(lambda: province.home.above.accepted)
+        assert any(isinstance(event, PeerGone) for event in province.events)
         await province.is_used_at(province.home)
 
     below(work, redirects=True)

@@ -4,7 +4,7 @@ import ast
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +219,24 @@ def test_a_peer_is_never_asked_for_more_than_was_agreed() -> None:
         assert (town.device.counts.most_sessions, town.device.counts.busy) == (2, 0)
 
     run(work, DeviceFaults(session_cap=2), sessions=2)
+
+
+def test_a_channel_has_one_session_at_a_time() -> None:
+    async def work(town: Town) -> None:
+        patient = VisitOptions(pictures=1, spacing_s=0.0, visit_timeout_s=9, connect_timeout_s=9)
+        await asyncio.gather(*(town.capture(CAMERAS[0], patient) for _ in range(3)))
+        await settled(town)
+        assert (town.device.counts.most_sessions, town.device.counts.invites) == (1, 3)
+        watching = asyncio.create_task(town.capture(options=replace(patient, pictures=99)))
+        while not town.device.counts.acks > 3:
+            await town.visits.endpoint.changed(0.1)
+        with pytest.raises(StreamBusy, match="in use by another visit"):
+            await town.capture(options=replace(patient, connect_timeout_s=0.1))
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await settled(town)
+
+    run(work)
 
 
 def test_stages_are_told_in_their_order() -> None:

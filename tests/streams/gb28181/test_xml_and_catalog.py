@@ -43,6 +43,8 @@ SPELLINGS = {
     "GB2312": CATALOG.encode("gb2312"),
     "GB18030 with a rare character": CATALOG.replace("桥", "𪚥").encode("gb18030"),
     "UTF-8 under a GB2312 prolog": CATALOG.encode(),
+    "UTF-8 with a mark": b"\xef\xbb\xbf" + CATALOG.encode(),
+    "UTF-16": CATALOG.encode("utf-16"),
     "no prolog": CATALOG.partition("?>")[2].encode("gb18030"),
     "a bare ampersand": CATALOG.replace("&amp;", "&").encode("gb18030"),
     "a doubled end tag": CATALOG.replace("</Item>", "</Item></Item>").encode("gb18030"),
