@@ -95,6 +95,7 @@ class Peer:
     online: bool = False
     charset: str = GB18030
     faulty: tuple[str, ...] = ()
+    refused: str = ""  # why its newest REGISTER was refused
     sn: int = 0
     assemblers: dict[int, CatalogAssembler] = field(default_factory=dict)
     client: RegistrationClient | None = None

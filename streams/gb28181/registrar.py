@@ -52,6 +52,8 @@ class Registrar:
         peer = self.peers.get(request.sender.user) or self.peers.get(request.recipient.user)
         refusal = self._refusal(peer, flow, now_s)
         if peer is None or refusal:
+            if peer is not None:
+                peer.refused = refusal
             self.refuse(refusal, flow.host, "")
             forbidden = respond(request, 403, "Forbidden", to_tag=tag, received=received)
             return RegistrarAnswer(forbidden)
@@ -70,8 +72,8 @@ class Registrar:
             return RegistrarAnswer(unauthorized)
         if result is LoginResult.WRONG:
             peer.wrong_passwords.append((now_s, flow.host))
-            hashed = digest_inputs(request.get("authorization"))
-            self.refuse(f"a wrong password of peer {peer.config.name}", flow.host, hashed)
+            peer.refused = f"a wrong password of peer {peer.config.name}"
+            self.refuse(peer.refused, flow.host, digest_inputs(request.get("authorization")))
             forbidden = respond(
                 request, 403, "Forbidden", to_tag=tag, received=received, headers=_version(peer)
             )
@@ -104,6 +106,7 @@ class Registrar:
         asked = request.expires
         asked = DEFAULT_EXPIRES_S if asked is None else asked
         expires_s = min(LONGEST_S, max(SHORTEST_S, asked)) if asked else 0
+        peer.refused = ""
         headers = [("expires", str(expires_s)), *_version(peer)]
         if peer.config.date_header:
             stamp = f"{wall:%Y-%m-%dT%H:%M:%S}.{wall.microsecond // 1000:03d}"

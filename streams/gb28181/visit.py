@@ -201,11 +201,16 @@ class Gb28181Visits:
         await asyncio.gather(*self.releasing, return_exceptions=True)
 
 
+def _refusal_of(peer: Peer) -> str:
+    """What was wrong with a peer's newest REGISTER, where we refused it."""
+    return f"; its REGISTER was refused: {peer.refused}" if peer.refused else ""
+
+
 def _why_unreachable(peer: Peer) -> str:
     config = peer.config
     if config.registers_here:
         known = "is not registered here (any more)" if peer.flow else "has not registered here"
-        return f"{config.name} {known}"
+        return f"{config.name} {known}{_refusal_of(peer)}"
     problem = peer.client.problem if peer.client is not None else ""
     return f"we are not registered with {config.name}{f': {problem}' if problem else ' yet'}"
 
@@ -334,7 +339,8 @@ class _Visit:
         if event is SessionEvent.HUNG_UP:  # its BYE overtook its 200, or it changed its mind
             raise WentSilent("the peer ended the session before it answered the INVITE")
         if event is not SessionEvent.ANSWERED:
-            raise Unreachable(f"no answer to INVITE in {self._now_s - began_s:.1f} s")
+            seen = f"no answer to INVITE in {self._now_s - began_s:.1f} s"
+            raise Unreachable(f"{seen}{_refusal_of(self.peer)}")
         await self.visits.journal.answered(session.dialog)
         await self._begin_media(session, collector)
         return True

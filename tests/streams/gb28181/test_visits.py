@@ -295,7 +295,9 @@ def test_a_wrong_password_is_refused_and_what_was_hashed_is_shown() -> None:
             await device.start()
             while not device.counts.refused:
                 await visits.endpoint.changed(0.1)
-            with pytest.raises(Unreachable, match="has not registered here"):
+            with pytest.raises(
+                Unreachable, match="here; its REGISTER was refused: a wrong password"
+            ):
                 await visits.capture("nvr", CAMERAS[0], VisitOptions(connect_timeout_s=0.1))
         finally:
             await device.close()
