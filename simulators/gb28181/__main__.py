@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,7 @@ NAME: Final = "sim"
 CODES: Final = {"device": "62090204011187000001", "above": "62090204002000000009"}
 FRAMES_PER_S: Final = 15.0  # of the loop
 KEEPALIVE_S: Final = 20.0
+Serve = Callable[[asyncio.Event], Awaitable[None]]
 Knobs = DeviceFaults | MuxOptions | AboveFaults
 _IS_TRUE: Final = {"": True, "true": True, "false": False}
 

@@ -1,8 +1,8 @@
 """A simulated platform above ours: takes registrations, redirects, gives its catalogue and cameras.
 
-Provincial platforms demand that whoever asks registers there first. This one does: it challenges,
+Provincial platforms demand that a client registers there first. This one does: it challenges,
 checks the answer by its own code, answers or ignores signs of life, and serves catalogue and
-live views as a device does, to whoever is registered. Listens for UDP and TCP at one port.
+live views as a device does, to clients that are registered. Listens for UDP and TCP at one port.
 """
 
 import asyncio

@@ -152,7 +152,7 @@ class Peer:
 class Refusals:
     """What was refused or ignored, by reason and origin: one line each, and then a number.
 
-    Both come from whoever sends, so their number is bounded: what is beyond is counted together.
+    Senders choose both, so their number is bounded: what is beyond is counted together.
     """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
