@@ -20,6 +20,9 @@ MAX_ALARMS_A_PERIOD: Final = 300  # that are kept of a peer; a broken sensor sen
 MAX_WRONG_PASSWORDS: Final = 5  # in WRONG_WITHIN_S: then they are not even compared
 WRONG_WITHIN_S: Final = 60.0
 MAX_REMEMBERED_WRONG: Final = 200
+REGISTER_PERIOD_S: Final = 10.0
+MAX_REMEMBERED_HOSTS: Final = 200
+MAX_REGISTERS_A_PERIOD: Final = 60  # of one peer from one host; the standard has one try a minute
 MAX_REASONS: Final = 2000  # of refusals that are counted one by one
 
 
@@ -95,6 +98,8 @@ class Peer:
     online: bool = False
     charset: str = GB18030
     faulty: tuple[str, ...] = ()
+    registers_since_s: float = 0.0
+    registers: Counter[str] = field(default_factory=Counter)  # messages since then, by host
     refused: str = ""  # why its newest REGISTER was refused
     sn: int = 0
     assemblers: dict[int, CatalogAssembler] = field(default_factory=dict)
@@ -123,6 +128,16 @@ class Peer:
         recent = [entry for entry in self.wrong_passwords if now_s - entry[0] < WRONG_WITHIN_S]
         self.wrong_passwords = recent[-MAX_REMEMBERED_WRONG:]
         return sum(origin == host for _, origin in recent) >= MAX_WRONG_PASSWORDS
+
+    def registers_too_often(self, host: str, now_s: float) -> bool:
+        """Whether a REGISTER is beyond what a sound device sends from one host; it counts."""
+        if now_s - self.registers_since_s >= REGISTER_PERIOD_S:
+            self.registers_since_s = now_s
+            self.registers.clear()
+        known = host in self.registers or len(self.registers) < MAX_REMEMBERED_HOSTS
+        origin = host if known else "others"
+        self.registers[origin] += 1
+        return self.registers[origin] > MAX_REGISTERS_A_PERIOD
 
     @property
     def asked_as(self) -> PeerConfig:

@@ -16,6 +16,7 @@ from streams.gb28181.transactions import Flow
 
 DEFAULT_EXPIRES_S: Final = 3600  # where a device names none
 SHORTEST_S: Final = 60
+RETRY_AFTER_S: Final = 60
 LONGEST_S: Final = 7 * 86_400
 
 
@@ -57,6 +58,13 @@ class Registrar:
             self.refuse(refusal, flow.host, "")
             forbidden = respond(request, 403, "Forbidden", to_tag=tag, received=received)
             return RegistrarAnswer(forbidden)
+        if peer.registers_too_often(flow.host, now_s):
+            self.refuse(f"too many REGISTERs of peer {peer.config.name}", flow.host, "")
+            later = (("retry-after", str(RETRY_AFTER_S)), *_version(peer))
+            busy = respond(
+                request, 503, "Service Unavailable", to_tag=tag, received=received, headers=later
+            )
+            return RegistrarAnswer(busy)
         result = self._check(request, peer, now_s)
         if result in {LoginResult.MISSING, LoginResult.STALE}:
             stale = result is LoginResult.STALE and bool(request.get("authorization"))

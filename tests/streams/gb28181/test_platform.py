@@ -16,7 +16,7 @@ from streams.gb28181.events import (
     Refused,
 )
 from streams.gb28181.invite_session import Dialog, InviteSession, SessionEvent, SessionState
-from streams.gb28181.peers import MAX_WRONG_PASSWORDS
+from streams.gb28181.peers import MAX_WRONG_PASSWORDS, REGISTER_PERIOD_S
 from streams.gb28181.sdp import make_offer, read_answer
 from streams.gb28181.sip_digest import NONCE_LIFE_S
 from streams.gb28181.sip_message import SipMessage, parse_message
@@ -244,6 +244,16 @@ def test_reasons_that_others_choose_are_counted_together(
     assert counted["an unknown method asked of us"] == 120
     assert sum(counted.values()) == 240
     assert len(counted) <= 41
+
+
+def test_registers_without_end_are_put_off_unread(bench: Bench) -> None:
+    answers = [bench.receive(bench.request("REGISTER"))[0] for _ in range(2 * 60)]
+    assert [answer.status for answer in answers] == [401] * 60 + [503] * 60
+    assert answers[-1].get("retry-after") == "60"
+    assert kinds(bench) == ["Refused"]
+    assert bench.register(flow=replace(FLOW, host="192.0.2.8")).status == 200
+    bench.now_s += REGISTER_PERIOD_S
+    assert bench.register().status == 200
 
 
 def test_another_host_does_not_lock_a_peer_out(bench: Bench) -> None:
