@@ -61,9 +61,15 @@ class PlatformAbove(SimulatedDevice):
         host: str = "127.0.0.1",
     ) -> None:
         super().__init__(
-            code=code, password="", server=("", 0), server_code=client_code, channels=channels,
-            faults=faults, register=False, host=host,
-        )  # fmt: skip
+            code=code,
+            password="",  # nosec B106  it registers nowhere
+            server=("", 0),
+            server_code=client_code,
+            channels=channels,
+            faults=faults,
+            register=False,
+            host=host,
+        )
         self.above_faults = above_faults or AboveFaults()
         self.above = AboveCounts()
         self._accounts = accounts
