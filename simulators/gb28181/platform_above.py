@@ -62,7 +62,7 @@ class PlatformAbove(SimulatedDevice):
     ) -> None:
         super().__init__(
             code=code,
-            password="",  # nosec B106  it registers nowhere
+            password="",  # it registers nowhere  # nosec B106
             server=("", 0),
             server_code=client_code,
             channels=channels,

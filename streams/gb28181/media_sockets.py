@@ -23,7 +23,7 @@ MAX_PACKETS: Final = 128  # read in one go
 CONNECT_TRIES: Final = 3  # of TCP active, by Annex D of 2022
 CONNECT_PAUSE_S: Final = 1.0
 CONNECT_S: Final = 3.0
-_ANY_HOST: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  what some peers name
+_ANY_HOST: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  what some peers name  # nosec B104
 
 
 def allowed_receive_buffer() -> int | None:
