@@ -25,6 +25,7 @@ from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.finding import AlreadyDecided, IllegalUndo
 from patrol.domain.ground_patrol import IllegalCheckIn, NotOnRoster
 from patrol.domain.hand_off import IllegalHandOffMove
+from patrol.domain.helping import NotOpenToHelpers
 from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.labels import API_SCOPES
 from patrol.domain.round_duty import NotRoundOwner
@@ -70,6 +71,7 @@ _FAILURES: Final = (
     (IllegalBroadcastMove, 409, ("现在不能播报", "it cannot be played now")),
     (IllegalPatrolMove, 409, ("现在不能这样操作", "not possible now")),
     (NotAssigned, 403, ("未指派给该账号", "assigned to somebody else")),
+    (NotOpenToHelpers, 409, ("已不需要协助", "not open to helpers any more")),
     (IllegalCheckIn, 409, ("已签到或已复核", "walked or decided before")),
     (NotOnRoster, 403, ("不是该人员的巡防", "somebody else's patrol")),
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),

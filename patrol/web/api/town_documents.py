@@ -112,6 +112,12 @@ class HumanPatrolTask(Document):
     cameras: list[CheckedCamera] | None = None
 
 
+class PlanPatrol(Document):
+    """Which plan of site.yaml's `patrols:`."""
+
+    plan: str = Field(max_length=64)
+
+
 class WorkPatrol(Document):
     """A move of a task for an account."""
 
