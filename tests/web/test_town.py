@@ -274,6 +274,20 @@ def test_meeting_packs_are_each_ones_own(town: Any, log_in: LogIn) -> None:
         assert any("meeting village" in one.why for one in uow.access.entries(limit=20))
 
 
+def test_a_grid_gets_its_tags_on_its_page(town: Any, log_in: LogIn) -> None:
+    operator, case = log_in("operator"), open_case(town.store)
+    path = f"/api/grids/{case.grid}/tags"
+    given = operator.post(path, json={"tags": "四网融合，旱厕 四网融合"})
+    assert given.json() == {"grid": case.grid, "tags": ["四网融合", "旱厕"]}
+    assert '<span class="pill">旱厕</span>' in operator.get("/grid").text
+    assert operator.post(path, json={"tags": "<b>"}).status_code == 422
+    assert operator.post("/api/grids/1/tags", json={"tags": "a"}).status_code == 404
+    assert log_in("cadre").post(path, json={"tags": "a"}).status_code == 403
+    with town.store.begin_read() as uow:
+        assert any(one.what == "tag_grid" for one in uow.access.entries(limit=5))
+    assert operator.post(path, json={"tags": ""}).json()["tags"] == []
+
+
 def program(town: Any, client: httpx.Client, name: str, *scopes: str) -> httpx.Client:
     """The client as a program whose key has this name and these scopes."""
     secret = f"patrol_{name:k<43}"

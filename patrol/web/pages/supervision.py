@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.app.town_service import TownService
@@ -19,13 +20,16 @@ from patrol.domain.verification import RECHECK_EVENTS, MachineOpinion, machine_o
 from patrol.web.auth import CurrentUser
 from patrol.web.context import (
     ContextDep,
+    IdempotencyKey,
     MayActOnCases,
     MaySettle,
     MaySupervise,
+    MayTag,
     MayViewCases,
     WebContext,
+    request_key,
 )
-from patrol.web.errors import NO_STORE, InvalidRequest
+from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors
 from patrol.web.i18n import (
     Translator,
     category_label,
@@ -34,7 +38,7 @@ from patrol.web.i18n import (
     person_name,
     stored_texts,
 )
-from patrol.web.pages.case_actions import shown_revision, visible_case
+from patrol.web.pages.case_actions import shown_revision, split_tags, visible_case
 from patrol.web.pages.extension import granting_text
 
 router = APIRouter()
@@ -81,6 +85,25 @@ def send_overdue(context: ContextDep, user: MaySupervise) -> Response:
     if user.is_outside_centre:
         raise InvalidRequest(user.t("由镇中心发送", "the town's centre sends it"))
     return JSONResponse({"sent": TownService(context.app).send_overdue(by=user.account.name)})
+
+
+class GridTagsForm(BaseModel):
+    """All tags that a grid shall have, parted by spaces or commas."""
+
+    tags: str = Field(default="", max_length=400)
+
+
+@router.post("/api/grids/{grid}/tags")
+def tag_grid(
+    context: ContextDep, user: MayTag, grid: str, form: GridTagsForm, key: IdempotencyKey = ""
+) -> Response:
+    """Give a grid exactly these tags; cases in it and below count under them."""
+    with translate_errors(f"grid {grid}"):
+        tags = TownService(context.app).tag_grid(
+            grid, split_tags(form.tags), by=user.account.name,
+            request=request_key(user, key, f"tags of {grid}", form),
+        )  # fmt: skip
+    return JSONResponse({"grid": grid, "tags": list(tags)})
 
 
 @router.get("/approvals")
