@@ -17,7 +17,7 @@ from patrol.app.ground_service import GroundService
 from patrol.domain.account import API_KEY_PREFIX, issue_api_key
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import FindingState
-from patrol.domain.ground_patrol import CheckInMethod
+from patrol.domain.ground_patrol import CheckInMethod, count_stops
 from patrol.domain.ids import CaseId, FindingId
 
 LogIn = Callable[[str], httpx.Client]
@@ -127,6 +127,14 @@ def test_a_doubtful_claim_waits_for_the_duty_lead(town: Any, log_in: LogIn, walk
         assert str(uow.ground_patrols.get(patrol.id).state) == "completed"
         done = uow.access.of_no_camera("check_in", limit=50)
         assert {"operator", waiting.by} <= {one.who for one in done}
+    with town.store.begin_read() as uow:
+        counts = uow.ground_patrols.counts_of_day(patrol.day)
+        waiting = uow.ground_patrols.stops_of(
+            one.id for one in uow.ground_patrols.of_days(patrol.day, patrol.day + timedelta(days=1))
+        )
+    assert counts == count_stops(stop for stops in waiting.values() for stop in stops)
+    today = log_in("operator").get("/today/part").text
+    assert f"联动巡防签到 {counts.done + counts.late}/{counts.planned}" in today
     page = log_in("operator").get(f"/rosters/{patrol.id}").text
     for words in ("值班代录", "电话报到", "时间不对", "手机自报"):
         assert words in page
