@@ -25,13 +25,8 @@ from patrol.domain.hand_off import HandOffEvent
 from patrol.domain.labels import APPROVAL_KINDS, DUE_LIGHTS, label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.town_labels import BROADCAST_STATES, HAND_OFF_STATES, OVERDUE_STEPS
-from patrol.reports.documents import (
-    approval_document,
-    broadcast_document,
-    hand_off_document,
-    overdue_document,
-    verification_document,
-)
+from patrol.reports.documents import broadcast_document, hand_off_document, overdue_document
+from patrol.reports.waiting_documents import approval_document, verification_document
 
 if TYPE_CHECKING:
     from patrol.app import Application

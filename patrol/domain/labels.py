@@ -306,13 +306,8 @@ API_SCOPES: Final[Labels] = {
                      "Cameras and their health, without addresses and households."),
     "reports:read": ("读取报表", "Reports with all figures."),
     "findings:file": ("上报人工发现", "File own findings."),
-    "cases:move": (
-        "督办、转派、核查、申请、移交、标签",
-        "Supervise, reassign, verify, hand off and tag cases; ask for approval.",
-    ),
-    "cases:settle": (
-        "批准、办结、重开、播报审批", "Grant and refuse requests, close and reopen, broadcasts."
-    ),
+    "cases:move": ("督办、转派、核查、申请、移交、标签", "Move, verify, hand off, tag; ask."),
+    "cases:settle": ("批准、办结、重开、播报审批", "Grant, refuse, close, reopen; broadcasts."),
     "meetings:read": ("读取会议材料", "Meeting packs."),
     "rounds:work": ("签到、移交与人工巡查", "Sign on to rounds, work human patrols."),
     "holds:read": ("读取保全", "Legal holds."),

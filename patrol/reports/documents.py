@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from patrol.domain.approval import close_after_grant
 from patrol.domain.broadcast import Broadcast
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry
@@ -21,9 +20,8 @@ from patrol.domain.human_patrol import CameraCheck, HumanPatrol, count_checks
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.round import Round, RoundTotals
 from patrol.domain.round_duty import RoundDutyEntry
-from patrol.domain.supervision import OverdueCase, PendingApproval
+from patrol.domain.supervision import OverdueCase
 from patrol.domain.timestamps import rfc3339_or_none
-from patrol.domain.verification import PendingVerification
 
 JsonObject = dict[str, Any]
 Mask = Callable[[str], str]
@@ -134,48 +132,6 @@ def broadcast_document(one: Broadcast) -> JsonObject:
         "approved_at": rfc3339_or_none(one.approved_at),
         "played_at": rfc3339_or_none(one.played_at),
         "problem": one.problem,
-    }
-
-
-def approval_document(one: PendingApproval, now: datetime) -> JsonObject:
-    """What waits for approval: of which kind, who asked, why, and the new limit if granted."""
-    request, case = one.case.request, one.case
-    if one.broadcast is not None or request is None:
-        asked = one.broadcast
-        return {
-            "case": case.id,
-            "broadcast": asked.id if asked else None,
-            "kind": "broadcast",
-            "by": asked.by if asked else "",
-            "at": rfc3339_or_none(asked.at if asked else None),
-            "why": asked.text if asked else "",
-            "hours": None,
-            "close_if_granted": None,
-        }
-    return {
-        "case": case.id,
-        "broadcast": None,
-        "kind": str(request.kind),
-        "by": request.by,
-        "at": rfc3339_or_none(request.at),
-        "why": request.why,
-        "hours": request.span_s / 3600 if request.span_s else None,
-        "close_if_granted": rfc3339_or_none(close_after_grant(case, now)),
-    }
-
-
-def verification_document(one: PendingVerification) -> JsonObject:
-    """A handled case that waits for a person; pictures by their hashes."""
-    return {
-        "case": one.case,
-        "level": str(one.level),
-        "since": rfc3339_or_none(one.since),
-        "due": rfc3339_or_none(one.due),
-        "due_light": str(one.due_light),
-        "before": one.before,
-        "after": one.after,
-        "machine": one.machine,
-        "opinion": str(one.opinion),
     }
 
 

@@ -23,12 +23,11 @@ from patrol.domain.hand_off import HandOffEvent
 from patrol.domain.ids import CaseId, GridCode
 from patrol.reports.documents import (
     JsonObject,
-    approval_document,
     broadcast_document,
     case_document,
     hand_off_document,
-    verification_document,
 )
+from patrol.reports.waiting_documents import approval_document, verification_document
 from patrol.store import UnitOfWork
 from patrol.web.api import documents, town_documents
 from patrol.web.api.routes import (

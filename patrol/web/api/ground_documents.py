@@ -127,7 +127,7 @@ class HelperStepTaken(Document):
     note: str = Field("", max_length=500)
 
 
-class HelperReportForm(Document):
+class EnterReport(Document):
     """A report from the ground (随手拍), entered for a helper."""
 
     key: str = Field(min_length=1, max_length=64, description="the sender's own, against repeats")
@@ -137,7 +137,7 @@ class HelperReportForm(Document):
     place: str = Field("", max_length=200)
 
 
-class FiledReport(Document):
+class HelperReportFiled(Document):
     """The finding that was filed; `repeated`: its key was seen before."""
 
     finding: str | None

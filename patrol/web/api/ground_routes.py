@@ -179,8 +179,8 @@ def helper_reports(app: App, limit: Limit = 100) -> list[JsonObject]:
     ]  # fmt: skip
 
 
-@router.post("/helper-reports", response_model=ground_documents.FiledReport, status_code=201)
-def file_report(app: App, form: ground_documents.HelperReportForm, key: FileFindings) -> JsonObject:
+@router.post("/helper-reports", response_model=ground_documents.HelperReportFiled, status_code=201)
+def file_report(app: App, form: ground_documents.EnterReport, key: FileFindings) -> JsonObject:
     """File a report for a helper, into the review queue; a repeat of its key files nothing."""
     with translate_errors(f"grid {form.grid}"):
         filed = HelperService(app).report(

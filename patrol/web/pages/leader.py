@@ -109,7 +109,7 @@ def leader_page(context: ContextDep, user: MayAnswerOnSite) -> Response:
     answer = context.renderer.render_page(
         "leader.html", user, grid=grid, categories=pictured_categories(user.t),
         may_report=account.duty is not AccountRole.MAINTAINER,
-        walks=user.has_permission(Permission.GROUND_PATROL),
+        may_patrol=user.has_permission(Permission.GROUND_PATROL),
     )  # fmt: skip
     return allow_location(answer)
 

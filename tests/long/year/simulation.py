@@ -192,7 +192,7 @@ class YearSimulation:
         self.escalator.run_due(self.clock.now())
 
     def _call_in_sick(self, person: PersonId) -> None:
-        """The desk enters a leader's leave until the next morning; a neighbour stands in."""
+        """Enter a sick leader's leave until the next morning; a neighbour stands in."""
         now = self.clock.now()
         until = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
         if not self.leave.is_away(person, now):
