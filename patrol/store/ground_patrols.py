@@ -83,9 +83,9 @@ class GroundPatrolRepository:
 
     def counts_of_day(self, day: date) -> GroundCounts:
         """The points of a local day's patrols by state."""
-        states = select(ground_stops.c.state, func.count().label("count"))
+        states = select(ground_stops.c.state, func.count().label("points"))
         rows = self._db.all(self._of_day(states, day).group_by(ground_stops.c.state))
-        counted = {str(row.state): row.count for row in rows}
+        counted = {str(row.state): row.points for row in rows}
         return GroundCounts(
             planned=sum(counted.values()),
             **{str(state): counted.get(str(state), 0) for state in StopState},
@@ -94,8 +94,9 @@ class GroundPatrolRepository:
     def late_on(self, day: date, now: datetime) -> int:
         """How many points of a local day are past their time and not walked yet."""
         waiting = (ground_stops.c.state == StopState.PENDING) & (ground_stops.c.due_at <= now)
-        (row,) = self._db.all(self._of_day(select(func.count().label("count")), day).where(waiting))
-        return int(row.count)
+        count = select(func.count().label("points"))
+        (row,) = self._db.all(self._of_day(count, day).where(waiting))
+        return int(row.points)
 
     @staticmethod
     def _of_day(wanted: Select[Any], day: date) -> Select[Any]:
