@@ -20,13 +20,12 @@ from patrol.cli.output import (
 )
 from patrol.cli.site import site_for_lists, site_names, store_of, stored_texts_of, trusted_now
 from patrol.domain.approval import (
-    ApprovalImpossible,
     ExtensionPreview,
+    close_after_grant,
     describe_request,
     preview_extension,
 )
 from patrol.domain.case import Case, CaseEntry
-from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId
 from patrol.domain.labels import (
@@ -210,17 +209,6 @@ def request_text(case: Case, zone: tzinfo, now: datetime, read: StoredTexts) -> 
         if limit
         else text
     )
-
-
-def close_after_grant(case: Case, now: datetime) -> datetime | None:
-    """The limit to close that granting the pending extension now would give; else None."""
-    if case.request is None or case.request.kind is not ApprovalKind.EXTENSION:
-        return None
-    span = timedelta(seconds=case.request.span_s)
-    try:
-        return preview_extension(case, span, now).close_after
-    except ApprovalImpossible:
-        return None
 
 
 def no_case_text(case: str) -> str:

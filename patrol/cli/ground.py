@@ -1,7 +1,7 @@
 """Patrols on the ground at the command line: `patrol ground plan|list|show|check-in|…|ledger`."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,6 @@ from patrol.domain.ground_labels import (
 )
 from patrol.domain.ground_patrol import (
     CheckIn,
-    CheckInMethod,
     GroundPatrol,
     GroundStop,
     count_stops,
@@ -202,18 +201,11 @@ def make_codes(
     from patrol.app.ground_service import GroundService  # noqa: PLC0415  as app_of does
 
     with app_of(context) as app:
-        points = [one for one in app.registry.points.values() if point in {"", one.id}]
-        if not points:
-            bad_input(f"point {point!r}: not in points.csv" if point else "points.csv: no points")
-        codes = GroundService(app).codes()
         lines = [
-            {
-                "point": one.id, "name": one.name, "version": one.code_version,
-                "qr": codes.address(one, CheckInMethod.QR),
-                "nfc": codes.address(one, CheckInMethod.NFC),
-            }
-            for one in points
-        ]  # fmt: skip
+            line for line in GroundService(app).code_documents() if point in {"", line["point"]}
+        ]
+    if not lines:
+        bad_input(f"point {point!r}: not in points.csv" if point else "points.csv: no points")
     if as_json:
         print_json(lines)
         return
@@ -298,7 +290,7 @@ def _material(
     """The records of the days from `start` to `end`, both included; today without either."""
     from patrol.reports.queries import (  # noqa: PLC0415  reports cost time
         ReportHeading,
-        ReportPeriod,
+        days_period,
         load_material,
     )
 
@@ -306,12 +298,12 @@ def _material(
     today = now.astimezone(zone).date()
     first = _day_of(start, _day_of(end, today), "--from")
     last = _day_of(end, max(today, first), "--until")
-    if last < first:
-        bad_input(f"--until: {last} is before --from {first}")
-    name = f"{first}" if first == last else f"{first}..{last}"
-    period = ReportPeriod(kind="days", name=name, start=first, end=last + timedelta(days=1))
+    try:
+        period = days_period(first, last)
+    except ValueError as exc:
+        bad_input(f"--{exc}")
     heading = ReportHeading(
-        kind=period.kind, period=name, site=site.settings.site.name, zone=zone, made_at=now,
+        kind=period.kind, period=period.name, site=site.settings.site.name, zone=zone, made_at=now,
         registry=site.registry,
     )  # fmt: skip
     with store.begin_read() as uow:

@@ -24,7 +24,7 @@ from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.reader_language import translate
-from patrol.domain.registry import GridLevel, Role
+from patrol.domain.registry import Role
 from patrol.domain.registry_change import RegistryTable
 from patrol.domain.routing import person_with_role
 from patrol.domain.teams import owner_of
@@ -43,7 +43,7 @@ from simulators.people.patrollers import (
     patrol_todays_roster,
     report_from_the_ground,
 )
-from simulators.people.visitor import LeftToVisitor
+from simulators.people.visitor import LeftToVisitor, group_on_leave
 from simulators.rtsp_farm.control import FarmControl
 from simulators.rtsp_farm.process import RunningFarm
 
@@ -99,8 +99,7 @@ class SimulatedStaff:
     @property
     def _group(self) -> GridCode:
         """The group in which the leave and the call of the demonstration are."""
-        grids = self.app.registry.tree.grids.values()
-        return min(grid.code for grid in grids if grid.level is GridLevel.GROUP)
+        return group_on_leave(self.app.registry)
 
     def _enter_leave(self) -> None:
         """The group's leader is on leave today; a grid worker stands in and gets its cases."""
