@@ -32,6 +32,7 @@ from patrol.vision.change.regions import (
     classify_blob,
     find_blobs,
 )
+from patrol.vision.change.scattered_cover import scattered_cover
 from patrol.vision.change.shadow import LightChange
 from patrol.vision.change.shared_cause import frame_wide
 from patrol.vision.geometry import iou, share_inside
@@ -271,7 +272,15 @@ def _change_report(
         shift=shift,
         regions=regions,
         changed=changed,
+        scattered=_scattered(compared, model),
     )
+
+
+def _scattered(compared: list[ComparedPicture], model: ReferenceModel) -> float | None:
+    """What is hidden in every picture of the visit; None where one cannot tell."""
+    shares = [scattered_cover(one.picture, model.picture, one.where) for one in compared]
+    known = [share for share in shares if share is not None]
+    return min(known) if len(known) == len(shares) else None
 
 
 def _motion_within_visit(compared: list[ComparedPicture], *, colourless: bool) -> Float | None:
