@@ -1,6 +1,7 @@
 """Drops and threads on the glass take the scene's detail in many places; nothing else does."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import cv2
@@ -131,3 +132,13 @@ def test_drops_are_reported_as_a_cover_and_not_learned(
         assert ("occlusion" in judged.faults) is told
         assert (gauges == {SCATTERED_GAUGE}) is told
         assert judged.learned is not told
+
+
+def test_where_accepted_pictures_lost_as_much_nothing_is_told(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, later: datetime
+) -> None:
+    wet = shoot(drops(yard), 1)
+    sample = cv2.imencode(".jpg", small_picture(wet).bgr)[1].tobytes()
+    busy = replace(yard_memory, samples=(*yard_memory.samples[1:], sample))
+    assert (compare(yard_memory, [wet], later).scattered or 0) >= LIMIT
+    assert compare(busy, [wet], later).scattered == 0.0
