@@ -127,7 +127,7 @@ def run_asked(
     if real["visits"]:
         rows += [_sound_row(real), *_weeks_rows(half, policy)]
         rows += [_fault_row(demand, real["severities"]) for demand in DEMANDS]
-        rows += _newcomer_rows(policy, detector)
+        rows += _new_object_rows(policy, detector)
         rows += _fire_rows(policy, detector)
     return {
         "format": FORMAT,
@@ -204,7 +204,7 @@ def _over_weeks(visits: Sequence[LabelledVisit]) -> list[LabelledVisit]:
     return [one for of in by_camera if of[-1].at - of[0].at >= WEEKS for one in of]
 
 
-def _newcomer_rows(policy: VisionThresholds | None, detector: Detector | None) -> list[AskedRow]:
+def _new_object_rows(policy: VisionThresholds | None, detector: Detector | None) -> list[AskedRow]:
     folder = REAL.parent / "newcomers"
     if not folder.is_dir():
         return []
@@ -216,14 +216,14 @@ def _newcomer_rows(policy: VisionThresholds | None, detector: Detector | None) -
             evaluate(read_folder(folder), policy=policy, detector=model), detects=model is not None
         )
         found = document(scores, "newcomers")
-        newcomer, false = (
+        new_objects, false = (
             found["kinds"]["newcomer"],
             found["summary"]["false_regions_per_100_clean_visits"],
         )
         rows.append(
             AskedRow(
                 what=f"newcomers of 2 % and more, {how}", at_least=0.93, note=SEEN,
-                reached=rate_document(newcomer["tp"], newcomer["tp"] + newcomer["fn"]),
+                reached=rate_document(new_objects["tp"], new_objects["tp"] + new_objects["fn"]),
             )
         )  # fmt: skip
         rows.append(

@@ -79,7 +79,7 @@ MOSTLY = 0.5  # of the region lies in the object's box
 MUCH = 0.3  # of the object's box is the region: a large box round everything explains nothing
 MIN_OBJECT_SCORE = 0.45  # of a detection; a doubtful one must not explain a region away
 STILL = 0.03  # of a region's pixels changed within the visit: nothing alive stands so still
-SCATTERED_DOUBT = 0.02  # share hidden, below which nobody asks what is usual
+SCATTERED_ASKS = 0.02  # share hidden, below which nobody asks what is usual
 SCATTERED_USUAL = (
     3.0  # times the most that an accepted sample lost; of some eight, so more may come
 )
@@ -301,7 +301,7 @@ def _scattered(
     known = [share for share in shares if share is not None]
     if len(known) < len(shares):
         return None
-    if min(known) < SCATTERED_DOUBT:
+    if min(known) < SCATTERED_ASKS:
         return min(known)
     usual = 0.0
     for sample in map(decode_sample, memory.samples):

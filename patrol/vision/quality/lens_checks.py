@@ -89,10 +89,10 @@ def _blur_by_history(
         PictureFault.BLUR, ratio, limits.blur_ratio, "blur/2",
         over=ratio < limits.blur_ratio, below=True,
     )  # fmt: skip
-    if by_structure.over or ratio >= limits.blur_doubt or not math.isfinite(baseline.slope):
+    if by_structure.over or ratio >= limits.blur_asks_edges or not math.isfinite(baseline.slope):
         return by_structure
     slope = edge_slope(features.luma) / baseline.slope
-    if not math.isfinite(slope) or slope >= limits.blur_doubt:
+    if not math.isfinite(slope) or slope >= limits.blur_asks_edges:
         return by_structure
     value, limit = ratio * slope, limits.blur_both
     return make_reading(
@@ -116,7 +116,7 @@ def _blur_at_first(features: PictureFeatures, limits: QualityThresholds) -> Gaug
             over=slope < limits.edge_slope, below=True,
         )  # fmt: skip
         pale = features.levels.span < limits.contrast_span  # a veil takes fine structure as well
-        if by_edges.over or pale or slope >= limits.edge_doubt:
+        if by_edges.over or pale or slope >= limits.edge_asks_focus:
             return by_edges
     upper, middle = _focus_at_first(features, usual)
     if not math.isfinite(upper):

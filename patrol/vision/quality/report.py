@@ -160,14 +160,14 @@ class QualityThresholds:
     contrast_bright: float = 225.0
     contrast_ratio: float = 0.5  # of the own median, range and cells
     blur_ratio: float = 0.65  # of the own median sharpness
-    blur_doubt: float = 0.93  # ... below which the edges are asked too; sound weeks have more
+    blur_asks_edges: float = 0.93  # ... below which the edges are asked too; sound weeks have more
     blur_both: float = (
         0.7  # of both medians, multiplied; sound: 0.81 and more, 0.4 % of defocus 0.62
     )
     blur_absolute: float = 0.42  # sharpness of the sharpest parts, radians per pixel
     blur_hopeless: float = 0.2
     edge_slope: float = 0.3  # at a width of 480 px; of 916 sound views none has less, one 0.301
-    edge_doubt: float = 0.36  # ... below which the focus of the cells is asked too
+    edge_asks_focus: float = 0.36  # ... below which the focus of the cells is asked too
     edge_and_focus: float = (
         108.0  # both multiplied; 0.4 % of defocus: 106, sound views 137 and more
     )
@@ -190,7 +190,9 @@ class QualityThresholds:
     occluded_share: float = 0.12  # of the picture, where detail vanished
     occluded_absolute: float = 0.5  # flat share that needs no memory
     occluded_soft: float = 0.4  # of the picture, plain with a soft edge; sound views have none
-    occluded_scattered: float = 0.03  # of the detailed places; sound views and shadows: 0.012
+    occluded_scattered: float = (
+        0.03  # of the detailed places, beyond what is usual there (compare.py)
+    )
     artifact_share: float = 0.05  # of the picture, broken into blocks or fills
     artifact_seams: float = 0.012  # surplus of seams on the codec's grid; sound pictures have none
     artifact_smear: float = 0.12  # of the picture, drawn out from its last line
