@@ -11,7 +11,7 @@ import typer
 
 from patrol.cli.exchange import end_in_exchange
 from patrol.cli.options import AsJson, By, CameraArgument, operator
-from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.output import bad_input, colon, console, print_json
 from patrol.cli.site import camera_named, site_of, store_of, trusted_now, trusted_now_of
 from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.access_log import AccessEntry
@@ -179,7 +179,7 @@ def _change_terms(
         print_json({"camera": camera.id, **terms_document(stands), "by": who})
         return
     done = translate(*DONE[change.action])
-    console().print(f"{camera.id} {camera.name}: {done}", markup=False)
+    console().print(f"{camera.id} {camera.name}{colon()}{done}", markup=False)
 
 
 CameraOrHousehold = Annotated[

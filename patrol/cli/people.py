@@ -26,7 +26,7 @@ from patrol.administration.registry_files import (
 from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import site_for_lists, site_of, store_of, trusted_clock
-from patrol.domain.labels import label_of, label_text
+from patrol.domain.labels import ROLES, label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.registry import Registry
 from patrol.domain.registry_change import RegistryTable, RowChange
@@ -65,7 +65,11 @@ def list_rows(
         return
     for row in rows:
         away = translate(" · 请假", " · on leave") if row.get("on_leave") else ""
-        cells = [row[column] for column in row if column not in {"on_leave", "acting"}]
+        cells = [
+            label_text(label_of(ROLES, row[column])) if column == "role" else row[column]
+            for column in row
+            if column not in {"on_leave", "acting"}
+        ]
         console().print("  ".join(str(cell) for cell in cells if cell) + away, markup=False)
     if not rows:
         console().print(translate("无", "none"), markup=False)

@@ -23,10 +23,11 @@ from patrol.administration.accounts import (
     unlock,
 )
 from patrol.cli.options import AsJson, By, config_directory, operator
-from patrol.cli.output import bad_input, console, print_err, print_json
+from patrol.cli.output import bad_input, colon, console, print_err, print_json
 from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now, trusted_now_of
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.display_link import display_address
+from patrol.domain.labels import DUTIES, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
@@ -131,8 +132,12 @@ def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
         return
     for account in accounts:
         state = translate("停用", "disabled") if account.disabled_at else translate("可用", "open")
-        line = f"{account.name}  {account.duty}  {account.shown_as}  {state}"
+        line = f"{account.name}  {label_text(DUTIES[account.duty])}  {account.shown_as}  {state}"
         console().print(line, markup=False)
+    if not accounts:
+        first = "patrol user add NAME --duty admin"
+        text = translate(f"还没有账号：{first}", f"There are no accounts yet: {first}")
+        console().print(text, markup=False)
 
 
 def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool) -> None:
@@ -144,7 +149,7 @@ def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool)
         except KeyError:
             bad_input(_no_account_text(name))
     done = translate("已停用", "disabled") if disabled else translate("已恢复", "open again")
-    print_err(f"{name}: {done}")
+    print_err(f"{name}{colon()}{done}")
 
 
 def _account_of(store: Store, name: str) -> Account:

@@ -6,6 +6,7 @@ left to the visitor is open. They know only what real ones would.
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import FilingSource, Finding
 from patrol.domain.hand_off import HandOffEvent
-from patrol.domain.ids import GridCode
+from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.reader_language import translate
@@ -32,6 +33,8 @@ from patrol.reports.terminal import (
     progress_display,
 )
 from patrol.review.own_findings import FilingForm, FilingTarget
+from patrol.rounds.adhoc import AdhocSelection
+from patrol.rounds.planner import NothingToVisit
 from patrol.store import check
 from simulators.people.leaders import ReplySimulator
 from simulators.people.operator import SimulatedOperator, decide_finding, is_still_there
@@ -42,6 +45,7 @@ from simulators.people.patrollers import (
 )
 from simulators.people.visitor import LeftToVisitor
 from simulators.rtsp_farm.control import FarmControl
+from simulators.rtsp_farm.process import RunningFarm
 
 OPERATOR: Final = "值班员"
 SUPERVISOR: Final = "值班长"
@@ -57,6 +61,28 @@ class SimulatedStaff:
     app: Application
     control: FarmControl
     left: LeftToVisitor
+
+    def visit_first(self, farm: RunningFarm, err: Console, stop: threading.Event) -> None:
+        """Visit what the farm serves already, then wait until it has encoded all its streams.
+
+        The cameras are sound, so that nothing is found of them; the console has pictures meanwhile.
+        """
+        if not farm.first:
+            return
+        chosen = AdhocSelection(cameras=frozenset(map(CameraId, farm.first)))
+        with (
+            suppress(NothingToVisit),
+            progress_display(err, self.app.site.settings.site.tz) as show,
+        ):
+            self.app.run_round("morning", adhoc=chosen, on_progress=show, stop=stop)
+        err.print(
+            translate(
+                "[dim]首批画面已到，其余视频流编码中 …[/]",
+                "[dim]The first pictures are there; the other streams are encoded …[/]",
+            )
+        )
+        while not stop.is_set() and not farm.all_served.wait(POLL_S):
+            pass
 
     def run_day(self, err: Console, stop: threading.Event) -> dict[str, Any]:
         """One round, the operator's decisions, and the cases to their end."""

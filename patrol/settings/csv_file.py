@@ -196,8 +196,11 @@ class CsvRow:
         text = self.record.cells[column]
         if _SCIENTIFIC.fullmatch(text) is None:
             return False
-        reason = "was a code until Excel made it a number, format the column as text"
-        self.add_problem(column, f"{text!r} {reason} and {fix}")
+        self.add_problem(
+            column,
+            f"{text!r} was a code until Excel made it a number,"
+            f" format the column as text and {fix}",
+        )
         return True
 
     def choice(

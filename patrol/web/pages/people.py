@@ -27,7 +27,7 @@ from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayChangeRegistry, MayViewPeople, WebContext
 from patrol.web.errors import InvalidRequest, ResourceNotFound, error_document
 from patrol.web.i18n import grid_name, paginate, person_name
-from patrol.web.pages.cameras import Upload, json_or_reason, read_upload
+from patrol.web.pages.cameras import Upload, json_or_reason, listed_problems, read_upload
 
 PEOPLE_PER_PAGE: Final = 50
 CHANGES_SHOWN: Final = 30
@@ -174,11 +174,11 @@ def _changed(
     except ConfigProblems as exc:
         first = exc.problems[0]
         message = user.t("没有保存", "not saved")
-        listed = [problem.as_json() for problem in exc.problems]
-        detail = f"{first.file} {first.field}: {first.text}"
+        listed = listed_problems(exc, user.t)
+        detail = f"{first.file} {first.field}{user.t.colon}{user.t.problem(first.text)}"
         return error_document(422, message, detail=detail, problems=listed)
     except (RegistryEditRefused, ValueError) as exc:
-        return error_document(409, user.t("没有保存", "not saved"), detail=str(exc))
+        return error_document(409, user.t("没有保存", "not saved"), detail=user.t.problem(str(exc)))
     context.auth.clear_cache()
     return JSONResponse(table_change_document(changed, context.app.registry))
 
