@@ -111,8 +111,8 @@ def _least_cpu_s(arguments: Sequence[str]) -> float:
 def _cpu_s(arguments: Sequence[str]) -> float:
     variables = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as errors:
-        started = subprocess.Popen(
-            [sys.executable, *arguments],  # nosec B603  constants, and a directory of ours
+        started = subprocess.Popen(  # noqa: S603  constants, and a directory of ours  # nosec B603
+            [sys.executable, *arguments],
             stdout=subprocess.DEVNULL, stderr=errors, env=variables,
         )  # fmt: skip
         _, status, usage = os.wait4(started.pid, 0)

@@ -16,8 +16,8 @@ from patrol.cli.output import bad_input, console, print_json, render_document
 from patrol.cli.site import (
     RELAY_WITHIN_S,
     app_of,
+    site_for_lists,
     site_names,
-    site_of,
     store_of,
     trusted_now,
 )
@@ -57,7 +57,7 @@ def show_health(
     as_json: AsJson = False,
 ) -> None:
     """在线率、完好率，或一路的来龙去脉。 The fleet's rates, or one camera's history."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         if camera:
             document = _camera_health(uow, site, camera)
