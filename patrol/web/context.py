@@ -30,7 +30,7 @@ from patrol.web.change_feed import ChangeFeed
 from patrol.web.errors import error_document
 from patrol.web.i18n import Translator
 from patrol.web.live_frames import LiveFrames
-from patrol.web.rate_limit import HouseholdLimits
+from patrol.web.rate_limit import FieldLimits, HouseholdLimits
 from patrol.web.rendering import PageRenderer, wants_html
 from patrol.web.thumbnails import ContactSheets, Thumbnails
 
@@ -50,6 +50,7 @@ class WebContext:
     live_frames: LiveFrames
     household_links: HouseholdLinkSigner
     household_limits: HouseholdLimits = field(default_factory=HouseholdLimits)
+    field_limits: FieldLimits = field(default_factory=FieldLimits)
     assets: InstalledAssets
 
     @classmethod
