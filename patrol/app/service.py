@@ -80,18 +80,14 @@ class ServiceFailed(Failed):
 
 
 def run_service(
-    app: Application,
-    stop: threading.Event,
-    *,
-    on_progress: ShowProgress | None = None,
-    ready: Callable[[], None] = lambda: None,
-    with_rounds: bool = True,
+    app: Application, stop: threading.Event, *, on_progress: ShowProgress | None = None,
+    ready: Callable[[], None] = lambda: None, with_rounds: bool = True,
     new_scheduler: NewScheduler = JobScheduler,
-) -> None:
+) -> None:  # fmt: skip
     """Run until `stop`. Raises ServiceFailed, ProcessBusy (another service has this site).
 
-    The threads of a scheduler that stands still are not waited for (`ServiceFailed.is_frozen`).
-    `new_scheduler`: what runs the jobs; a test's own runs them in turns of its clock.
+    A scheduler that stands still is not waited for (`ServiceFailed.is_frozen`). `new_scheduler`
+    makes what runs the jobs: a test's own runs them in turns of its clock.
     """
     failures: list[tuple[str, BaseException]] = []
 

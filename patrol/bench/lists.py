@@ -1,6 +1,6 @@
-"""What the lists of the command line cost at ten thousand leads: `patrol bench lists`.
+"""What the lists of the command line cost at ten thousand findings: `patrol bench lists`.
 
-A town of 624 cameras with 10,008 leads that wait is written first. Each list then runs as people
+A town of 624 cameras with 10,008 findings that wait is written first. Each list then runs as people
 run it, in a process of its own, and the processor time of the whole process counts: wall time says
 more of the machine's other work. Beside them stands what it costs to import SQLAlchemy and Typer
 alone, measured in the same minute: of two machines compare the ratios. With
@@ -27,7 +27,7 @@ from patrol.settings import load_site
 from patrol.store import open_store
 from simulators.town.history import Backlog, write_history
 
-LEADS: Final = 10_008  # that nobody has decided
+FINDINGS: Final = 10_008  # that nobody has decided
 CAMERAS: Final = 624
 DAYS: Final = 3
 RUNS: Final = 3  # of which the cheapest counts
@@ -51,8 +51,8 @@ def run(*, report: ReportProgress, config_dir: Path | None = None) -> dict[str, 
     """Processor time of each list, beside its limit. Raises RuntimeError: a list failed."""
     with _town_dir(config_dir) as town:
         if not town.exists():
-            report(f"a town of {CAMERAS} cameras with {LEADS} leads is written first")
-            write_town(town, leads=LEADS)
+            report(f"a town of {CAMERAS} cameras with {FINDINGS} findings is written first")
+            write_town(town, count=FINDINGS)
         own_s = _least_cpu_s(BASELINE)
         lists = []
         for verb in (*STORE_LISTS, *CONFIGURATION_LISTS):
@@ -60,7 +60,7 @@ def run(*, report: ReportProgress, config_dir: Path | None = None) -> dict[str, 
             lists.append(_row(verb, taken_s, own_s))
             report(f"{verb}: {taken_s:.2f} s")
     return {
-        "leads": LEADS,
+        "findings": FINDINGS,
         "limit_s": LIMIT_S,
         "baseline_s": round(own_s, 3),
         "lists": lists,
@@ -80,14 +80,14 @@ def main() -> int:
     return 0 if result["kept"] else 1
 
 
-def write_town(out: Path, *, leads: int) -> None:
-    """A town's configuration and store in which so many leads wait."""
+def write_town(out: Path, *, count: int) -> None:
+    """A town's configuration and store in which so many findings wait."""
     now = SystemClock().now()
     write_history(out, cameras=CAMERAS, days=DAYS, now=now, backlog=Backlog(waiting=CAMERAS // 2))
     with open_store(load_site(out).settings.database) as store, store.begin() as uow:
         known = list(uow.findings.queue(limit=CAMERAS))
         waiting = sum(one.count for one in uow.findings.waiting_totals())
-        for number in range(leads - waiting):
+        for number in range(count - waiting):
             again = known[number % len(known)]
             earlier = again.found_at - timedelta(seconds=number)
             uow.findings.add(replace(again, id=FindingId(f"X{number:06}"), found_at=earlier))
@@ -119,8 +119,8 @@ def _cpu_s(arguments: Sequence[str]) -> float:
         started.returncode = os.waitstatus_to_exitcode(status)
         if started.returncode:
             errors.seek(0)
-            said = errors.read()[-500:].decode(errors="replace")
-            raise RuntimeError(f"{' '.join(arguments)}: {said}")
+            text = errors.read()[-500:].decode(errors="replace")
+            raise RuntimeError(f"{' '.join(arguments)}: {text}")
     return usage.ru_utime + usage.ru_stime
 
 

@@ -59,7 +59,7 @@ def bench_cluster(*, as_json: AsJson = False) -> None:
 
 
 def bench_lists(*, as_json: AsJson = False) -> None:
-    """一万条线索时各列表的代价。 The lists of the command line, at 10,000 leads."""
+    """一万条线索时各列表的代价。 The lists of the command line, at 10,000 findings."""
     _run_bench("lists", as_json=as_json)
 
 

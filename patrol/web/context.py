@@ -60,6 +60,7 @@ class WebContext:
         contact_sheets, live_frames = ContactSheets(thumbnails), LiveFrames()
         caches = (thumbnails.forget, contact_sheets.forget, live_frames.forget)
         app.households.picture_caches += caches
+        app.households.expiring_caches.append(live_frames.forget_old)
         return cls(
             app=app,
             console=console,

@@ -216,7 +216,7 @@ def write_site(folder: Path, webhook_port: int) -> None:
 def _parts(folder: Path) -> Iterator[tuple[RunningFarm, int]]:
     with ExitStack() as stack:
         farm = stack.enter_context(
-            running_farm(folder, cameras=CAMERAS, faults="each", light="morning")
+            running_farm(folder, cameras=CAMERAS, profile="tiny", faults="none")
         )
         receiver = stack.enter_context(running_receiver())
         yield farm, int(receiver.server_address[1])

@@ -1,4 +1,4 @@
-"""A whole simulated day of the service, where only loopback exists: nobody else is contacted.
+"""A whole simulated day of the service where only loopback exists: no other host is contacted.
 
 Two instruments that know nothing of each other: a packet filter sees what leaves for other
 machines, whoever sent it (a library's C++ thread, too); an audit hook in the process sees each

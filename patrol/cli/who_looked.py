@@ -1,4 +1,4 @@
-"""`patrol consent list` and `patrol who-looked CAMERA|HOUSEHOLD`: lists of what stands.
+"""`patrol who-looked CAMERA|HOUSEHOLD` and `patrol consent list`: lists of what stands.
 
 Which cameras may not be looked through and why, and who looked, from the access log.
 """

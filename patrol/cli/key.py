@@ -1,4 +1,4 @@
-"""`patrol user list` and `patrol key list`: rows of the store, without what user.py imports.
+"""`patrol key list` and `patrol user list`: rows of the store, without what user.py imports.
 
 `account_document` is an account as `--json` has it, also after a change.
 """
