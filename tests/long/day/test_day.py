@@ -1,4 +1,4 @@
-"""A whole simulated day of the service where only loopback exists: no other host is contacted.
+"""The service run for a simulated day where only loopback exists, and the addresses it dials.
 
 Two instruments that know nothing of each other: a packet filter sees what leaves for other
 machines, whoever sent it (a library's C++ thread, too); an audit hook in the process sees each
