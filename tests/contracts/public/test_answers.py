@@ -139,7 +139,7 @@ NOT_RUN = {
     "cluster status": "needs PostgreSQL",
     "notify test": "sends by every notifier; tests/cli/test_notify.py",
     "gb sync": "needs a peer", "bench capture": "minutes", "bench console": "minutes",
-    "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
+    "bench lists": "minutes", "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
     "consent pause": "ends on a day of this year; answers as `consent resume`",
     "county check": "asks towns", "county month": "needs a county.yaml",
     "county pull": "asks towns", "county status": "needs a county.yaml",
