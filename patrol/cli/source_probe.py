@@ -75,7 +75,10 @@ def _visit_gb28181(site: Site, address: StreamAddress, timeout_s: float, log: St
         "do": "probe", "address": address.request_uri, "timeout_s": timeout_s,
         "peer": address.host,
     }  # fmt: skip
-    for answer in ask(site, request):
+    answers = list(ask(site, request))
+    # What the command waited for, as a peer that registers, is no part of the visit.
+    log.began_s = time.monotonic() - answers[-1].get("at_s", 0.0) if answers else log.began_s
+    for answer in answers:
         if "stage" in answer:
             log.add(VisitStage(answer["stage"], answer["seen"]), answer["at_s"])
         elif "failure" in answer:
