@@ -1,7 +1,7 @@
 """The service run for a simulated day where only loopback exists, and the addresses it dials.
 
 Two instruments that know nothing of each other: a packet filter sees what leaves for other
-machines, whoever sent it (a library's C++ thread, too); an audit hook in the process sees each
+machines, from a library's C++ thread too; an audit hook in the process sees each
 address and name that Python code dials or asks for: loopback alone, and there the parts that the
 configuration names. The morning's round in every slow run, the whole day behind `make soak`.
 """
