@@ -58,6 +58,11 @@ def bench_cluster(*, as_json: AsJson = False) -> None:
     _run_bench("cluster", as_json=as_json)
 
 
+def bench_lists(*, as_json: AsJson = False) -> None:
+    """一万条线索时各列表的代价。 The lists of the command line, at 10,000 findings."""
+    _run_bench("lists", as_json=as_json)
+
+
 def _run_bench(name: str, *, as_json: bool) -> None:
     module = import_module(f"patrol.bench.{name}")
     try:

@@ -17,7 +17,6 @@ from patrol.cli.queue import finding_document
 from patrol.cli.site import (
     app_of,
     camera_named,
-    site_for_lists,
     site_names,
     store_of,
     stored_texts_of,
@@ -144,12 +143,12 @@ def list_decided(
     as_json: AsJson = False,
 ) -> None:
     """已判线索，最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
-    site = site_for_lists(context)
+    site = site_names(context)
     zone = site.settings.site.tz
     with store_of(site) as store, store.begin_read() as uow:
         chosen = decided_filter(
             text,
-            site.registry,
+            site.cameras if text else {},
             zone,
             by=operator(by) if mine or by else "",
             day=trusted_now(uow).astimezone(zone).date() if today else None,

@@ -10,7 +10,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import app_of, site_for_lists, site_of, store_of, trusted_now_of
+from patrol.cli.site import app_of, site_names, site_of, store_of, trusted_now_of
 from patrol.domain.ground_labels import (
     CHECK_IN_PROBLEMS,
     CHECK_IN_STATES,
@@ -28,11 +28,11 @@ from patrol.domain.labels import label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import parse_day
 from patrol.reports.documents import check_in_document, ground_patrol_document
-from patrol.settings import Site
 from patrol.store import Store
 
 if TYPE_CHECKING:
     from patrol.reports.queries import ReportHeading, ReportMaterial
+    from patrol.settings import Site
 
 PatrolArgument = Annotated[
     str, typer.Argument(metavar="ID", help="巡防编号，见 list。 As `ground list` shows it.")
@@ -78,7 +78,7 @@ def list_patrols(
     as_json: AsJson = False,
 ) -> None:
     """联动巡防列表，新的在前。 Patrols on the ground, the newest first."""
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         patrols = uow.ground_patrols.list(limit=limit)
         stops = uow.ground_patrols.stops_of(one.id for one in patrols)
     if as_json:
@@ -101,7 +101,7 @@ def list_patrols(
 
 def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False) -> None:
     """一次联动巡防，逐点。 One patrol, point by point."""
-    with store_of(site_for_lists(context)) as store:
+    with store_of(site_names(context)) as store:
         found, stops, check_ins = _of(store, patrol)
     if as_json:
         print_json(ground_patrol_document(found, stops, check_ins))
@@ -156,7 +156,7 @@ def check_in(
 
 def list_review(context: typer.Context, *, as_json: AsJson = False) -> None:
     """待复核的签到，旧的在前。 Check-ins that wait for a person, the oldest first."""
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         waiting = uow.ground_patrols.to_review()
     if as_json:
         print_json([check_in_document(one) for one in waiting])
@@ -285,7 +285,7 @@ def ledger(
 
 
 def _material(
-    site: Site, store: Store, start: str, end: str
+    site: "Site", store: Store, start: str, end: str
 ) -> "tuple[ReportMaterial, ReportHeading]":
     """The records of the days from `start` to `end`, both included; today without either."""
     from patrol.reports.queries import (  # noqa: PLC0415  reports cost time

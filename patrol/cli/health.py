@@ -23,8 +23,8 @@ from patrol.cli.output import (
 from patrol.cli.site import (
     RELAY_WITHIN_S,
     app_of,
+    site_for_lists,
     site_names,
-    site_of,
     store_of,
     trusted_now,
 )
@@ -65,7 +65,7 @@ def show_health(
     as_json: AsJson = False,
 ) -> None:
     """在线率、完好率，或一路的来龙去脉。 The fleet's rates, or one camera's history."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         if camera:
             document = _camera_health(uow, site, camera)

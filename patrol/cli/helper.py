@@ -6,7 +6,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import app_of, site_for_lists, store_of
+from patrol.cli.site import app_of, site_names, store_of
 from patrol.domain.case import Case
 from patrol.domain.finding import category_named
 from patrol.domain.ground_labels import REPORT_OUTCOMES
@@ -65,7 +65,7 @@ def note_step(
 
 def list_cases(context: typer.Context, *, as_json: AsJson = False) -> None:
     """请群防群治协助的案件。 Cases that are open to helpers."""
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         running = uow.cases.list(open_only=True, limit=MAX_CASES)
     cases = [case for case in running if case.open_to_helpers]
     if as_json:
@@ -87,7 +87,7 @@ def list_reports(
     """随手拍与处理结果，新的在前。 Reports from the ground, and what became of each."""
     from patrol.cases.helpers import reports_of  # noqa: PLC0415  cases cost time
 
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         reports = reports_of(uow, account, limit=limit)
     if as_json:
         print_json([

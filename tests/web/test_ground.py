@@ -19,6 +19,7 @@ from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import FindingState
 from patrol.domain.ground_patrol import CheckInMethod, count_stops
 from patrol.domain.ids import CaseId, FindingId
+from patrol.web.rate_limit import PHOTOS_AN_HOUR, REPORTS_AN_HOUR
 
 LogIn = Callable[[str], httpx.Client]
 Enter = Callable[..., Page]
@@ -248,6 +249,29 @@ def test_a_bad_report_is_refused(log_in: LogIn, change: dict[str, Any], status: 
     form = {"key": f"key-{secrets.token_hex(6)}", "text": "有情况", **change}
     assert log_in("helper").post("/ground/api/report", json=form).status_code == status
     assert log_in("helper").post("/ground/api/photo", content=b"no picture").status_code == 422
+
+
+def test_a_photo_as_a_telephone_makes_it_is_taken(log_in: LogIn) -> None:
+    large = jpeg(6) + b"\0" * (1024 * 1024)  # bytes behind the picture's end count as its own
+    assert log_in("helper").post("/ground/api/photo", content=large).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "most"),
+    [
+        ("far_helper", "/ground/api/report", REPORTS_AN_HOUR),
+        ("far_helper", "/ground/api/photo", PHOTOS_AN_HOUR),
+        ("other_leader", "/leader/api/photo/none/key-photo-1", PHOTOS_AN_HOUR),
+    ],
+)
+def test_one_account_sends_so_many_an_hour_and_the_phone_keeps_the_rest(
+    log_in: LogIn, name: str, path: str, most: int
+) -> None:
+    client, form = log_in(name), {"key": "key-flood-01", "category": "nonsense", "text": "x"}
+    sent = {"json": form} if path.endswith("report") else {"content": b"no picture"}
+    statuses = [client.post(path, **sent).status_code for _ in range(most + 2)]
+    assert 429 not in statuses[:most]
+    assert statuses[most:] == [429, 429], "which verdict() of session.js sends again later"
 
 
 def test_a_camera_picture_cannot_be_reported_as_ones_own(town: Any, log_in: LogIn) -> None:

@@ -35,7 +35,13 @@ from patrol.messaging.topics import EquipmentReplyTopic, ReplyTopic, ReportTopic
 from patrol.pixels import PictureTooLarge
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayAnswerOnSite, WebContext
-from patrol.web.errors import NO_STORE, InvalidRequest, error_document, translate_errors
+from patrol.web.errors import (
+    NO_STORE,
+    InvalidRequest,
+    error_document,
+    translate_errors,
+    translate_rate,
+)
 from patrol.web.i18n import (
     case_state_label,
     category_label,
@@ -223,6 +229,8 @@ async def upload_photo(
     context: ContextDep, user: MayAnswerOnSite, request: Request, case_id: str, key: str
 ) -> Response:
     """Accept a photo: turned upright, scaled down, without its metadata."""
+    with translate_rate():
+        context.field_limits.photos.count(user.account.name, user.now)
     upload = await read_photo(request)
     is_new = await run_in_threadpool(_store_photo, context, user, case_id, key, upload)
     return JSONResponse({"kept": is_new}, 201 if is_new else 200)
