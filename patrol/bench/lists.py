@@ -37,8 +37,8 @@ BASELINE: Final = ("-c", "import sqlalchemy, typer.main")
 STORE_LISTS: Final = (
     "queue", "cases", "cases --open", "cases --to-verify", "overdue", "suppressions", "troubles",
     "finding list", "human-patrol list", "ground list", "ground review", "helper cases",
-    "helper reports", "hand-off list", "people history", "hold list", "deliveries list",
-    "handover list", "user list", "key list", "audit head", "clock",
+    "helper reports", "hand-off list", "broadcast list", "people history", "hold list",
+    "deliveries list", "handover list", "user list", "key list", "audit head", "clock",
 )  # fmt: skip
 # Lists of what stands in the configuration, which is read and checked whole.
 CONFIGURATION_LISTS: Final = (
