@@ -7,14 +7,12 @@ alone: what a process needs to start is counted in neither. Pictures go through 
 """
 
 import csv
-import json
 import os
 import secrets
 import subprocess  # nosec B404
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from sqlalchemy.engine import make_url
 
 from patrol.administration.worker_slice import PASSWORD_VARIABLE, write_slice
 from patrol.bench.child_process import ReportProgress, json_from_process
@@ -215,9 +212,7 @@ def _measure_together(town: Path, url: str, links: Sequence[str], workers: int) 
         before = [_cpu_s(one) for one in running]
         measured = _round(town, url)
         spent_s = sum(_cpu_s(one) - was for one, was in zip(running, before, strict=True))
-    return _figures(
-        url, measured, workers=len(running), worker_cpu_s=spent_s, shards=len(links)
-    )
+    return _figures(url, measured, workers=len(running), worker_cpu_s=spent_s, shards=len(links))
 
 
 def _round(town: Path, url: str) -> dict[str, Any]:

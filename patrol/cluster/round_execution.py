@@ -1,10 +1,11 @@
 """A round executed by a cluster: submit its shards, record what workers deliver, say what lacks.
 
 Used by the round runner in place of its own executor, and recording through the same recorder: a
-visit is whole in one transaction, in which the delivered result is deleted. What is pending and covered by no
-living shard and no waiting result is submitted (again): that one rule serves the beginning, a
-killed service that takes its round up, a failed job, a picture that did not arrive. Ends when
-nothing is pending; at finish-by the rest is missed, and where no worker reaches a link, so says it.
+visit is whole in one transaction, in which the delivered result is deleted; some visits share one,
+as in a round of one process. What is pending and covered by no living shard and no waiting result
+is submitted (again): that one rule serves the beginning, a killed service that takes its round up,
+a failed job, a picture that did not arrive. Ends when nothing is pending; at finish-by the rest is
+missed, and where no worker reaches a link, so says it.
 """
 
 import asyncio
