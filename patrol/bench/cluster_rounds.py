@@ -162,6 +162,7 @@ def _spread_over_links(town: Path) -> list[str]:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    (town / "zones.yaml").unlink(missing_ok=True)  # nothing looks for objects here
     return sorted({row["link"] for row in rows})
 
 
