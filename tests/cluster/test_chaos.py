@@ -41,6 +41,7 @@ from tests.support.cluster import (
     prepare_database,
     prepare_place,
     round_problems,
+    said_at,
     start_part,
 )
 from tests.support.cluster_messages import SITE, shows_a_vehicle
@@ -144,9 +145,7 @@ class Cluster:
 
     def led_at(self, name: str) -> list[float]:
         """When it began to lead, monotonic seconds."""
-        log = self.logs / f"{name}.log"
-        lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
-        return [float(line.split()[1]) for line in lines if line.startswith(f"{LEADS} ")]
+        return said_at(self.logs / f"{name}.log", LEADS)
 
     def leaderless_s(self) -> list[float]:
         """For each leader that was taken away: seconds until the next led."""

@@ -86,6 +86,7 @@ from tests.support.cluster_messages import (
 )
 
 LEADS: Final = "leads"
+LOST: Final = "lost"
 ROLE: Final = "patrol_worker"
 PASSWORD: Final = "worker-secret"
 HURRIED: Final = {
@@ -451,6 +452,12 @@ def start_part(kind: str, place: ClusterPlace, log: Path, **more: Any) -> BasePr
     return process
 
 
+def said_at(log: Path, word: str) -> list[float]:
+    """When a part's process said so, monotonic seconds: LEADS, LOST."""
+    lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
+    return [float(line.split()[1]) for line in lines if line.startswith(f"{word} ")]
+
+
 def _run_part(kind: str, place: ClusterPlace, log: Path, arguments: dict[str, Any]) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
@@ -535,7 +542,7 @@ def _service_main(
     """Lead: send, receive, run rounds until `rounds` are finished; another may take over."""
 
     def lost(why: str) -> None:
-        print_line("lost", why)
+        print_line(LOST, SystemClock().monotonic_s(), why)
         os._exit(75)
 
     leadership = Leadership(place.database, SITE, SystemClock(), lost)
