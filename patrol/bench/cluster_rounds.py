@@ -127,10 +127,13 @@ def run(
             report(f"{size} cameras: a round on {workers} workers")
             together.append(_measure_together(town, url, links, workers))
     _empty_database(url)
-    return _document(alone, together)
+    return rounds_document(alone, together)
 
 
-def _document(alone: Sequence[RoundFigures], together: Sequence[RoundFigures]) -> dict[str, Any]:
+def rounds_document(
+    alone: Sequence[RoundFigures], together: Sequence[RoundFigures]
+) -> dict[str, Any]:
+    """All rounds, and the ratios that the ceilings are for."""
     smallest, largest = together[0], together[-1]
     document: dict[str, Any] = {
         "one_process": [one.row() for one in alone],
