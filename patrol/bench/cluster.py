@@ -1,18 +1,23 @@
-"""What the job queue costs: fetch-and-finish at a long backlog, and the engine's share of a shard.
+"""What a cluster costs: the job queue at a long backlog, the engine's share of a shard, rounds.
 
-In an empty PostgreSQL database that `PATROL_BENCH_POSTGRES` names; its queue is emptied before and
-after. Our fetch (patrol/cluster/fetch_shard.sql) beside procrastinate's own, in one run.
+In an empty PostgreSQL database that `PATROL_BENCH_POSTGRES` names, which is emptied before and
+after. Our fetch (patrol/cluster/fetch_shard.sql) beside procrastinate's own, and whole rounds on
+workers (cluster_rounds.py) beside those of one process, in one run.
 """
 
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from sqlalchemy.engine import make_url
+
+from patrol.bench import cluster_rounds
+from patrol.cluster.grants import quoted
 from patrol.cluster.queue import TASK, ShardQueue, ShardWorker, install, queue_conninfo, queue_name
 from patrol.cluster.shards import Shard
 from patrol.domain.ids import CameraId, LinkId, RoundId
@@ -23,6 +28,15 @@ SECONDS: Final = 5.0
 SHARDS: Final = 150
 SITE: Final = "bench"
 ROUND: Final = RoundId("20261122-morning-1")
+OURS: Final = "patrol bench"
+_WHOSE: Final = """
+SELECT (SELECT count(*) FROM pg_class AS class
+        JOIN pg_namespace AS space ON space.oid = class.relnamespace
+        WHERE class.relkind = 'r' AND space.nspname NOT LIKE 'pg\\_%'
+            AND space.nspname <> 'information_schema'),
+    shobj_description((SELECT oid FROM pg_database WHERE datname = current_database()),
+        'pg_database')
+"""
 _FILL: Final = """
 INSERT INTO procrastinate_jobs (queue_name, task_name, lock, priority, args)
 SELECT %(site)s || '/link-' || (n %% %(links)s), %(task)s, %(site)s || '/link-' || (n %% %(links)s),
@@ -33,11 +47,34 @@ _OURS: Final = "SELECT id FROM patrol_fetch_shard_v1(%s::varchar[], %s)"
 _THEIRS: Final = "SELECT id FROM procrastinate_fetch_job_v2(%s::varchar[], %s)"
 
 
-def run(report: Callable[[str], None]) -> dict[str, Any]:
-    """Measure both. Raises RuntimeError without a database, QueueUnavailable."""
+def run(
+    report: Callable[[str], None],
+    *,
+    sizes: Sequence[int] = cluster_rounds.SIZES,
+    workers: int = cluster_rounds.WORKERS,
+) -> dict[str, Any]:
+    """Measure the queue, then a round of each size. Raises RuntimeError, StoreUnavailable."""
     url = os.environ.get(DATABASE_VARIABLE, "")
     if not url:
         raise RuntimeError(f"{DATABASE_VARIABLE}: name an empty database, postgresql+psycopg://…")
+    _claim(url)
+    result = _measure_queue(url, report)
+    if sizes:
+        result["rounds"] = cluster_rounds.run(url, sizes=sizes, workers=workers, report=report)
+    return result
+
+
+def _claim(url: str) -> None:
+    """Take the database for benches. Raises RuntimeError where somebody else's tables are in it."""
+    with _connect(url) as connection:
+        tables, about = connection.execute(_WHOSE).fetchone()
+        if tables and about != OURS:
+            raise RuntimeError(f"{DATABASE_VARIABLE}: is not empty ({tables} tables); name another")
+        database = make_url(url).database or ""
+        connection.execute(f"COMMENT ON DATABASE {quoted(database)} IS '{OURS}'")
+
+
+def _measure_queue(url: str, report: Callable[[str], None]) -> dict[str, Any]:
     install(url)
     queues = [queue_name(SITE, LinkId(f"link-{number}")) for number in range(LINKS)]
     shares = [queues[start::CONNECTIONS] for start in range(CONNECTIONS)]

@@ -7,7 +7,7 @@ want packages that only a development installation has. `eval` measures against 
 
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,6 +16,8 @@ from patrol.cli.models import models_directory, own_models
 from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, console, print_err, print_json, render_document
 from patrol.domain.errors import Failed
+
+MOST_CAMERAS: Final = 20_000  # of a simulated county on one machine
 
 
 def bench_capture(*, as_json: AsJson = False) -> None:
@@ -53,9 +55,22 @@ def bench_gb28181(*, as_json: AsJson = False) -> None:
     _run_bench("gb28181", as_json=as_json)
 
 
-def bench_cluster(*, as_json: AsJson = False) -> None:
-    """任务队列的代价，五万片积压。 The job queue, at a backlog of 50,000 shards."""
-    _run_bench("cluster", as_json=as_json)
+def bench_cluster(
+    *,
+    cameras: Annotated[
+        str,
+        typer.Option("--cameras", metavar="N,N", help="各轮路数，0 为只测队列。 0: queue alone."),
+    ] = "600,15000",
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=32, help="工作机进程数。 Worker processes.")
+    ] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """任务队列与多机整轮的代价。 The job queue, and whole rounds on workers."""
+    sizes = [int(one) if one.strip().isdecimal() else -1 for one in cameras.split(",")]
+    if min(sizes) < 0 or max(sizes) > MOST_CAMERAS or sizes != sorted(sizes):
+        bad_input(f"--cameras: give numbers up to {MOST_CAMERAS}, the smallest first: 600,15000")
+    _run_bench("cluster", as_json=as_json, sizes=[one for one in sizes if one], workers=workers)
 
 
 def bench_lists(*, as_json: AsJson = False) -> None:
@@ -63,10 +78,10 @@ def bench_lists(*, as_json: AsJson = False) -> None:
     _run_bench("lists", as_json=as_json)
 
 
-def _run_bench(name: str, *, as_json: bool) -> None:
+def _run_bench(name: str, *, as_json: bool, **more: object) -> None:
     module = import_module(f"patrol.bench.{name}")
     try:
-        result: dict[str, Any] = module.run(report=print_err)
+        result: dict[str, Any] = module.run(report=print_err, **more)
     except RuntimeError as exc:
         raise Failed(f"bench {name}: {exc}") from exc
     if as_json:

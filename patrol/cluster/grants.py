@@ -30,8 +30,8 @@ class TableGrant:
     @property
     def sql(self) -> str:
         """What follows GRANT."""
-        of = f" ({', '.join(_quoted(name) for name in self.columns)})" if self.columns else ""
-        return f"{self.privilege}{of} ON {_quoted(self.schema)}.{_quoted(self.table)}"
+        of = f" ({', '.join(quoted(name) for name in self.columns)})" if self.columns else ""
+        return f"{self.privilege}{of} ON {quoted(self.schema)}.{quoted(self.table)}"
 
 
 GRANTS: Final = (
@@ -98,7 +98,7 @@ class RoleProblem:
 
 def grants_sql(url: str, role: str) -> str:
     """The statements that make `role` a worker's, to be run by the owner of the database."""
-    database, who = _quoted(str(make_url(url).database)), _quoted(role)
+    database, who = quoted(str(make_url(url).database)), quoted(role)
     lines = [
         f"-- Everything that patrol's workers may do; run it as the owner of {database}:",
         "--   patrol cluster grants | psql DATABASE",
@@ -112,15 +112,15 @@ def grants_sql(url: str, role: str) -> str:
     ]
     for schema in (PUBLIC, SCHEMA):
         lines += [
-            f"REVOKE ALL ON ALL {kind} IN SCHEMA {_quoted(schema)} FROM {who};"
+            f"REVOKE ALL ON ALL {kind} IN SCHEMA {quoted(schema)} FROM {who};"
             for kind in ("TABLES", "SEQUENCES")
         ]
-        lines.append(f"REVOKE ALL ON SCHEMA {_quoted(schema)} FROM {who};")
-        lines.append(f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO {who};")
+        lines.append(f"REVOKE ALL ON SCHEMA {quoted(schema)} FROM {who};")
+        lines.append(f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {who};")
     lines.append(f"GRANT CONNECT ON DATABASE {database} TO {who};")
     lines += [f"GRANT {grant.sql} TO {who};" for grant in GRANTS]
     lines += [
-        f"GRANT USAGE ON SEQUENCE {_quoted(schema)}.{_quoted(name)} TO {who};"
+        f"GRANT USAGE ON SEQUENCE {quoted(schema)}.{quoted(name)} TO {who};"
         for schema, name in SEQUENCES
     ]
     return "\n".join([*lines, "COMMIT;", ""])
@@ -230,7 +230,8 @@ def _few(what: Sequence[str], most: int = 3) -> str:
     return ", ".join(what[:most]) + more
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """An identifier in SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 

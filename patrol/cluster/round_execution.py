@@ -1,10 +1,11 @@
 """A round executed by a cluster: submit its shards, record what workers deliver, say what lacks.
 
-Used by the round runner in place of its own executor, and recording through the same recorder: one
-transaction a visit, in which the delivered result is deleted. What is pending and covered by no
-living shard and no waiting result is submitted (again): that one rule serves the beginning, a
-killed service that takes its round up, a failed job, a picture that did not arrive. Ends when
-nothing is pending; at finish-by the rest is missed, and where no worker reaches a link, so says it.
+Used by the round runner in place of its own executor, and recording through the same recorder: a
+visit is whole in one transaction, in which the delivered result is deleted; some visits share one,
+as in a round of one process. What is pending and covered by no living shard and no waiting result
+is submitted (again): that one rule serves the beginning, a killed service that takes its round up,
+a failed job, a picture that did not arrive. Ends when nothing is pending; at finish-by the rest is
+missed, and where no worker reaches a link, so says it.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ from patrol.rounds.executor import (
     StopReason,
     round_progress,
 )
+from patrol.rounds.grouped_writes import MOST_TOGETHER
 from patrol.rounds.progress import RoundCounters, RoundProgress, ThroughputEstimate
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart
 from patrol.store import Store, StoreFull, StoreUnavailable
@@ -208,13 +210,26 @@ class ClusterExecution:
     # -- recording (in the writer's thread) -----------------------------------------------------
 
     def _record_waiting(self, fetchers: ThreadPoolExecutor) -> int:
-        """Record the results that wait, one transaction a visit; how many there were."""
+        """Record the results that wait; how many there were."""
         with self._cluster.store.begin_read() as uow:
             waiting = uow.cluster.results(limit=BATCH, of_round=self._job.round)
+        group: dict[CameraId, tuple[_Arrived, VisitResult]] = {}
         for arrived in fetchers.map(self._fetch, waiting):
             if self._stop_reason is not None:
                 break
-            self._record(arrived)
+            camera, result = arrived.delivered.camera, arrived.result
+            if camera not in self._pending or camera in group:
+                self._settle(arrived, ResultOutcome.REPEATED)
+            elif arrived.refused or result is None:
+                log.warning("a result is refused", camera=camera, worker=arrived.delivered.worker,
+                            why=arrived.refused)  # fmt: skip
+                self._settle(arrived, ResultOutcome.REFUSED)
+                self._cover_now = True
+            else:
+                group[camera] = arrived, result
+        together = list(group.values())
+        for start in range(0, len(together), MOST_TOGETHER):
+            self._record_group(together[start : start + MOST_TOGETHER])
         return len(waiting)
 
     def _fetch(self, delivered: DeliveredResult) -> _Arrived:
@@ -234,42 +249,39 @@ class ClusterExecution:
             return _Arrived(delivered, result, refused=str(exc.args[0]))
         return _Arrived(delivered, result, pictures, memories)
 
-    def _record(self, arrived: _Arrived) -> None:
-        delivered, result = arrived.delivered, arrived.result
-        if delivered.camera not in self._pending:
-            self._settle(delivered, ResultOutcome.REPEATED)
-        elif arrived.refused or result is None:
-            log.warning("a result is refused", camera=delivered.camera, worker=delivered.worker,
-                        why=arrived.refused)  # fmt: skip
-            self._settle(delivered, ResultOutcome.REFUSED)
-            self._cover_now = True
-        else:
-            self._record_visit(arrived, result)
-        if result is not None:
-            owner = visit_owner(delivered.round, delivered.camera)
-            self._cluster.exchange.discard(Folder.RESULTS, result.blobs, owner)
+    def _record_group(self, group: Sequence[tuple[_Arrived, VisitResult]]) -> None:
+        """Record visits in one transaction, each with its delivery; else one by one."""
+        judged = [self._judged(arrived, result) for arrived, result in group]
+        try:
+            recorded = self._deps.record(judged)
+        except Exception:
+            if len(group) == 1:
+                raise
+            for one in group:  # one that cannot be written takes no other with it
+                self._record_group([one])
+            return
+        for (arrived, _result), visit in zip(group, recorded, strict=True):
+            self._pending.discard(arrived.delivered.camera)
+            self._discard_blobs(arrived)
+            if not visit.is_repeat:
+                self.counters.add(visit)
+                self._throughput.visit_finished(self._deps.clock.monotonic_s())
 
-    def _record_visit(self, arrived: _Arrived, result: VisitResult) -> None:
+    def _judged(self, arrived: _Arrived, result: VisitResult) -> JudgedVisit:
         delivered = arrived.delivered
         refusal = self._refusal(delivered.camera)
         if refusal is not None:  # the household withdrew meanwhile: nothing of it is kept
             camera = self._job.cameras[delivered.camera]
             start = VisitStart(round=self._job.round, at=result.visit.started_at)
-            judged = replace(self._deps.fail(camera, start, refusal), delivery=delivered.number)
-        else:
-            judged = JudgedVisit(
-                visit=replace(result.visit, pictures=self._stored(result, arrived.pictures)),
-                observations=result.observations,
-                memories=arrived.memories or {},
-                sampled_at=result.sampled_at,
-                delivery=delivered.number,
-                based_on=result.based_on,
-            )
-        (recorded,) = self._deps.record([judged])
-        self._pending.discard(delivered.camera)
-        if not recorded.is_repeat:
-            self.counters.add(recorded)
-            self._throughput.visit_finished(self._deps.clock.monotonic_s())
+            return replace(self._deps.fail(camera, start, refusal), delivery=delivered.number)
+        return JudgedVisit(
+            visit=replace(result.visit, pictures=self._stored(result, arrived.pictures)),
+            observations=result.observations,
+            memories=arrived.memories or {},
+            sampled_at=result.sampled_at,
+            delivery=delivered.number,
+            based_on=result.based_on,
+        )
 
     def _stored(self, result: VisitResult, pictures: Sequence[bytes]) -> tuple[StoredPicture, ...]:
         """The visit's pictures, kept durably here; how long is this site's to say."""
@@ -284,10 +296,19 @@ class ClusterExecution:
     def _refusal(self, camera: CameraId) -> Refusal | None:
         return self._deps.guard.gate.refusal_of(camera)
 
-    def _settle(self, delivered: DeliveredResult, outcome: ResultOutcome) -> None:
+    def _settle(self, arrived: _Arrived, outcome: ResultOutcome) -> None:
+        """Count a result that is not recorded, and drop it with what belongs to it."""
+        delivered = arrived.delivered
         with self._cluster.store.begin() as uow:
             uow.cluster.settle(delivered.number, delivered.round, outcome)
             uow.commit()
+        self._discard_blobs(arrived)
+
+    def _discard_blobs(self, arrived: _Arrived) -> None:
+        if arrived.result is not None:
+            delivered = arrived.delivered
+            owner = visit_owner(delivered.round, delivered.camera)
+            self._cluster.exchange.discard(Folder.RESULTS, arrived.result.blobs, owner)
 
     def _miss_unserved(self) -> None:
         """At finish-by: cameras that no living worker could reach are missed for that reason."""

@@ -4,12 +4,11 @@ The database, the job queue, the exchange, the executor, the recorder are the re
 answers after `delay_s`; the judge stores one picture for each visit, named by camera and round, and
 teaches the camera's reference to count its visits: a lost or doubled one shows.
 
-Also run as a program, `python -m tests.support.cluster worker|service JSON`, so that processes can
-be killed and frozen.
+Parts also run as processes (`start_part`), so that they can be killed and frozen.
 """
 
 import asyncio
-import json
+import multiprocessing
 import os
 import random
 import secrets
@@ -18,8 +17,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -53,14 +53,13 @@ from patrol.cluster.worker_services import (
     WorkerServices,
 )
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Priority
-from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
-from patrol.domain.observation import FindingRules, Light
-from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
+from patrol.domain.ids import CameraId, LinkId, RoundId
+from patrol.domain.observation import Light
+from patrol.domain.registry import GridTree
 from patrol.domain.round import Round, StoredPicture, Visit, VisitOutcome
 from patrol.domain.sampling import SamplingPolicy
 from patrol.encryption import SiteKey
 from patrol.files import ProcessBusy
-from patrol.messaging.payloads import PayloadBuilder
 from patrol.pictures import FilePictureStore
 from patrol.ports import Clock, PictureStore
 from patrol.rounds.executor import NewExecution
@@ -74,10 +73,20 @@ from patrol.settings import Settings
 from patrol.store import Store, StoreUnavailable, open_store, upgrade
 from patrol.store.cluster import WorkerRecord
 from patrol.store.engine import make_engine, parse_url
+from simulators import small_site
 from streams.address import StreamAddress
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
+from tests.support.cluster_messages import (
+    RULES,
+    SITE,
+    auto_confirm,
+    make_payloads,
+    observations,
+    serving_messages,
+)
 
-SITE: Final = "shangba"
+LEADING: Final = "leads"
+LOST: Final = "lost"
 ROLE: Final = "patrol_worker"
 PASSWORD: Final = "worker-secret"
 HURRIED: Final = {
@@ -86,7 +95,6 @@ HURRIED: Final = {
     "MAX_WAIT_S": 2.0, "DRAIN_S": 5.0,
 }  # fmt: skip
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
-GROUP: Final = GridCode("620902104203001")
 SITE_KEY: Final = SiteKey(bytes(range(32)), "test")
 KEY: Final = cluster_key(SITE_KEY)
 
@@ -99,7 +107,7 @@ def make_town(cameras: int, links: int, *, key_every: int = 0) -> dict[CameraId,
         town[ident] = Camera(
             id=ident,
             name=f"camera {number}",
-            grid=GROUP,
+            grid=small_site.GROUP,
             place="村口",
             main_stream=StreamAddress.parse(f"rtsp://127.0.0.1/{number}"),
             link=LinkId(f"link-{number % links}"),
@@ -217,6 +225,7 @@ def counting_judge(
                 started_at=start.at, finished_at=taken_at, tries=start.tries, usable_pictures=1,
                 facts={"bytes_received": 1000}, readings={"luma": 0.5}, pictures=(picture,),
             ),
+            observations=observations(camera.id, start, picture.id, taken_at),
             memories={Light.DAY: f"{camera.id}:{taught + 1}".encode()},
             sampled_at=taken_at,
         )  # fmt: skip
@@ -261,7 +270,7 @@ def make_runner(
             keep_for=timedelta(days=7),
             shard_cameras=place.shard_cameras,
         ).new_execution
-    payloads = _payloads(town)
+    payloads = make_payloads(town)
     return RoundRunner(
         RunnerServices(
             store=store,
@@ -273,9 +282,9 @@ def make_runner(
             judge=counting_judge(evidence, stored_memories(store)),
             add_evidence=_no_evidence,
             policy=RecorderPolicy(
-                rules=FindingRules(),
+                rules=RULES,
                 health=HealthNotifier(payloads=payloads),
-                auto_confirm=lambda *_: 0,
+                auto_confirm=auto_confirm(town, payloads),
                 keep_evidence=timedelta(days=1),
                 send_gate=SEND_AT_ONCE,
             ),
@@ -301,12 +310,6 @@ def open_site_cluster(place: ClusterPlace, store: Store) -> SiteCluster:
     )
     assert settings.cluster is not None
     return SiteCluster(settings, settings.cluster, store, SITE_KEY, lambda: place.town)
-
-
-def _payloads(town: Mapping[CameraId, Camera]) -> PayloadBuilder:
-    grid = Grid(code=GROUP, name="四组", level=GridLevel.TOWN, parent=None)
-    registry = Registry(cameras=dict(town), tree=GridTree(grids={GROUP: grid}), people={})
-    return PayloadBuilder(site=SITE, zone=SHANGHAI, registry=registry)
 
 
 @contextmanager
@@ -436,13 +439,35 @@ def run_a_round(runner: RoundRunner, *, within_s: float = 120.0, **more: Any) ->
     return runner.run(runner.begin_round("morning", finish_by, at_any_hour=True), **more)
 
 
-# -- as a program --------------------------------------------------------------------------------
+# -- as a process --------------------------------------------------------------------------------
+
+_forkserver = multiprocessing.get_context("forkserver")
 
 
-def start_command(kind: str, place: ClusterPlace, **more: Any) -> list[str]:
-    """The command that runs a part of the cluster in a process of its own."""
-    text = json.dumps({"place": asdict(place), **more})
-    return [sys.executable, "-m", "tests.support.cluster", kind, text]
+def start_part(kind: str, place: ClusterPlace, log: Path, **more: Any) -> BaseProcess:
+    """A part of the cluster in a process of its own, forked from one that has imported it all."""
+    _forkserver.set_forkserver_preload(["tests.support.cluster"])
+    process = _forkserver.Process(target=_run_part, args=(kind, place, log, more), daemon=True)
+    process.start()
+    return process
+
+
+def logged_at_s(log: Path, event: str) -> list[float]:
+    """When a part's process logged an event (LEADING, LOST), monotonic seconds."""
+    lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
+    return [float(line.split()[1]) for line in lines if line.startswith(f"{event} ")]
+
+
+def _run_part(kind: str, place: ClusterPlace, log: Path, arguments: dict[str, Any]) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    if place.hurried:
+        _hurry()
+    if kind == "worker":
+        _worker_main(place, **arguments)
+    else:
+        _service_main(place, **arguments)
 
 
 class CutExchange(DirectoryExchange):
@@ -511,18 +536,23 @@ def _worker_main(
         worker.run(threading.Event(), ready=lambda: print_line("ready"))
 
 
-def _service_main(place: ClusterPlace, *, within_s: float, rounds: int = 1) -> None:
-    """Lead, then run rounds until `rounds` are finished; another may take over meanwhile."""
+def _service_main(
+    place: ClusterPlace, *, within_s: float, broker_port: int, rounds: int = 1
+) -> None:
+    """Lead: send, receive, run rounds until `rounds` are finished; another may take over."""
 
     def lost(why: str) -> None:
-        print_line("lost", why)
+        print_line(LOST, SystemClock().monotonic_s(), why)
         os._exit(75)
 
     leadership = Leadership(place.database, SITE, SystemClock(), lost)
     with leadership.hold(threading.Event()) as is_leader:
         assert is_leader
-        print_line("leads")
-        with open_store(place.database) as store:
+        print_line(LEADING, SystemClock().monotonic_s())
+        with (
+            open_store(place.database) as store,
+            serving_messages(store, place.town, broker_port) as wake,
+        ):
             runner = make_runner(place, store, clustered=True)
             while not _are_finished(store, rounds):
                 try:
@@ -532,7 +562,9 @@ def _service_main(place: ClusterPlace, *, within_s: float, rounds: int = 1) -> N
                 except (StoreUnavailable, ProcessBusy) as exc:
                     print_line("waits", exc)
                     SystemClock().sleep(0.3)
-        print_line("done")
+                wake()
+            print_line("done")
+            threading.Event().wait()  # messages go on until the process is ended
 
 
 def _are_finished(store: Store, rounds: int) -> bool:
@@ -549,19 +581,3 @@ def _hurry() -> None:
         for name, seconds in HURRIED.items():
             if hasattr(module, name):
                 setattr(module, name, seconds)
-
-
-def main() -> None:
-    """Run one part, as `start_command` says."""
-    kind, arguments = sys.argv[1], json.loads(sys.argv[2])
-    place = ClusterPlace(**arguments.pop("place"))
-    if place.hurried:
-        _hurry()
-    if kind == "worker":
-        _worker_main(place, **arguments)
-    else:
-        _service_main(place, **arguments)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,16 +11,21 @@ CHUNK = 65536
 
 @dataclass
 class TcpProxy:
-    """`start`, `cut` (connections end, new ones are refused), `heal`, `stop`; the port stays."""
+    """`start`, `cut` (connections end, new ones are refused), `heal`, `stop`; the port stays.
+
+    `hang`: nothing gets through and nobody is told, as where a cable is pulled behind a switch.
+    """
 
     target: int
     port: int = 0
     _is_up: bool = True
     _pairs: list[socket.socket] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _flows: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
         """Listen and forward to the target port."""
+        self._flows.set()
         self._listener = socket.create_server((HOST, self.port))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, name="proxy", daemon=True).start()
@@ -41,13 +46,19 @@ class TcpProxy:
         with self._lock:
             return _count_open_pairs(self._pairs)
 
+    def hang(self) -> None:
+        """Keep all connections open, take new ones, and forward nothing."""
+        self._flows.clear()
+
     def heal(self) -> None:
-        """Accept connections again."""
+        """Accept connections and forward again."""
         with self._lock:
             self._is_up = True
+        self._flows.set()
 
     def stop(self) -> None:
         """Cut, and stop listening for good."""
+        self._flows.set()
         self.cut()
         _close_socket(self._listener)
 
@@ -72,16 +83,17 @@ class TcpProxy:
             far.settimeout(None)
             self._pairs += [near, far]
         for one, other in ((near, far), (far, near)):
-            threading.Thread(target=_forward, args=(one, other), daemon=True).start()
+            threading.Thread(target=_forward, args=(one, other, self._flows), daemon=True).start()
 
 
 def _count_open_pairs(pairs: list[socket.socket]) -> int:
     return sum(end.fileno() >= 0 for end in pairs) // 2
 
 
-def _forward(one: socket.socket, other: socket.socket) -> None:
+def _forward(one: socket.socket, other: socket.socket, flows: threading.Event) -> None:
     with contextlib.suppress(OSError):
         while chunk := one.recv(CHUNK):
+            flows.wait()
             other.sendall(chunk)
     _close_socket(one)
     _close_socket(other)
