@@ -116,7 +116,7 @@ def _without_duplicates(hits: Iterable[ZoneHit]) -> list[ZoneHit]:
 
 
 ABOVE: Final = 0.25  # of the picture over the zones, where the heads are of what stands in them
-BESIDE: Final = 0.12  # ... and where half of it is that has its feet just inside
+SIDEWAYS: Final = 0.12  # ... and where half of it is that has its feet just inside
 BELOW: Final = 0.06  # ... and that has its feet hidden
 LARGEST_PART: Final = 0.5  # of the picture: more is no cheaper to look at than all of it
 MAX_TILES: Final = 8  # tiles of one visit
@@ -175,9 +175,9 @@ def part_around(zones: Sequence[Zone]) -> Box:
     The whole where that is more than LARGEST_PART of it.
     """
     points = [point for zone in zones for point in zone.polygon]
-    left = max(0.0, min(x for x, _ in points) - BESIDE)
+    left = max(0.0, min(x for x, _ in points) - SIDEWAYS)
     top = max(0.0, min(y for _, y in points) - ABOVE)
-    right = min(1.0, max(x for x, _ in points) + BESIDE)
+    right = min(1.0, max(x for x, _ in points) + SIDEWAYS)
     bottom = min(1.0, max(y for _, y in points) + BELOW)
     width, height = right - left, bottom - top
     return (left, top, width, height) if width * height <= LARGEST_PART else WHOLE_PICTURE
