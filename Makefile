@@ -58,7 +58,7 @@ $(VENV)/.made: requirements.txt requirements-dev.txt
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml
-	$(BIN)/python -m pip install -q --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install -q --no-compile --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install -q --no-build-isolation --no-deps -e .
 	touch $@
 

@@ -94,14 +94,9 @@ def hash_password(password: str, *, name: str = "", known_names: Iterable[str] =
     `known_names`: what everybody there tries first (`guessable_names`).
     """
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        raise WeakPassword(
-            f"密码至少 {MIN_PASSWORD_LENGTH} 位 "
-            f"(a password has at least {MIN_PASSWORD_LENGTH} characters)"
-        )
+        raise WeakPassword(f"a password has at least {MIN_PASSWORD_LENGTH} characters")
     if _guesses_log10(password, [name, "patrol", *known_names]) < MIN_GUESSES_LOG10:
-        raise WeakPassword(
-            "密码太容易猜，请用几个不相干的词 (too easy to guess, take some unrelated words)"
-        )
+        raise WeakPassword("too easy to guess, take some unrelated words")
     with HASHING:
         return _argon2().hash(password)
 

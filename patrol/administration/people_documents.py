@@ -1,14 +1,16 @@
 """What the console, the API and `--json` say of people, grids, leave and their changes."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from patrol.administration.people_tables import TableChange
 from patrol.domain.ids import PersonId
 from patrol.domain.registry import Registry
 from patrol.domain.registry_change import RegistryChange
 from patrol.domain.routing import UnstaffedGrid
 from patrol.domain.timestamps import rfc3339_or_none
+
+if TYPE_CHECKING:
+    from patrol.administration.people_tables import TableChange
 
 JsonObject = dict[str, Any]
 
@@ -38,7 +40,7 @@ def change_document(change: RegistryChange) -> JsonObject:
     return document
 
 
-def table_change_document(change: TableChange, registry: Registry) -> JsonObject:
+def table_change_document(change: "TableChange", registry: Registry) -> JsonObject:
     """What an edit or import changes; `version` is what taking an import over must name."""
     return {
         "version": change.version,

@@ -24,6 +24,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import structlog
 from typing_extensions import override
 
 from patrol.administration.registry_files import (
@@ -55,6 +56,8 @@ from patrol.settings.csv_file import read_table
 from patrol.settings.grids_people import GRID_REQUIRED, PERSON_OPTIONAL, PERSON_REQUIRED
 from patrol.settings.leave_csv import LEAVE_OPTIONAL, LEAVE_REQUIRED
 from patrol.store import UnitOfWork
+
+log = structlog.get_logger(__name__)
 
 BROKER_FOLDER: Final = "mosquitto"  # beside the configuration, as `patrol init` makes it
 
@@ -118,7 +121,7 @@ class TableChange:
     unchanged: int
     version: str  # hash of the file as it was and of the upload
     unstaffed: tuple[UnstaffedGrid, ...] = ()  # grids in which nobody is told, now or soon
-    logins_ended: tuple[str, ...] = ()  # accounts of people who left
+    logins_ended: tuple[str, ...] = ()  # accounts of people who left or have a successor
 
     def of_kind(self, kind: RowChange) -> tuple[RegistryChange, ...]:
         """The changes of one kind."""
@@ -311,7 +314,7 @@ class PeopleTables:
                     at=now, who=by, what=f"change_{one.table}", camera=None,
                     why=f"{one.row}: {one.what} {', '.join(c.column for c in one.cells)}; {why}",
                 )  # fmt: skip
-            ended = tuple(_end_logins(uow, change, now, by))
+            ended = tuple(_end_logins(uow, change.changes, now, by))
             uow.registry.sync(planned.site.registry, now)
             with replaced_files(context.folder, planned.contents):
                 uow.commit()
@@ -331,6 +334,8 @@ class PeopleTables:
         now = self.context.clock.now()
         uow.registry_changes.add(changes, at=now, by=FILE_ITSELF, why="")
         uow.registry_changes.know_rows(table, present)
+        for name in _end_logins(uow, changes, now, FILE_ITSELF):
+            log.warning("a login is closed: its person left, or another has the row", account=name)
         return len(changes)
 
     def _present(self, table: RegistryTable) -> Rows:
@@ -338,12 +343,14 @@ class PeopleTables:
         return _read_rows(file, _bytes_of(self.context.folder / file.name))
 
 
-def _end_logins(uow: UnitOfWork, change: TableChange, now: datetime, by: str) -> Iterator[str]:
-    """Disable the accounts of people who left; their sessions end with them."""
+def _end_logins(
+    uow: UnitOfWork, changes: Sequence[RegistryChange], now: datetime, by: str
+) -> Iterator[str]:
+    """Disable the accounts of people who left or have a successor; their sessions end."""
     gone = {
-        PersonId(one.row)
-        for one in change.of_kind(RowChange.REMOVED)
-        if one.table is RegistryTable.PEOPLE
+        PersonId(one.row): "left" if one.what is RowChange.REMOVED else "has a successor"
+        for one in changes
+        if one.ends_logins
     }
     for account in uow.accounts.all() if gone else ():
         if account.person in gone and account.disabled_at is None:
@@ -351,7 +358,7 @@ def _end_logins(uow: UnitOfWork, change: TableChange, now: datetime, by: str) ->
             uow.sessions.end_all(account.name)
             uow.access.append(
                 at=now, who=by, what="disable_account", camera=None,
-                why=f"{account.name}: {account.person} left",
+                why=f"{account.name}: {account.person} {gone[account.person]}",
             )  # fmt: skip
             yield account.name
 

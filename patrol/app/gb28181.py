@@ -303,13 +303,15 @@ class Gb28181Service:
 
     def _on_event(self, event: PlatformEvent) -> None:
         if isinstance(event, Refused):
-            log.warning("GB/T 28181: refused", reason=event.reason, origin=event.origin)
+            seen = {"seen": event.seen} if event.seen else {}
+            log.warning("GB/T 28181: refused", reason=event.reason, origin=event.origin, **seen)
             return
         if isinstance(event, PeerGone):
             log.warning("GB/T 28181: a peer is gone", peer=event.name, reason=event.reason)
         if isinstance(event, PeerRegistered):
             if event.changed:
                 log.info("GB/T 28181: a peer registered", peer=event.name)
+                self._try_orphans_again(event.name)
             self._sync_soon(event.name)
         if self._writer is not None:
             self._writer.keep_event(event)
@@ -318,6 +320,13 @@ class Gb28181Service:
             waiting = self._catalogs.pop((event.name, event.number), None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(event)
+
+    def _try_orphans_again(self, peer: str) -> None:
+        """A peer that registers from elsewhere may answer now what it did not before."""
+        if self._endpoint is not None:
+            for dialog in self._endpoint.platform.sessions.orphans.values():
+                if dialog.peer == peer:
+                    self._orphan_tries.pop(dialog.call_id, None)
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
@@ -368,21 +377,28 @@ class Gb28181Service:
                 await self._end_orphans(platform, endpoint)
             ended, platform.sessions.ended_orphans = platform.sessions.ended_orphans, []
             for call_id in ended:
-                log.info("GB/T 28181: a session of an earlier run is ended")
+                self._orphan_tries.pop(call_id, None)
+                log.info("GB/T 28181: a session that was left open is ended")
                 if self._writer is not None:
                     await self._writer.ended(call_id)
             await endpoint.changed(1.0)
 
     async def _end_orphans(self, platform: Gb28181Platform, endpoint: Gb28181Endpoint) -> None:
+        """Say BYE once more; a peer that is away is asked again when it registers."""
+        waiting: set[str] = set()
         for dialog in list(platform.sessions.orphans.values()):
             tries = self._orphan_tries[dialog.call_id] = (
                 self._orphan_tries.get(dialog.call_id, 0) + 1
             )
-            if tries > MAX_ORPHAN_TRIES:
-                log.warning("a session of an earlier run is given up", peer=dialog.peer)
+            if tries <= MAX_ORPHAN_TRIES:
+                waiting.add(dialog.peer)
+                continue
+            peer = platform.peers.get(dialog.peer)
+            if peer is None or peer.is_reachable(endpoint.now_s):
+                log.warning("a session that was left open is given up", peer=dialog.peer)
                 platform.sessions.orphans.pop(dialog.call_id, None)
                 platform.sessions.ended_orphans.append(dialog.call_id)
-        for name in {dialog.peer for dialog in platform.sessions.orphans.values()}:
+        for name in waiting:
             platform.sessions.end_orphans(name, endpoint.now_s)
         endpoint.pump()
 

@@ -135,7 +135,7 @@ async def _probe(
     try:
         while answer := await queue.get():
             yield answer
-        yield {**visit.result(), "end": True}
+        yield {**visit.result(), "at_s": round(loop.time() - began_s, 3), "end": True}
     finally:
         visit.cancel()
 

@@ -79,6 +79,18 @@ class GroundService:
             uow.commit()
         return CheckInCodes(base_url=phone_base_url(self.app.site.settings), key=key)
 
+    def code_documents(self) -> list[dict[str, Any]]:
+        """What each point's QR code and tag say, as `patrol ground codes --json` prints it."""
+        codes = self.codes()
+        return [
+            {
+                "point": one.id, "name": one.name, "version": one.code_version,
+                "qr": codes.address(one, CheckInMethod.QR),
+                "nfc": codes.address(one, CheckInMethod.NFC),
+            }
+            for one in self.app.registry.points.values()
+        ]  # fmt: skip
+
     def plan(self, day: date, *, request: RequestKey | None = None) -> list[GroundPatrol]:
         """Plan a local day's patrols now, where they are not planned yet."""
         settings = self.app.site.settings

@@ -6,7 +6,7 @@ says what); used by the service's jobs, the console, the household's own page an
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from patrol.domain.consent import TermsAction, TermsChange
@@ -32,6 +32,9 @@ class HouseholdData:
     clock: Clock
     settings: Settings
     picture_caches: list[Callable[[], None]] = field(default_factory=list)  # forget deleted ones
+    expiring_caches: list[Callable[[datetime], None]] = field(
+        default_factory=list
+    )  # forget old ones
     exchange: "ExchangePixels | None" = None  # of a cluster
     _deletions_known: int = -1
     _deletions_erased: int = -1
@@ -59,6 +62,8 @@ class HouseholdData:
             self._deletions_known = recorded
             for forget in self.picture_caches:
                 forget()
+        for forget_old in self.expiring_caches:
+            forget_old(self.clock.now())
         if recorded != self._deletions_erased and self.store.erase_free_space():
             self._deletions_erased = recorded  # else a reader was in the way: at the next turn
         return removed

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import time
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -33,11 +34,12 @@ from patrol.integrations.canary import Canary
 from patrol.logs import LastReason
 from patrol.mqtt import MqttPublisher, ReplySubscriber
 from patrol.operations.backup import remove_unfinished_restore
-from patrol.ports import PictureStoreFull
+from patrol.ports import Clock, PictureStoreFull
 from patrol.store import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
+NewScheduler = Callable[[ZoneInfo, Callable[[str, BaseException], None], Clock], JobScheduler]
 ROUND_EVERY_S = 2.0
 ESCALATE_EVERY_S = 1.0
 REGISTRY_EVERY_S = 1.0
@@ -78,16 +80,14 @@ class ServiceFailed(Failed):
 
 
 def run_service(
-    app: Application,
-    stop: threading.Event,
-    *,
-    on_progress: ShowProgress | None = None,
-    ready: Callable[[], None] = lambda: None,
-    with_rounds: bool = True,
-) -> None:
+    app: Application, stop: threading.Event, *, on_progress: ShowProgress | None = None,
+    ready: Callable[[], None] = lambda: None, with_rounds: bool = True,
+    new_scheduler: NewScheduler = JobScheduler,
+) -> None:  # fmt: skip
     """Run until `stop`. Raises ServiceFailed, ProcessBusy (another service has this site).
 
-    The threads of a scheduler that stands still are not waited for (`ServiceFailed.is_frozen`).
+    A scheduler that stands still is not waited for (`ServiceFailed.is_frozen`). `new_scheduler`
+    makes what runs the jobs: a test's own runs them in turns of its clock.
     """
     failures: list[tuple[str, BaseException]] = []
 
@@ -109,7 +109,7 @@ def run_service(
             stack.callback(stop.set)  # an error in this block ends the thread too
 
         _start_messaging(app, side_services, stack, stop, run)
-        scheduler = JobScheduler(app.site.settings.site.tz, failed, app.clock)
+        scheduler = new_scheduler(app.site.settings.site.tz, failed, app.clock)
         for job in _jobs(app, side_services, stop, on_progress, with_rounds=with_rounds):
             scheduler.add(job)
         scheduler.start()

@@ -29,7 +29,13 @@ from patrol.cases.hand_off import (
 )
 from patrol.cases.request_keys import RequestKey, request_transaction
 from patrol.cases.save_and_send import add_case
-from patrol.cases.supervision import send_overdue_lists, supervise_case, tag_case, urge_case
+from patrol.cases.supervision import (
+    send_overdue_lists,
+    supervise_case,
+    tag_case,
+    tag_grid,
+    urge_case,
+)
 from patrol.domain.broadcast import Broadcast, BroadcastEvent
 from patrol.domain.case import Case
 from patrol.domain.case_opening import case_id, case_sequence, open_from_report
@@ -107,13 +113,22 @@ class TownService:
         with self._transaction(request) as (uow, now):
             return tag_case(uow, CaseId(case), tags, by=by, now=now, payloads=self.app.payloads)
 
-    def send_overdue(self) -> int:
+    def tag_grid(
+        self, grid: str, tags: Iterable[str], *, by: str, request: RequestKey | None = None
+    ) -> tuple[str, ...]:
+        """Give a grid exactly these tags; those it has now. Raises KeyError, BadTag."""
+        with self._transaction(request) as (uow, now):
+            return tag_grid(uow, GridCode(grid), tags, by=by, now=now, tree=self.app.registry.tree)
+
+    def send_overdue(self, *, by: str) -> int:
         """Queue every cadre's overdue list; how many messages."""
         app = self.app
         with self._transaction(None) as (uow, now):
-            return send_overdue_lists(
+            sent = send_overdue_lists(
                 uow, app.registry, app.site.settings.site.id, now, app.payloads
             )
+            uow.access.append(at=now, who=by, what="send_overdue", camera=None, why=f"{sent}")
+        return sent
 
     def hand_off(
         self, case: str, recipient: str, *, by: str, why: str, request: RequestKey | None = None
@@ -322,7 +337,7 @@ def daily_overdue_list(app: Application) -> Callable[[], None]:
     """The service's daily job: every cadre gets the overdue list."""
 
     def run() -> None:
-        sent = TownService(app).send_overdue()
+        sent = TownService(app).send_overdue(by="patrol")
         log.info("overdue lists", messages=sent)
 
     return run

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from patrol.cases.save_and_send import save_case
+from patrol.cases.save_and_send import save_case, save_step
 from patrol.domain import approval
 from patrol.domain.case import Case, CaseEvent, CaseState, IllegalCaseTransition
 from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
@@ -37,6 +37,7 @@ def apply_recheck(
     payloads: PayloadBuilder,
     after: PictureId | None = None,
     note: str = "",
+    is_person: bool = False,
 ) -> Case:
     """Gone: verified and closed, the leaders' topics cleared. Still there: back to the ground."""
     case = uow.cases.get(case_id)
@@ -46,7 +47,7 @@ def apply_recheck(
     decided = replace(case, after=after).apply_event(event, at=now, by=by, note=note)
     if gone:
         decided = decided.apply_event(CaseEvent.CLOSE, at=now, by=by)
-    return save_case(uow, case, decided, payloads, now)
+    return (save_step if is_person else save_case)(uow, case, decided, payloads, now)
 
 
 def apply_person_decision(
@@ -64,8 +65,9 @@ def apply_person_decision(
     if case.state is not CaseState.FED_BACK:
         raise IllegalCaseTransition(case, CaseEvent.VERIFY if gone else CaseEvent.NOT_VERIFIED)
     return apply_recheck(
-        uow, case.id, gone=gone, by=by, now=now, payloads=payloads, after=case.after, note=note
-    )
+        uow, case.id, gone=gone, by=by, now=now, payloads=payloads, after=case.after, note=note,
+        is_person=True,
+    )  # fmt: skip
 
 
 def await_person(
@@ -188,7 +190,7 @@ def reassign_case(
         given = replace(case, grid=to, rung=0, policy=replace(case.policy, ladder=policy.ladder))
     text = f"to grid {to}; {note}".rstrip("; ")
     moved = given.apply_event(CaseEvent.REASSIGN, at=now, by=by, note=text)
-    return save_case(uow, case, moved, payloads, now)
+    return save_step(uow, case, moved, payloads, now)
 
 
 def end_case(
@@ -268,4 +270,4 @@ def _change_case(
     now: datetime,
 ) -> Case:
     case = uow.cases.get(case_id)
-    return save_case(uow, case, change(case), payloads, now)
+    return save_step(uow, case, change(case), payloads, now)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
-from patrol.cases.save_and_send import save_case
+from patrol.cases.save_and_send import save_case, save_step
 from patrol.domain import hand_off
 from patrol.domain.broadcast import (
     Broadcast,
@@ -156,7 +156,7 @@ def answer_hand_off(
     case = uow.cases.get(given.case)
     note = f"{given.id} {event}: {text.strip()}".rstrip(": ")
     moved = case.apply_event(CaseEvent.HAND_OFF_ANSWER, at=now, by=by, note=note)
-    save_case(uow, case, moved, context.payloads, now)
+    save_step(uow, case, moved, context.payloads, now)
     if answered.channel is HandOffChannel.MQTT and event is HandOffEvent.ANSWER:
         topic = hand_off_topic(context.payloads.site, given.recipient, given.id)
         clear = MessageKey(f"{given.id}-clear")

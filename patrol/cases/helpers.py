@@ -36,9 +36,15 @@ def set_open_to_helpers(
     changed = open_to_helpers(case, is_open=is_open, by=by, now=now, note=payloads.scrub(note))
     if changed == case:
         return case
-    what = "open_to_helpers" if is_open else "close_to_helpers"
-    uow.access.append(at=now, who=by, what=what, camera=None, why=f"case:{case.id}")
+    log_opening(uow, changed, now)
     return save_case(uow, case, changed, payloads, now)
+
+
+def log_opening(uow: UnitOfWork, changed: Case, now: datetime) -> None:
+    """Write in the access log who opened the case to helpers just now, or closed it to them."""
+    last = changed.entries[-1]
+    why = f"case:{changed.id}"
+    uow.access.append(at=now, who=last.by, what=str(last.what), camera=None, why=why)
 
 
 def note_helper(

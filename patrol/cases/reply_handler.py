@@ -20,6 +20,7 @@ from enum import StrEnum, auto
 from threading import Lock
 from typing import Final
 
+from patrol.cases.helpers import log_opening
 from patrol.cases.message_rate import DEAD_LETTER_RATE, REPLY_RATE, REPORT_RATE, SenderRates
 from patrol.cases.reply_sender import Sender, SenderDirectory, with_claim
 from patrol.cases.save_and_send import add_case, save_case
@@ -36,6 +37,7 @@ from patrol.domain.case_opening import case_id, case_sequence, open_from_report
 from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.escalation import announced_grids, escalate_now
 from patrol.domain.finding import CATEGORY_BY_ID
+from patrol.domain.helping import CannotOpen, open_to_helpers
 from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.observation import Subject
 from patrol.domain.outbox import DeadLetter, DeliveryEvent, DeliveryState
@@ -60,6 +62,8 @@ REPLY_EVENTS: Final[Mapping[ReplyType | FeedbackResult, tuple[CaseEvent, ...]]] 
     ReplyType.ACKNOWLEDGE: (CaseEvent.ACKNOWLEDGE,),
     ReplyType.ARRIVE: (CaseEvent.ARRIVE,),
     ReplyType.EXTEND: (CaseEvent.EXTEND,),
+    ReplyType.OPEN_TO_HELPERS: (CaseEvent.OPEN_TO_HELPERS,),
+    ReplyType.CLOSE_TO_HELPERS: (CaseEvent.CLOSE_TO_HELPERS,),
     FeedbackResult.HANDLED: (CaseEvent.HANDLE, CaseEvent.FEED_BACK),
     FeedbackResult.FALSE_ALARM: (CaseEvent.RETURN,),
     FeedbackResult.NOT_MY_GRID: (CaseEvent.RETURN,),
@@ -71,12 +75,16 @@ RETURN_REASONS: Final = (FeedbackResult.FALSE_ALARM, FeedbackResult.NOT_MY_GRID)
 ENDS_SUSPENSION: Final = (FeedbackResult.HANDLED, *RETURN_REASONS)  # no reason to wait is left
 IMPLIES_ACKNOWLEDGEMENT: Final = (ReplyType.EXTEND, FeedbackResult.IN_PROGRESS)
 CALLS_NEXT_RUNG: Final = (FeedbackResult.NEED_HELP, FeedbackResult.CANNOT_REACH)
+ABOUT_HELPERS: Final = (ReplyType.OPEN_TO_HELPERS, ReplyType.CLOSE_TO_HELPERS)
 UNACKNOWLEDGED: Final = (CaseState.DISPATCHED, CaseState.REWORK)
 
 
 def apply_reply(case: Case, reply: Reply, *, by: str, now: datetime) -> Case:
-    """The case after this reply. Raises IllegalCaseTransition."""
+    """The case after this reply. Raises IllegalCaseTransition, CannotOpen."""
     key: ReplyType | FeedbackResult = reply.result or reply.type
+    if key in ABOUT_HELPERS:
+        is_open = key is ReplyType.OPEN_TO_HELPERS
+        return open_to_helpers(case, is_open=is_open, by=by, now=now, note=_text_of(reply))
     if case.suspension is not None and key in ENDS_SUSPENSION:
         case = resume_case(case, by=by, now=now, note=key.value)
     if key in IMPLIES_ACKNOWLEDGEMENT and case.state in UNACKNOWLEDGED:
@@ -275,6 +283,8 @@ class ReplyHandler:
         number = uow.received_replies.add(case.id, reply.grid, reply.sender_key)
         self._record_receipts(uow, case, reply, now)
         saved = save_case(uow, case, self._replied(case, reply, now), self.payloads, now)
+        if saved.open_to_helpers != case.open_to_helpers:
+            log_opening(uow, saved, now)
         if saved.revision != case.revision:
             return ReplyResult(outcome=ReplyOutcome.MOVED, case=case.id)
         queued = reply.type not in RECEIPTS
@@ -287,7 +297,7 @@ class ReplyHandler:
         sender = self._sender(reply)
         try:
             after = with_claim(case, apply_reply(case, reply, by=sender.by, now=now), sender)
-        except IllegalCaseTransition as exc:
+        except (IllegalCaseTransition, CannotOpen) as exc:
             raise ReplyRejected(RefusedMessage(DeadLetterReason.NOT_POSSIBLE, str(exc))) from None
         if len(case.entries) >= MAX_ENTRIES and not _moves(case, after):
             detail = f"{len(case.entries)} entries"

@@ -63,6 +63,21 @@ def save_case(
     return saved
 
 
+def save_step(
+    uow: UnitOfWork, before: Case, after: Case, payloads: PayloadBuilder, now: datetime
+) -> Case:
+    """Write what a person did with a case, as `save_case`, and each of its steps in the access log.
+
+    Those of a reply from the ground and of the machine are in the case's history alone.
+    """
+    saved = save_case(uow, before, after, payloads, now)
+    for entry in saved.entries[len(before.entries) :]:
+        uow.access.append(
+            at=now, who=entry.by, what=f"case_{entry.what}", camera=None, why=f"case:{saved.id}"
+        )
+    return saved
+
+
 def queued_message_count(case: Case) -> int:
     """How many messages the opening of `case`, or a merge into it, has just queued."""
     topics = 2 if case.subject is Subject.EQUIPMENT else 1  # the leaders' and the maintainers'

@@ -10,15 +10,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from patrol.cases.save_and_send import save_case
+from patrol.cases.save_and_send import save_step
 from patrol.domain import supervision
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import category_named
 from patrol.domain.ids import CaseId, GridCode, MessageKey
 from patrol.domain.outbox import OutboxMessage
-from patrol.domain.registry import GridLevel, Registry
-from patrol.domain.supervision import OverdueCase, overdue_cases
+from patrol.domain.registry import GridLevel, GridTree, Registry
+from patrol.domain.supervision import OverdueCase, PendingApproval, overdue_cases
 from patrol.domain.timestamps import rfc3339
 from patrol.messaging.payloads import PayloadBuilder, encode_payload
 from patrol.messaging.topics import VERSION, overdue_topic
@@ -46,7 +46,7 @@ def supervise_case(
     """Put a case under supervision (督办). Raises as domain.supervision.supervise, and KeyError."""
     case = uow.cases.get(case_id)
     changed = supervision.supervise(case, by=by, now=now, why=why, span=span)
-    return save_case(uow, case, changed, payloads, now)
+    return save_step(uow, case, changed, payloads, now)
 
 
 def urge_case(
@@ -55,7 +55,7 @@ def urge_case(
     """Urge the person whose move it is (催办). Raises as domain.supervision.urge, KeyError."""
     case = uow.cases.get(case_id)
     changed = supervision.urge(case, by=by, now=now, why=why)
-    return save_case(uow, case, changed, payloads, now)
+    return save_step(uow, case, changed, payloads, now)
 
 
 def tag_case(
@@ -73,7 +73,21 @@ def tag_case(
         return case
     note = "、".join(wanted) or "—"
     tagged = case.apply_event(CaseEvent.TAG, at=now, by=by, note=note)
-    return save_case(uow, case, replace(tagged, tags=wanted), payloads, now)
+    return save_step(uow, case, replace(tagged, tags=wanted), payloads, now)
+
+
+def tag_grid(
+    uow: UnitOfWork, grid: GridCode, tags: Iterable[str], *, by: str, now: datetime, tree: GridTree
+) -> tuple[str, ...]:
+    """Give the grid exactly these tags: cases in it and below count under them. Those it has now.
+
+    Raises KeyError: no such grid; BadTag.
+    """
+    wanted = check_tags(tags)
+    uow.grid_tags.put(tree.grids[grid].code, wanted, by=by, at=now)
+    why = f"grid:{grid} {'、'.join(wanted) or '—'}"
+    uow.access.append(at=now, who=by, what="tag_grid", camera=None, why=why)
+    return wanted
 
 
 def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
@@ -90,6 +104,19 @@ def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
 def overdue_list(uow: UnitOfWork, now: datetime) -> list[OverdueCase]:
     """The overdue list of now, the most urgent first."""
     return overdue_cases(uow.cases.list(open_only=True, limit=MAX_OPEN_CASES), now)
+
+
+def pending_approvals(uow: UnitOfWork) -> list[PendingApproval]:
+    """What waits for approval (待我审批): requests of cases, then broadcasts, the oldest first."""
+    running = uow.cases.list(open_only=True, limit=MAX_OPEN_CASES)
+    asked = uow.broadcasts.list(asked_only=True)[::-1]
+    about = {one.id: one for one in uow.cases.with_ids(one.case for one in asked)}
+    requests = ((one.request.at, one) for one in running if one.request is not None)
+    ordered = sorted(requests, key=lambda pair: (pair[0], pair[1].id))
+    return [
+        *(PendingApproval(case=case) for _, case in ordered),
+        *(PendingApproval(case=about[one.case], broadcast=one) for one in asked),
+    ]
 
 
 def send_overdue_lists(

@@ -73,6 +73,11 @@ def bench_cluster(
     _run_bench("cluster", as_json=as_json, sizes=[one for one in sizes if one], workers=workers)
 
 
+def bench_lists(*, as_json: AsJson = False) -> None:
+    """一万条线索时各列表的代价。 The lists of the command line, at 10,000 findings."""
+    _run_bench("lists", as_json=as_json)
+
+
 def _run_bench(name: str, *, as_json: bool, **more: object) -> None:
     module = import_module(f"patrol.bench.{name}")
     try:

@@ -13,19 +13,19 @@ from patrol.cli.output import (
     LINES_A_PAGE,
     NO_LIMIT,
     bad_input,
+    code_text,
     console,
     print_json,
     print_page_number,
 )
 from patrol.cli.site import site_for_lists, site_names, store_of, stored_texts_of, trusted_now
 from patrol.domain.approval import (
-    ApprovalImpossible,
     ExtensionPreview,
+    close_after_grant,
     describe_request,
     preview_extension,
 )
 from patrol.domain.case import Case, CaseEntry
-from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId
 from patrol.domain.labels import (
@@ -37,6 +37,7 @@ from patrol.domain.labels import (
     level_label,
 )
 from patrol.domain.reader_language import translate
+from patrol.domain.stored_texts import StoredTexts
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.domain.verification import PendingVerification, pending_verifications
 
@@ -144,8 +145,8 @@ def print_case(case: Case, site: "Site", now: datetime, *, gauge: str = "") -> N
         head.add_row(translate("判读模块", "seen by"), Text(gauge))
     if case.hold is not None and case.is_unannounced:
         held = translate(
-            f"{case.hold.why}，至 {_local_time(case.hold.until, zone)}",
-            f"{case.hold.why}, until {_local_time(case.hold.until, zone)}",
+            f"{code_text(case.hold.why)}，至 {_local_time(case.hold.until, zone)}",
+            f"{code_text(case.hold.why)}, until {_local_time(case.hold.until, zone)}",
         )
         head.add_row(translate("暂缓推送", "held"), Text(held, style="yellow"))
     elif case.suspension is not None:
@@ -159,7 +160,9 @@ def print_case(case: Case, site: "Site", now: datetime, *, gauge: str = "") -> N
         )
         head.add_row(translate("待核查", "verify"), Text(text))
     if case.request is not None:
-        head.add_row(translate("申请", "request"), Text(request_text(case, zone, now)))
+        head.add_row(
+            translate("申请", "request"), Text(request_text(case, zone, now, stored_texts_of(site)))
+        )
     console().print(head)
     for entry in case.entries:
         console().print(_entry_line(entry, site, zone), markup=False)
@@ -191,12 +194,12 @@ def _preview_text(preview: ExtensionPreview, zone: tzinfo) -> str:
     )
 
 
-def request_text(case: Case, zone: tzinfo, now: datetime) -> str:
+def request_text(case: Case, zone: tzinfo, now: datetime, read: StoredTexts) -> str:
     """The request that waits: what, by whom, why; of an extension also what it leads to."""
     request = case.request
     assert request is not None  # noqa: S101  asked by callers  # nosec B101
     claimed = claimed_text(request.claimed) if request.claimed else ""
-    text = f"{describe_request(case, request, granted_at=None)} · {request.by}{claimed}"
+    text = f"{read(describe_request(case, request, granted_at=None))} · {request.by}{claimed}"
     limit = close_after_grant(case, now)
     return (
         translate(
@@ -206,17 +209,6 @@ def request_text(case: Case, zone: tzinfo, now: datetime) -> str:
         if limit
         else text
     )
-
-
-def close_after_grant(case: Case, now: datetime) -> datetime | None:
-    """The limit to close that granting the pending extension now would give; else None."""
-    if case.request is None or case.request.kind is not ApprovalKind.EXTENSION:
-        return None
-    span = timedelta(seconds=case.request.span_s)
-    try:
-        return preview_extension(case, span, now).close_after
-    except ApprovalImpossible:
-        return None
 
 
 def no_case_text(case: str) -> str:

@@ -29,12 +29,13 @@ from patrol.cli.check_cameras import check_addresses, check_camera_grids
 from patrol.cli.check_secrets import check_secrets
 from patrol.cli.check_start import check_start
 from patrol.cli.options import AsJson, config_directory
-from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
+from patrol.cli.output import BAD_INPUT, FAILED, colon, console, print_err, print_json
 from patrol.cli.site import site_of
 from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
 from patrol.domain.labels import Label, bilingual, label_text
-from patrol.domain.reader_language import translate
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language, translate
 from patrol.domain.registry import Role
 from patrol.domain.routing import (
     LEAVE_AHEAD,
@@ -177,17 +178,19 @@ def _print_problems(report: CheckReport) -> None:
     for problem in report.problems:
         print_err(str(problem))
     for notice in report.notices:
-        print_err(translate(f"{notice}（提示）", f"{notice} (notice)"))
+        text = problem_text(str(notice), reader_language())
+        print_err(translate(f"{text}（提示）", f"{text} (notice)"))
     for result in report.results:
         if not result.ok:
-            print_err(f"{label_text(result.name)}: {result.text}")
+            print_err(f"{label_text(result.name)}{colon()}{result.text}")
 
 
 def _print_results(report: CheckReport) -> None:
     out = console()
     for result in report.results:
         if result.ok:
-            out.print(f"[green]✓[/] {label_text(result.name)}: {result.text}", soft_wrap=True)
+            line = f"{label_text(result.name)}{colon()}{result.text}"
+            out.print(f"[green]✓[/] {problem_text(line, reader_language())}", soft_wrap=True)
     if counts := report.counts:
         out.print(
             translate(
@@ -197,8 +200,7 @@ def _print_results(report: CheckReport) -> None:
                 f"· grids {counts['grids']} · people {counts['people']}",
             )
         )
-    if report.problems:
-        count = max(report.problem_count, len(report.problems))
+    if count := max(report.problem_count, len(report.problems)):
         print_err(translate(f"{count} 个问题待改", f"{count} problems to put right"))
     elif report.code == 0:
         out.print(translate("[green]配置可用[/]", "[green]ready[/]"))

@@ -15,7 +15,7 @@ from patrol.cli.output import (
     print_json,
     render_document,
 )
-from patrol.cli.site import site_of, store_of
+from patrol.cli.site import site_names, store_of
 from patrol.clock import SystemClock, TrustedClock, kernel_is_synchronised
 from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import rfc3339_or_none
@@ -38,7 +38,7 @@ def show_clock(
     """本机时钟是否可信；accept 由人确认。 What is believed of the clock; accept confirms it."""
     if action not in ("", ACCEPT):
         bad_input(f"clock {action!r}: give `accept`, or nothing to see what is believed")
-    wall, site = SystemClock().now(), site_of(context)
+    wall, site = SystemClock().now(), site_names(context)
     with store_of(site) as store:
         if action == ACCEPT:
             with store.begin() as uow:

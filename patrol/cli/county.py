@@ -18,6 +18,7 @@ from patrol.cli.options import DEFAULT_CONFIG, AsJson, GlobalOptions
 from patrol.cli.output import (
     FAILED,
     bad_input,
+    colon,
     console,
     folding_table,
     logs_to_stderr,
@@ -285,7 +286,7 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
             problem = one["problem"]
             current = label_text(TOWN_CONTACT["current"])
             text = _problem_text(problem, one["problem_text"]) if problem else current
-            console().print(f"{one['town']}: {text}", markup=False)
+            console().print(f"{one['town']}{colon()}{text}", markup=False)
     if any(one["problem"] for one in answers):
         raise typer.Exit(FAILED)
 

@@ -17,7 +17,6 @@ from patrol.cli.queue import finding_document
 from patrol.cli.site import (
     app_of,
     camera_named,
-    site_for_lists,
     site_names,
     store_of,
     stored_texts_of,
@@ -25,9 +24,10 @@ from patrol.cli.site import (
 )
 from patrol.domain.finding import FilingSource, Finding, category_named
 from patrol.domain.ids import FindingId, GridCode, PictureId, RoundId
-from patrol.domain.labels import label_of, label_text
+from patrol.domain.labels import DISMISS_REASONS, label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.round_duty import RoundDutyEntry
+from patrol.domain.stored_texts import StoredTexts
 from patrol.domain.timestamps import rfc3339
 from patrol.domain.town_labels import FINDING_ENTRIES, FINDING_STATES, ROUND_DUTY_ACTIONS
 from patrol.reports.documents import round_duty_document
@@ -143,12 +143,12 @@ def list_decided(
     as_json: AsJson = False,
 ) -> None:
     """已判线索，最近的在前。 Decided findings, the latest first; mine, today's, with a text."""
-    site = site_for_lists(context)
+    site = site_names(context)
     zone = site.settings.site.tz
     with store_of(site) as store, store.begin_read() as uow:
         chosen = decided_filter(
             text,
-            site.registry,
+            site.cameras if text else {},
             zone,
             by=operator(by) if mine or by else "",
             day=trusted_now(uow).astimezone(zone).date() if today else None,
@@ -157,15 +157,22 @@ def list_decided(
     if as_json:
         print_json([_decided_document(one) for one in found])
         return
+    read = stored_texts_of(site)
     for one in found:
         at = f"{one.decided_at.astimezone(zone):%m-%d %H:%M}" if one.decided_at else "—"
         what = category_named(one.category)
         named = translate(what.zh, what.en)
         state = label_text(label_of(FINDING_STATES, one.state))
-        tail = "  ".join(filter(None, (one.gauge, one.decided_by, one.reason)))
+        tail = "  ".join(filter(None, (one.gauge, one.decided_by, _reason_text(one, read))))
         console().print(f"{one.id}  {at}  {state}  {named}  {tail}", markup=False)
     if not found:
         console().print(translate("无", "none"), markup=False)
+
+
+def _reason_text(one: Finding, read: StoredTexts) -> str:
+    """Why it was decided so: the label of a dismissal's reason, else the stored text."""
+    known = DISMISS_REASONS.get(one.reason)
+    return label_text(known) if known else read(one.reason)
 
 
 def show_history(
@@ -191,6 +198,8 @@ def show_history(
         at = f"{entry.at.astimezone(site.settings.site.tz):%m-%d %H:%M}"
         what = label_text(label_of(FINDING_ENTRIES, entry.what))
         console().print(f"{at}  {what}  {entry.by}  {read(entry.note)}", markup=False)
+    if not entries:
+        console().print(translate("没有其他记载", "nothing else is recorded"), markup=False)
 
 
 def sign_on(

@@ -1,7 +1,7 @@
 """Patrols on the ground at the command line: `patrol ground plan|list|show|check-in|…|ledger`."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +10,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import app_of, site_for_lists, site_of, store_of, trusted_now_of
+from patrol.cli.site import app_of, site_names, site_of, store_of, trusted_now_of
 from patrol.domain.ground_labels import (
     CHECK_IN_PROBLEMS,
     CHECK_IN_STATES,
@@ -19,7 +19,6 @@ from patrol.domain.ground_labels import (
 )
 from patrol.domain.ground_patrol import (
     CheckIn,
-    CheckInMethod,
     GroundPatrol,
     GroundStop,
     count_stops,
@@ -29,11 +28,11 @@ from patrol.domain.labels import label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import parse_day
 from patrol.reports.documents import check_in_document, ground_patrol_document
-from patrol.settings import Site
 from patrol.store import Store
 
 if TYPE_CHECKING:
     from patrol.reports.queries import ReportHeading, ReportMaterial
+    from patrol.settings import Site
 
 PatrolArgument = Annotated[
     str, typer.Argument(metavar="ID", help="巡防编号，见 list。 As `ground list` shows it.")
@@ -79,7 +78,7 @@ def list_patrols(
     as_json: AsJson = False,
 ) -> None:
     """联动巡防列表，新的在前。 Patrols on the ground, the newest first."""
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         patrols = uow.ground_patrols.list(limit=limit)
         stops = uow.ground_patrols.stops_of(one.id for one in patrols)
     if as_json:
@@ -102,7 +101,7 @@ def list_patrols(
 
 def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False) -> None:
     """一次联动巡防，逐点。 One patrol, point by point."""
-    with store_of(site_for_lists(context)) as store:
+    with store_of(site_names(context)) as store:
         found, stops, check_ins = _of(store, patrol)
     if as_json:
         print_json(ground_patrol_document(found, stops, check_ins))
@@ -157,7 +156,7 @@ def check_in(
 
 def list_review(context: typer.Context, *, as_json: AsJson = False) -> None:
     """待复核的签到，旧的在前。 Check-ins that wait for a person, the oldest first."""
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         waiting = uow.ground_patrols.to_review()
     if as_json:
         print_json([check_in_document(one) for one in waiting])
@@ -202,18 +201,11 @@ def make_codes(
     from patrol.app.ground_service import GroundService  # noqa: PLC0415  as app_of does
 
     with app_of(context) as app:
-        points = [one for one in app.registry.points.values() if point in {"", one.id}]
-        if not points:
-            bad_input(f"point {point!r}: not in points.csv" if point else "points.csv: no points")
-        codes = GroundService(app).codes()
         lines = [
-            {
-                "point": one.id, "name": one.name, "version": one.code_version,
-                "qr": codes.address(one, CheckInMethod.QR),
-                "nfc": codes.address(one, CheckInMethod.NFC),
-            }
-            for one in points
-        ]  # fmt: skip
+            line for line in GroundService(app).code_documents() if point in {"", line["point"]}
+        ]
+    if not lines:
+        bad_input(f"point {point!r}: not in points.csv" if point else "points.csv: no points")
     if as_json:
         print_json(lines)
         return
@@ -293,12 +285,12 @@ def ledger(
 
 
 def _material(
-    site: Site, store: Store, start: str, end: str
+    site: "Site", store: Store, start: str, end: str
 ) -> "tuple[ReportMaterial, ReportHeading]":
     """The records of the days from `start` to `end`, both included; today without either."""
     from patrol.reports.queries import (  # noqa: PLC0415  reports cost time
         ReportHeading,
-        ReportPeriod,
+        days_period,
         load_material,
     )
 
@@ -306,12 +298,12 @@ def _material(
     today = now.astimezone(zone).date()
     first = _day_of(start, _day_of(end, today), "--from")
     last = _day_of(end, max(today, first), "--until")
-    if last < first:
-        bad_input(f"--until: {last} is before --from {first}")
-    name = f"{first}" if first == last else f"{first}..{last}"
-    period = ReportPeriod(kind="days", name=name, start=first, end=last + timedelta(days=1))
+    try:
+        period = days_period(first, last)
+    except ValueError as exc:
+        bad_input(f"--{exc}")
     heading = ReportHeading(
-        kind=period.kind, period=name, site=site.settings.site.name, zone=zone, made_at=now,
+        kind=period.kind, period=period.name, site=site.settings.site.name, zone=zone, made_at=now,
         registry=site.registry,
     )  # fmt: skip
     with store.begin_read() as uow:

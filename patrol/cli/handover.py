@@ -8,7 +8,7 @@ import typer
 
 from patrol.cases import shift_handover
 from patrol.cli.options import AsJson, By, operator
-from patrol.cli.output import console, print_json, value_text
+from patrol.cli.output import colon, console, print_json, value_text
 from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now
 from patrol.domain.labels import HANDOVER_LISTS, label_text
 from patrol.domain.reader_language import translate
@@ -84,6 +84,8 @@ def list_signatures(
             else translate("接班", "took over")
         )
         console().print(f"{entry.number:>5}  {at}  {entry.who} {what}  {entry.note}", markup=False)
+    if not entries:
+        console().print(translate("无", "none"), markup=False)
 
 
 def _print_signature(entry: HandoverEntry, *, as_json: bool) -> None:
@@ -95,7 +97,9 @@ def _print_signature(entry: HandoverEntry, *, as_json: bool) -> None:
         if entry.to
         else translate("已接班", "took over")
     )
-    console().print(f"{entry.who}: {what} (#{entry.number}, {entry.digest[:12]})", markup=False)
+    console().print(
+        f"{entry.who}{colon()}{what} (#{entry.number}, {entry.digest[:12]})", markup=False
+    )
 
 
 def _signature_document(entry: HandoverEntry) -> dict[str, Any]:
@@ -137,7 +141,7 @@ def _print_sheet(sheet: Mapping[str, Any], zone: tzinfo) -> None:
         out.print(line, markup=False, soft_wrap=True)
     for key, title in HANDOVER_LISTS.items():
         rows = sheet.get(key, ())  # a sheet that was signed before there was such a list
-        out.print(f"{label_text(title)}: {len(rows)}", markup=False)
+        out.print(f"{label_text(title)}{colon()}{len(rows)}", markup=False)
         for row in rows:
             shown = "  ".join(value_text(v, zone) for v in row.values() if v)
             out.print(f"    {shown}", markup=False, soft_wrap=True)

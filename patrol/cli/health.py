@@ -12,12 +12,19 @@ import typer
 
 from patrol.cli.clock import clock_document
 from patrol.cli.options import AsJson, By, operator
-from patrol.cli.output import bad_input, console, print_json, render_document
+from patrol.cli.output import (
+    bad_input,
+    code_text,
+    colon,
+    console,
+    print_json,
+    render_document,
+)
 from patrol.cli.site import (
     RELAY_WITHIN_S,
     app_of,
+    site_for_lists,
     site_names,
-    site_of,
     store_of,
     trusted_now,
 )
@@ -33,7 +40,8 @@ from patrol.domain.health import (
 )
 from patrol.domain.ids import CameraId, MessageKey
 from patrol.domain.outbox import Delivery, DeliveryState, OutboxMessage
-from patrol.domain.reader_language import translate
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language, translate
 from patrol.domain.round import MEMORY_DISCARDED_FACT
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.messaging.refused_messages import (
@@ -57,7 +65,7 @@ def show_health(
     as_json: AsJson = False,
 ) -> None:
     """在线率、完好率，或一路的来龙去脉。 The fleet's rates, or one camera's history."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         if camera:
             document = _camera_health(uow, site, camera)
@@ -275,7 +283,7 @@ def _print_dead(dead: Sequence[Delivery]) -> None:
     for one in dead:
         console().print(
             translate(
-                f"{one.target} {one.key}：已放弃：{one.problem}",
+                f"{one.target} {one.key}：已放弃：{_problem(one.problem)}",
                 f"{one.target} {one.key}: given up: {one.problem}",
             ),
             soft_wrap=True,
@@ -316,7 +324,7 @@ def _print_refused(one: OutboxMessage, site: "SiteNames") -> None:
             f"代理拒收，{at:%m-%d %H:%M} 再试", f"refused, tried again {at:%m-%d %H:%M}"
         )
     console().print(
-        f"{MQTT} {one.key}: {what}: {one.problem} ({one.topic[:120]})",
+        f"{MQTT} {one.key}{colon()}{what}{colon()}{_problem(one.problem)} ({one.topic[:120]})",
         soft_wrap=True, markup=False,
     )  # fmt: skip
 
@@ -333,10 +341,15 @@ def _held_document(case: Case) -> dict[str, Any]:
     }
 
 
+def _problem(text: str) -> str:
+    return problem_text(text, reader_language())
+
+
 def _print_held(case: Case, site: "SiteNames") -> None:
     if case.hold is None:
         return
     until = case.hold.until.astimezone(site.settings.site.tz)
+    why = code_text(case.hold.why)
     what = (
         translate("首次推送", "first word")
         if case.is_unannounced
@@ -344,8 +357,8 @@ def _print_held(case: Case, site: "SiteNames") -> None:
     )
     console().print(
         translate(
-            f"{case.id} {case.grid}：{what} 暂缓：{case.hold.why}，至 {until:%m-%d %H:%M}",
-            f"{case.id} {case.grid}: {what} held: {case.hold.why}, until {until:%m-%d %H:%M}",
+            f"{case.id} {case.grid}：{what} 暂缓：{why}，至 {until:%m-%d %H:%M}",
+            f"{case.id} {case.grid}: {what} held: {why}, until {until:%m-%d %H:%M}",
         ),
         soft_wrap=True,
     )

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from typer.core import TyperCommand, TyperGroup
 
+from patrol.cli.plain_values import read_plain_value
 from patrol.domain.reader_language import reader_language, translate
 
 _BOTH: Final = re.compile(r"^(?P<zh>.*。) (?P<en>[^\u3400-\u9fff]+)$", re.DOTALL)
@@ -94,6 +95,7 @@ class _ReaderTexts:
         option = super().get_help_option(ctx)  # type: ignore[misc]  # as above
         if option is not None:
             option.help = translate("显示本说明。", "Show this message and exit.")
+            read_plain_value(option)
         return option
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

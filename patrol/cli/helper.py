@@ -1,4 +1,4 @@
-"""Helpers (群防群治) at the command line: `patrol helper open|close|cases|reports|report`."""
+"""Helpers (群防群治) at the command line: `patrol helper open|close|step|cases|reports|report`."""
 
 from typing import Annotated
 
@@ -6,11 +6,12 @@ import typer
 
 from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import app_of, site_for_lists, store_of
+from patrol.cli.site import app_of, site_names, store_of
 from patrol.domain.case import Case
 from patrol.domain.finding import category_named
 from patrol.domain.ground_labels import REPORT_OUTCOMES
-from patrol.domain.ids import GridCode
+from patrol.domain.helping import HelperStep
+from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.labels import label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.reports.documents import case_document, finding_document
@@ -35,9 +36,36 @@ def close_case(
     _set_open(context, case, is_open=False, note=note, by=by, as_json=as_json)
 
 
+def note_step(
+    context: typer.Context,
+    case: CaseArgument,
+    step: Annotated[HelperStep, typer.Argument(help="前往或到场。 Goes, or was there.")],
+    *,
+    person: Annotated[str, typer.Option("--person", help="哪位队员。 Which person of people.csv.")],
+    note: Note = "",
+    as_json: AsJson = False,
+) -> None:
+    """代群防群治队员登记前往或到场。 Enter that a helper goes, or was there."""
+    from patrol.app.helper_service import HelperService  # noqa: PLC0415  as app_of does
+
+    with app_of(context) as app:
+        try:
+            changed = HelperService(app).note_step(
+                case, step, by=app.registry.people[PersonId(person)].id, note=note
+            )
+        except KeyError as exc:
+            if exc.args == (person,):
+                bad_input(f"--person {person!r}: not in people.csv")
+            bad_input(f"case {case!r}: there is none, `patrol cases` lists them")
+    if as_json:
+        print_json(case_document(changed))
+    else:
+        console().print(_line(changed), markup=False)
+
+
 def list_cases(context: typer.Context, *, as_json: AsJson = False) -> None:
     """请群防群治协助的案件。 Cases that are open to helpers."""
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         running = uow.cases.list(open_only=True, limit=MAX_CASES)
     cases = [case for case in running if case.open_to_helpers]
     if as_json:
@@ -59,7 +87,7 @@ def list_reports(
     """随手拍与处理结果，新的在前。 Reports from the ground, and what became of each."""
     from patrol.cases.helpers import reports_of  # noqa: PLC0415  cases cost time
 
-    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         reports = reports_of(uow, account, limit=limit)
     if as_json:
         print_json([

@@ -7,7 +7,7 @@ import typer
 
 from patrol.administration.legal_holds import end_hold, hold_document, set_hold
 from patrol.cli.options import AsJson, By, operator
-from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.output import bad_input, colon, console, print_json
 from patrol.cli.site import camera_named, site_for_lists, site_names, store_of, trusted_now
 from patrol.domain.ids import camera_id_problem
 from patrol.domain.labels import bilingual, label_text
@@ -127,7 +127,7 @@ def show_retention(context: typer.Context, *, as_json: AsJson = False) -> None:
             else translate(f"{one.kept.days} 天", f"{one.kept.days} days")
         )
         why = translate(f"依据：{one.reason[0]}", f"why: {one.reason[1]}")
-        line = f"{label_text(one.name)}: {kept} · {one.count} · {why}"
+        line = f"{label_text(one.name)}{colon()}{kept} · {one.count} · {why}"
         console().print(line, markup=False, soft_wrap=True)
     for hold in holds:
         console().print(

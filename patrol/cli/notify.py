@@ -21,7 +21,15 @@ from patrol.app.notification_trial import (
     try_channels,
 )
 from patrol.cli.options import AsJson, By, operator
-from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, print_err, print_json
+from patrol.cli.output import (
+    BAD_INPUT,
+    FAILED,
+    bad_input,
+    colon,
+    console,
+    print_err,
+    print_json,
+)
 from patrol.cli.site import site_of
 from patrol.clock import SystemClock
 from patrol.domain.ids import PersonId
@@ -122,9 +130,9 @@ def _message(site: Site, person: Person | None, sender: str) -> TrialMessage:
 def _print_result(result: TrialResult) -> None:
     text = _outcome_text(result.outcome)
     if result.outcome is TrialOutcome.SENT:
-        console().print(f"✓ {result.notifier}: {text}", markup=False, soft_wrap=True)
+        console().print(f"✓ {result.notifier}{colon()}{text}", markup=False, soft_wrap=True)
     else:
-        print_err(f"{result.notifier}: {text}: {result.problem}")
+        print_err(f"{result.notifier}{colon()}{text}{colon()}{result.problem}")
 
 
 def _document(result: TrialResult) -> dict[str, object]:

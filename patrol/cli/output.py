@@ -28,7 +28,8 @@ from typing_extensions import override
 
 from patrol.cli.help_text import usage_error
 from patrol.domain.errors import BadInput, Failed
-from patrol.domain.reader_language import translate
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language, translate
 from patrol.lazy_imports import after_import
 from streams.errors import BadAddress, StreamError
 
@@ -52,8 +53,8 @@ def print_json(document: Any) -> None:
 
 
 def print_err(text: str) -> None:
-    """Print one line on stderr."""
-    sys.stderr.write(f"{text}\n")
+    """Print one line on stderr, what it says of a problem in the reader's language."""
+    sys.stderr.write(f"{problem_text(text, reader_language())}\n")
     sys.stderr.flush()
 
 
@@ -63,7 +64,8 @@ def warn_masked(masked: Sequence[str]) -> None:
         from patrol.domain.access_labels import NOTE_MASKED  # noqa: PLC0415  all of the domain
         from patrol.domain.labels import label_text  # noqa: PLC0415
 
-        print_err(f"{label_text(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}")
+        between = translate("；", "; ")
+        print_err(f"{label_text(NOTE_MASKED)}{colon()}{between.join(dict.fromkeys(masked))}")
 
 
 LINES_A_PAGE: Final = 50
@@ -76,6 +78,11 @@ def print_page_number(page: int, count: int, size: int) -> None:
         console().print(
             translate(f"第 {page}/{pages} 页，用 --page 翻页。", f"Page {page} of {pages}: --page.")
         )
+
+
+def colon() -> str:
+    """The colon behind a word of ours: `：`, or `: `."""
+    return translate("：", ": ")
 
 
 def console() -> Console:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from patrol.cli.options import AsJson, By, operator
-from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.output import bad_input, code_text, colon, console, print_json
 from patrol.cli.site import EndAction, end_by_number, site_for_lists, site_of, store_of, trusted_now
-from patrol.domain.reader_language import translate
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language, translate
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.timestamps import parse_time, rfc3339_or_none
 
@@ -129,7 +130,8 @@ def show_stoppages(context: typer.Context, *, as_json: AsJson = False) -> None:
         until = f"{one.until.astimezone(zone):%m-%d %H:%M}" if one.until else "…"
         span = f"{one.start.astimezone(zone):%m-%d %H:%M} – {until}"
         console().print(
-            f"{number:>9}  {one.scope} {one.subject}  {span}  {one.reason} ({one.by})", markup=False
+            f"{number:>9}  {code_text(one.scope)} {one.subject}  {span}  {one.reason} ({one.by})",
+            markup=False,
         )
     if not standing:
         console().print(translate("无", "none"), markup=False)
@@ -190,4 +192,6 @@ def _print_stoppage(added: Stoppage, *, as_json: bool) -> None:
     if as_json:
         print_json(_stoppage_document(added))
         return
-    console().print(f"{added.number}: {added.description}", markup=False)
+    console().print(
+        f"{added.number}{colon()}{problem_text(added.description, reader_language())}", markup=False
+    )

@@ -5,10 +5,10 @@ second. The broker's generated files follow at once (administration/people_table
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,23 +17,20 @@ from patrol.administration.people_documents import (
     row_document,
     table_change_document,
 )
-from patrol.administration.people_tables import PeopleTables, TableChange, broker_files_of
-from patrol.administration.registry_files import (
-    RegistryEditRefused,
-    RegistryWatcher,
-    RegistryWriteContext,
-)
 from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import site_for_lists, site_of, store_of, trusted_clock
-from patrol.domain.labels import label_of, label_text
+from patrol.cli.site import site_for_lists, site_names, site_of, store_of, trusted_clock
+from patrol.domain.labels import ROLES, label_of, label_text
 from patrol.domain.reader_language import translate
-from patrol.domain.registry import Registry
 from patrol.domain.registry_change import RegistryTable, RowChange
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.domain.town_labels import ROW_CHANGES
 from patrol.files import write_atomically
-from patrol.settings import load_site
+
+if TYPE_CHECKING:
+    from patrol.administration.people_tables import PeopleTables, TableChange
+    from patrol.domain.registry import Registry
+    from patrol.settings import Site
 
 Table = Annotated[
     RegistryTable,
@@ -58,14 +55,18 @@ def list_rows(
     context: typer.Context, *, table: Table = RegistryTable.PEOPLE, as_json: AsJson = False
 ) -> None:
     """人员、网格或请假一览。 The rows of people.csv, grids.csv or leave.csv, as they are."""
-    with _tables(context) as (tables, registry):
+    with _tables(context, site_for_lists) as (tables, registry):
         rows = [row_document(cells, registry) for cells in tables.rows(table)]
     if as_json:
         print_json(rows)
         return
     for row in rows:
         away = translate(" · 请假", " · on leave") if row.get("on_leave") else ""
-        cells = [row[column] for column in row if column not in {"on_leave", "acting"}]
+        cells = [
+            label_text(label_of(ROLES, row[column])) if column == "role" else row[column]
+            for column in row
+            if column not in {"on_leave", "acting"}
+        ]
         console().print("  ".join(str(cell) for cell in cells if cell) + away, markup=False)
     if not rows:
         console().print(translate("无", "none"), markup=False)
@@ -149,8 +150,7 @@ def show_history(
     as_json: AsJson = False,
 ) -> None:
     """人员、网格、请假的修改历史，新的在前。 Who changed what and when, the newest first."""
-    site = site_for_lists(context)
-    with store_of(site) as store, store.begin_read() as uow:
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
         found = uow.registry_changes.list(table, key, limit=limit)
     if as_json:
         print_json([change_document(one) for one in found])
@@ -210,9 +210,22 @@ def list_leave(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def _tables(context: typer.Context) -> Iterator[tuple[PeopleTables, Registry]]:
+def _tables(
+    context: typer.Context, load: Callable[[typer.Context], "Site"] = site_of
+) -> Iterator["tuple[PeopleTables, Registry]"]:
     """The tables of the site, and its registry as of now."""
-    site, folder = site_of(context), config_directory(context)
+    from patrol.administration.people_tables import (  # noqa: PLC0415  a history needs none of it
+        PeopleTables,
+        broker_files_of,
+    )
+    from patrol.administration.registry_files import (  # noqa: PLC0415  as above
+        RegistryEditRefused,
+        RegistryWatcher,
+        RegistryWriteContext,
+    )
+    from patrol.settings import load_site  # noqa: PLC0415  as above
+
+    site, folder = load(context), config_directory(context)
     files = broker_files_of(site)
     with store_of(site) as store:
         clock = trusted_clock(store)
@@ -234,7 +247,7 @@ def _file_bytes(file: Path) -> bytes:
         bad_input(f"{file}: {exc.strerror}")
 
 
-def _print_change(change: TableChange, registry: Registry, *, as_json: bool) -> None:
+def _print_change(change: "TableChange", registry: "Registry", *, as_json: bool) -> None:
     document: dict[str, Any] = table_change_document(change, registry)
     if as_json:
         print_json(document)

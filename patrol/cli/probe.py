@@ -40,7 +40,8 @@ from patrol.domain.labels import (
     label_of,
     label_text,
 )
-from patrol.domain.reader_language import translate
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language, translate
 from patrol.domain.stream_labels import WALL_CLOCKS, media_clock_remark
 from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.vision.quality import QualityReport, diagnose
@@ -289,10 +290,10 @@ def print_probe_failure(
     """Print a visit that failed: what was seen, whose move it is, what to try."""
     advice = advice_of(exc, by_stage)
     out = console_err()
-    line = Text.assemble((f"✗ {failure_label(exc.kind)} ({exc.kind})", "bold red"))
+    line = Text.assemble((f"✗ {failure_label(exc.kind)}", "bold red"))
     out.print(line.append(f"  {address}", style="default") if address else line, soft_wrap=True)
     for label, text in (
-        (translate("看到", "seen"), exc.seen),
+        (translate("看到", "seen"), problem_text(exc.seen, reader_language())),
         (translate("该谁处理", "whose move"), translate(advice.whose_zh, advice.whose_en)),
         (translate("下一步", "next"), translate(advice.next_zh, advice.next_en)),
     ):

@@ -112,5 +112,5 @@ def _rough_age(span: timedelta) -> str:
     seconds = span.total_seconds()
     for size, zh, en in ((86400, "天", "d"), (3600, "小时", "h"), (60, "分钟", "min")):
         if seconds >= size:
-            return f"{int(seconds // size)} {zh} {en}"
+            return f"{int(seconds // size)} {translate(zh, en)}"
     return translate("刚刚", "just now")

@@ -11,11 +11,11 @@ import typer
 
 from patrol.app import Application
 from patrol.cases import actions
-from patrol.cli.cases import case_document, close_after_grant, no_case_text, print_case
+from patrol.cli.cases import case_document, no_case_text, print_case
 from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json, warn_masked
 from patrol.cli.site import RELAY_WITHIN_S, app_of
-from patrol.domain.approval import MAX_EXTENSION
+from patrol.domain.approval import MAX_EXTENSION, close_after_grant
 from patrol.domain.case import Case, CaseEvent, IllegalCaseTransition
 from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.ids import CaseId, GridCode

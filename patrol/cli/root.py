@@ -19,6 +19,7 @@ from patrol import __version__
 from patrol.cli.help_text import ReaderCommand, ReaderGroup, translate_texts
 from patrol.cli.options import DEFAULT_CONFIG, GlobalOptions
 from patrol.cli.output import bad_input, logs_to_stderr, report_failure
+from patrol.cli.plain_values import read_plain_values
 from patrol.cli.verbs import GROUPS, VERBS, Verb
 from patrol.domain.reader_language import language_of, set_reader_language
 from patrol.lazy_imports import collection_paused
@@ -84,6 +85,7 @@ def command_tree() -> ReaderGroup:
     for command in (root, *root.commands.values()):
         for one in (command, *getattr(command, "commands", {}).values()):
             translate_texts(one)
+    read_plain_values(root)
     return root
 
 
@@ -109,6 +111,7 @@ class LazyVerb(ReaderCommand):
         single.command(self.name, cls=ReaderCommand)(load_function(self._verb))
         command = typer.main.get_command(single)
         translate_texts(command)
+        read_plain_values(command)
         return command
 
 

@@ -30,6 +30,7 @@ from patrol.cli.output import (
 )
 from patrol.cli.site import app_of, camera_named, site_of, until_signalled
 from patrol.clock import SystemClock
+from patrol.domain.labels import refusal_label
 from patrol.domain.reader_language import translate
 from patrol.reports.terminal import progress_display, render_round
 from patrol.rounds.adhoc import AdhocSelection
@@ -169,12 +170,10 @@ def _print_summary(summary: Mapping[str, object], zone: tzinfo, *, as_json: bool
         console().print(render_round(summary, zone=zone))
     refusals = summary.get("refusals")
     if summary.get("planned") == 0 and isinstance(refusals, Mapping):
-        reasons = ", ".join(f"{kind} {count}" for kind, count in refusals.items())
+        named = (f"{refusal_label(kind)} {count}" for kind, count in refusals.items())
+        reasons = translate("、", ", ").join(named) or translate("一个也没有", "there is none")
         print_err(
-            translate(
-                f"没有可以巡查的点位：{reasons or 'there is none'}",
-                f"no camera may be visited: {reasons or 'there is none'}",
-            )
+            translate(f"没有可以巡查的点位：{reasons}", f"no camera may be visited: {reasons}")
         )
 
 

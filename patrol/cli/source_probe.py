@@ -16,6 +16,8 @@ from patrol.cli.output import console_err
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.domain.labels import label_of, label_text
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language
 from patrol.domain.source_stages import HTTP_STAGES, source_advice
 from patrol.domain.stream_labels import STAGE_ADVICE, VISIT_STAGES
 from patrol.settings import Site
@@ -75,7 +77,10 @@ def _visit_gb28181(site: Site, address: StreamAddress, timeout_s: float, log: St
         "do": "probe", "address": address.request_uri, "timeout_s": timeout_s,
         "peer": address.host,
     }  # fmt: skip
-    for answer in ask(site, request):
+    answers = list(ask(site, request))
+    # What the command waited for, as a peer that registers, is no part of the visit.
+    log.began_s = time.monotonic() - answers[-1].get("at_s", 0.0) if answers else log.began_s
+    for answer in answers:
         if "stage" in answer:
             log.add(VisitStage(answer["stage"], answer["seen"]), answer["at_s"])
         elif "failure" in answer:
@@ -115,5 +120,5 @@ def print_stages(log: StageLog) -> None:
     for stage in log.stages:
         label = label_text(label_of({**HTTP_STAGES, **VISIT_STAGES}, stage["stage"]))
         line = Text.assemble((f"  {stage['at_s']:6.2f} s  ", "dim"), label)
-        seen = f"  {stage['seen']}" if stage["seen"] else ""
+        seen = problem_text(f"  {stage['seen']}", reader_language()) if stage["seen"] else ""
         out.print(line.append(seen, style="dim"), soft_wrap=True)

@@ -1,6 +1,6 @@
 """Supervision at the command line: `patrol overdue`, `supervise`, `urge`, `tags`, `hand-off …`.
 
-And broadcasts: `patrol broadcast ask|decide`.
+Broadcasts (`patrol broadcast …`), and what waits: `patrol approvals`, `patrol verifications`.
 """
 
 from collections.abc import Callable
@@ -11,15 +11,22 @@ import typer
 from patrol.cli.cases import case_document, no_case_text, print_case
 from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import RELAY_WITHIN_S, app_of, site_names, store_of, trusted_now
+from patrol.cli.site import (
+    RELAY_WITHIN_S,
+    app_of,
+    site_names,
+    store_of,
+    stored_texts_of,
+    trusted_now,
+)
 from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.finding import category_named
 from patrol.domain.hand_off import HandOffEvent
-from patrol.domain.ids import GridCode
-from patrol.domain.labels import label_of, label_text
+from patrol.domain.labels import APPROVAL_KINDS, DUE_LIGHTS, label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.town_labels import BROADCAST_STATES, HAND_OFF_STATES, OVERDUE_STEPS
 from patrol.reports.documents import broadcast_document, hand_off_document, overdue_document
+from patrol.reports.waiting_documents import approval_document, verification_document
 
 if TYPE_CHECKING:
     from patrol.app import Application
@@ -38,6 +45,7 @@ def show_overdue(
     send: Annotated[
         bool, typer.Option("--send", help="同时发给村干部。 Send it to the cadres, too.")
     ] = False,
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """超时清单，最要紧的在前。 The overdue list, the most urgent first."""
@@ -49,7 +57,7 @@ def show_overdue(
         lines = overdue_list(uow, now)
     if send:
         with app_of(context) as app:
-            sent = _service(app).send_overdue()
+            sent = _service(app).send_overdue(by=operator(by))
             if sent:
                 app.send_now(RELAY_WITHIN_S)
     if as_json:
@@ -111,15 +119,11 @@ def tag_grid(
     as_json: AsJson = False,
 ) -> None:
     """给网格加标签。 Give a grid exactly these tags."""
-    from patrol.cases.supervision import check_tags  # noqa: PLC0415
-
     with app_of(context) as app:
-        if grid not in app.registry.tree.grids:
+        try:
+            wanted = _service(app).tag_grid(grid, tags or [], by=operator(by))
+        except KeyError:
             bad_input(f"grid {grid!r}: not in grids.csv, give one of its 15-digit codes")
-        wanted = check_tags(tags or [])
-        with app.store.begin() as uow:
-            uow.grid_tags.put(GridCode(grid), wanted, by=operator(by), at=app.clock.now())
-            uow.commit()
     if as_json:
         print_json({"grid": grid, "tags": list(wanted)})
     else:
@@ -232,6 +236,63 @@ def decide_broadcast(
     else:
         state = label_text(label_of(BROADCAST_STATES, decided.state))
         console().print(f"{decided.id}  {state}", markup=False)
+
+
+def list_broadcasts(
+    context: typer.Context,
+    *,
+    asked: Annotated[
+        bool, typer.Option("--asked", help="只看待批准的。 Those that wait for approval.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """大喇叭播报，新的在前。 Broadcasts, the newest first."""
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
+        found = uow.broadcasts.list(asked_only=asked)
+    if as_json:
+        print_json([broadcast_document(one) for one in found])
+        return
+    for one in found:
+        state = label_text(label_of(BROADCAST_STATES, one.state))
+        console().print(f"{one.id}  {one.case}  {one.speaker}  {state}  {one.text}", markup=False)
+    if not found:
+        console().print(translate("无", "none"), markup=False)
+
+
+def list_approvals(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """待我审批：案件的申请与播报，旧的在前。 What waits for approval, the oldest first."""
+    from patrol.cases.supervision import pending_approvals  # noqa: PLC0415  as app_of does
+
+    site = site_names(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        now, waiting = trusted_now(uow), pending_approvals(uow)
+    documents = [approval_document(one, now) for one in waiting]
+    if as_json:
+        print_json(documents)
+        return
+    read = stored_texts_of(site)
+    for one in documents:
+        kind = one["kind"]
+        broadcast = translate("大喇叭播报", "broadcast")
+        what = broadcast if one["broadcast"] else label_text(label_of(APPROVAL_KINDS, kind))
+        ident = one["broadcast"] or one["case"]
+        console().print(f"{ident}  {what}  {one['by']}  {read(one['why'])}", markup=False)
+    if not documents:
+        console().print(translate("无", "none"), markup=False)
+
+
+def list_verifications(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """待核查：已反馈、等人核查的案件，最急的在前。 Cases that wait for a verification."""
+    with app_of(context) as app:
+        waiting = app.to_verify()
+    if as_json:
+        print_json([verification_document(one) for one in waiting])
+        return
+    for one in waiting:
+        light = label_text(label_of(DUE_LIGHTS, one.due_light))
+        console().print(f"{one.case}  {one.level}  {light}", markup=False)
+    if not waiting:
+        console().print(translate("无", "none"), markup=False)
 
 
 def _service(app: "Application") -> "TownService":

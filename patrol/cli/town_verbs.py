@@ -106,6 +106,10 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "helper:close_case",
         "不再请群防群治队员协助。 Close a case to helpers; it goes on.",
     ),
+    "helper step": (
+        "helper:note_step",
+        "代群防群治队员登记前往或到场。 Enter that a helper goes, or was there.",
+    ),
     "helper cases": (
         "helper:list_cases",
         "请群防群治协助的案件。 Cases that are open to helpers.",
@@ -151,6 +155,18 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "broadcast decide": (
         "supervise:decide_broadcast",
         "批准或不批准播报（不得由申请人本人）。 Approve or refuse a broadcast.",
+    ),
+    "broadcast list": (
+        "supervise:list_broadcasts",
+        "大喇叭播报，新的在前。 Broadcasts, the newest first.",
+    ),
+    "approvals": (
+        "supervise:list_approvals",
+        "待我审批：案件的申请与播报，旧的在前。 What waits for approval, the oldest first.",
+    ),
+    "verifications": (
+        "supervise:list_verifications",
+        "待核查：已反馈、等人核查的案件，最急的在前。 Cases that wait for a verification.",
     ),
     "people list": (
         "people:list_rows",

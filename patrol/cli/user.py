@@ -22,13 +22,13 @@ from patrol.administration.accounts import (
     set_disabled,
     unlock,
 )
+from patrol.cli.key import account_document
 from patrol.cli.options import AsJson, By, config_directory, operator
-from patrol.cli.output import bad_input, console, print_err, print_json
+from patrol.cli.output import bad_input, colon, console, print_err, print_json
 from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now, trusted_now_of
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.display_link import display_address
 from patrol.domain.reader_language import translate
-from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
 from patrol.settings import Site, load_site
 from patrol.settings.addresses import phone_base_url
@@ -69,7 +69,7 @@ def add_user(
             by=operator(by),
         )
     if as_json:
-        print_json({**_account_document(account), **_display_document(site, account)})
+        print_json({**account_document(account), **_display_document(site, account)})
         return
     print_err(
         translate(f"{account.name}：已建，{account.duty}", f"{account.name}: added, {account.duty}")
@@ -122,19 +122,6 @@ def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
     print_err(translate(f"{name}：已解锁", f"{name}: unlocked"))
 
 
-def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """账号列表。 All accounts."""
-    with store_of(site_names(context)) as store, store.begin_read() as uow:
-        accounts = list(uow.accounts.all())
-    if as_json:
-        print_json([_account_document(account) for account in accounts])
-        return
-    for account in accounts:
-        state = translate("停用", "disabled") if account.disabled_at else translate("可用", "open")
-        line = f"{account.name}  {account.duty}  {account.shown_as}  {state}"
-        console().print(line, markup=False)
-
-
 def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool) -> None:
     with store_of(site_for_lists(context)) as store:
         try:
@@ -144,7 +131,7 @@ def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool)
         except KeyError:
             bad_input(_no_account_text(name))
     done = translate("已停用", "disabled") if disabled else translate("已恢复", "open again")
-    print_err(f"{name}: {done}")
+    print_err(f"{name}{colon()}{done}")
 
 
 def _account_of(store: Store, name: str) -> Account:
@@ -193,17 +180,6 @@ def _no_account_text(name: str) -> str:
     return f"account {name!r}: there is none, `patrol user list` lists them"
 
 
-def _account_document(account: Account) -> dict[str, object]:
-    return {
-        "name": account.name,
-        "duty": str(account.duty),
-        "shown_as": account.shown_as,
-        "grid": account.grid,
-        "person": account.person,
-        "disabled": account.disabled_at is not None,
-    }
-
-
 def add_key(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="给谁用。 Who uses it.")],
@@ -228,31 +204,6 @@ def add_key(
     else:
         console().print(f"{key.id} · {name} · {' '.join(sorted(scope))}")
         console().print(secret, soft_wrap=True)
-
-
-def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """全部密钥，不含密文。 All keys, without their secrets."""
-    with store_of(site_names(context)) as store, store.begin_read() as uow:
-        keys = uow.api_keys.all()
-    rows = [
-        {
-            "id": key.id,
-            "name": key.name,
-            "scopes": sorted(key.scopes),
-            "made_by": key.made_by,
-            "made_at": rfc3339(key.made_at),
-            "revoked_at": rfc3339_or_none(key.revoked_at),
-        }
-        for key in keys
-    ]
-    if as_json:
-        print_json(rows)
-        return
-    for key in keys:
-        gone = translate(" · 已撤销", " · revoked") if key.revoked_at else ""
-        console().print(f"{key.id} · {key.name} · {' '.join(sorted(key.scopes))}{gone}")
-    if not rows:
-        console().print(translate("没有密钥。", "There are no keys."))
 
 
 def revoke_key(

@@ -6,6 +6,7 @@ left to the visitor is open. They know only what real ones would.
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,11 +20,11 @@ from patrol.domain.broadcast import BroadcastEvent
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import FilingSource, Finding
 from patrol.domain.hand_off import HandOffEvent
-from patrol.domain.ids import GridCode
+from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.reader_language import translate
-from patrol.domain.registry import GridLevel, Role
+from patrol.domain.registry import Role
 from patrol.domain.registry_change import RegistryTable
 from patrol.domain.routing import person_with_role
 from patrol.domain.teams import owner_of
@@ -32,6 +33,8 @@ from patrol.reports.terminal import (
     progress_display,
 )
 from patrol.review.own_findings import FilingForm, FilingTarget
+from patrol.rounds.adhoc import AdhocSelection
+from patrol.rounds.planner import NothingToVisit
 from patrol.store import check
 from simulators.people.leaders import ReplySimulator
 from simulators.people.operator import SimulatedOperator, decide_finding, is_still_there
@@ -40,8 +43,9 @@ from simulators.people.patrollers import (
     patrol_todays_roster,
     report_from_the_ground,
 )
-from simulators.people.visitor import LeftToVisitor
+from simulators.people.visitor import LeftToVisitor, group_on_leave
 from simulators.rtsp_farm.control import FarmControl
+from simulators.rtsp_farm.process import RunningFarm
 
 OPERATOR: Final = "值班员"
 SUPERVISOR: Final = "值班长"
@@ -58,6 +62,28 @@ class SimulatedStaff:
     control: FarmControl
     left: LeftToVisitor
 
+    def visit_first(self, farm: RunningFarm, err: Console, stop: threading.Event) -> None:
+        """Visit what the farm serves already, then wait until it has encoded all its streams.
+
+        The cameras are sound, so that nothing is found of them; the console has pictures meanwhile.
+        """
+        if not farm.first:
+            return
+        chosen = AdhocSelection(cameras=frozenset(map(CameraId, farm.first)))
+        with (
+            suppress(NothingToVisit),
+            progress_display(err, self.app.site.settings.site.tz) as show,
+        ):
+            self.app.run_round("morning", adhoc=chosen, on_progress=show, stop=stop)
+        err.print(
+            translate(
+                "[dim]首批画面已到，其余视频流编码中 …[/]",
+                "[dim]The first pictures are there; the other streams are encoded …[/]",
+            )
+        )
+        while not stop.is_set() and not farm.all_served.wait(POLL_S):
+            pass
+
     def run_day(self, err: Console, stop: threading.Event) -> dict[str, Any]:
         """One round, the operator's decisions, and the cases to their end."""
         with progress_display(err, self.app.site.settings.site.tz) as show:
@@ -73,8 +99,7 @@ class SimulatedStaff:
     @property
     def _group(self) -> GridCode:
         """The group in which the leave and the call of the demonstration are."""
-        grids = self.app.registry.tree.grids.values()
-        return min(grid.code for grid in grids if grid.level is GridLevel.GROUP)
+        return group_on_leave(self.app.registry)
 
     def _enter_leave(self) -> None:
         """The group's leader is on leave today; a grid worker stands in and gets its cases."""

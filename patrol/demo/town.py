@@ -92,6 +92,7 @@ def run_demo(
         with _running_service(app, stop), _running_console(app, err):
             models = app.detectors.model_names or app.detectors.without[0]
             err.print(f"[dim]RTSP {farm.port} · MQTT {app.broker} · {models}[/]")
+            staff.visit_first(farm, err, stop)
             summary = staff.run_day(err, stop)
             result = {**summary, **staff.outcome(leaders)}
             renderables = (render_round(summary, zone=zone), render_demo(result))
@@ -139,6 +140,7 @@ def _embedded_town(
                 seed=seed,
                 mqtt_url=broker.url,
                 sources=sources,
+                first_stream=True,
             )
         )
         grids = load_site(DEMO_DIR).registry.tree.grids.values()

@@ -3,7 +3,7 @@
 from typing import Final
 
 from patrol.domain.consent import TermsAction
-from patrol.domain.labels import Labels
+from patrol.domain.labels import CASE_EVENTS, Labels
 
 NOTE_MASKED: Final = (  # followed by what is masked
     "发往手机前将遮盖农户编号和完整点位编码",
@@ -34,6 +34,9 @@ HELD_PURPOSES: Final[Labels] = {  # of what is held of a household
     "ground": ("现场照片", "photo from the ground"),
 }
 ACCESS_ACTIONS: Final[Labels] = {  # of the access log
+    **{f"case_{event}": label for event, label in CASE_EVENTS.items()},
+    "tag_grid": ("给网格加标签", "tagged a grid"),
+    "send_overdue": ("发送超时清单", "sent the overdue lists"),
     "probe": ("试看", "probed"),
     "seal_password": ("封存码流密码", "sealed a stream's password"),
     "set_hold": ("证据保全", "set a legal hold"),

@@ -226,7 +226,7 @@ MAX_SCOPE_SHOWN: Final = 40  # characters of an unknown one in the refusal
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
     "findings:file", "rounds:work", "cases:move", "meetings:read", "holds:read", "holds:write",
-    "consents:change", "county:read", "people:read", "people:write",
+    "consents:change", "county:read", "people:read", "people:write", "cases:settle",
 )  # fmt: skip
 
 

@@ -219,3 +219,14 @@ def _map_limits(limits: CaseLimits, later: Callable[[timedelta], timedelta]) -> 
 
 def _with_note(first: str, note: str) -> str:
     return f"{first}; {note}" if note else first
+
+
+def close_after_grant(case: Case, now: datetime) -> datetime | None:
+    """The limit to close that granting the pending extension now would give; else None."""
+    if case.request is None or case.request.kind is not ApprovalKind.EXTENSION:
+        return None
+    span = timedelta(seconds=case.request.span_s)
+    try:
+        return preview_extension(case, span, now).close_after
+    except ApprovalImpossible:
+        return None

@@ -6,7 +6,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-from patrol.domain.labels import CAMERA_CONDITIONS, SUBJECT_KINDS
+from patrol.domain.labels import (
+    CAMERA_CONDITIONS,
+    CASE_STATES,
+    STOPPAGE_SCOPES,
+    SUBJECT_KINDS,
+)
+from patrol.domain.problem_texts import problem_text
 from patrol.domain.reader_language import reader_language, translate
 from patrol.domain.stored_texts import label_of_code
 
@@ -77,17 +83,21 @@ VALUES: Final[Mapping[str, str]] = {
     "withdrawn": "已撤回同意",
     "maintenance": "维护中",
     "down": "中断",
+    "settling": "观察中",
+    "trusted": "可信",
+    "ahead": "超前",
+    "jumped": "跳变",
 }
 
 
 def key_text(key: str) -> str:
     """The name of a field for the reader at the terminal."""
-    return translate(KEYS.get(key, key), key)
+    return translate(KEYS.get(key, key), key.replace("_", " "))
 
 
 def code_text(value: str) -> str:
     """A code of the document in the reader's words; any other text as it is."""
+    known = label_of_code(value) or CASE_STATES.get(value) or STOPPAGE_SCOPES.get(value)
     if reader_language() == "en":
-        return value
-    known = label_of_code(value)
-    return VALUES.get(value, known[0] if known else value)
+        return known[1] if known else value
+    return VALUES.get(value) or (known[0] if known else problem_text(value, "zh"))

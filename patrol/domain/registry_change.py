@@ -2,7 +2,8 @@
 
 The files are the source of truth. The store has a copy of their rows as last known: what differs
 from it was changed by somebody, in the console, by a program, or in the file itself. Telephone
-numbers are masked in the history, which is kept when a person has left.
+numbers are masked in the history, which is kept when a person has left. A row of people.csv whose
+name changed is a successor's: who had it before had its logins.
 """
 
 import re
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum, auto
 from typing import Final
+from unicodedata import normalize
 
 FILE_ITSELF: Final = "file"  # who changed a row that no form and no command has written
 MASKED_COLUMNS: Final = ("phone",)
@@ -58,6 +60,23 @@ class RegistryChange:
     at: datetime | None = None
     by: str = ""
     why: str = ""
+
+    @property
+    def ends_logins(self) -> bool:
+        """Whether who had this row of people.csv has it no more: it is gone, or names another."""
+        if self.table is not RegistryTable.PEOPLE:
+            return False
+        names = [one for one in self.cells if one.column == "name"]
+        return self.what is RowChange.REMOVED or any(
+            self.what is RowChange.CHANGED and not is_same_name(one.before, one.after)
+            for one in names
+        )
+
+
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two spellings name one person: width, case and spaces say nothing."""
+    first, second = ("".join(normalize("NFKC", text).casefold().split()) for text in (one, other))
+    return first == second
 
 
 def row_changes(table: RegistryTable, before: Rows, after: Rows) -> Iterator[RegistryChange]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
+from patrol.domain.broadcast import Broadcast
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.case_timers import Supervision
 from patrol.domain.errors import BadInput
@@ -44,6 +45,14 @@ _STEPS: Final = {
     CaseState.ACKNOWLEDGED: OverdueStep.ARRIVE,
     CaseState.ARRIVED: OverdueStep.FEEDBACK,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingApproval:
+    """A request of a case, or a broadcast about one, that waits for another person."""
+
+    case: Case
+    broadcast: Broadcast | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

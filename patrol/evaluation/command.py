@@ -2,8 +2,8 @@
 
 A folder has a `visits.csv` (labels.py); a set is built in (datasets.py), or `town`, the simulated
 one (simulated_town.py), or `real`, faults put onto real frames (real_faults.py), or `fire`, the
-real fires beside them. The messages of
-BadLabels and NoFootage are for the user.
+real fires beside them, or `asked`, every number that is asked beside what is reached (asked.py).
+The messages of BadLabels and NoFootage are for the user.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from patrol.domain.errors import Failed
+from patrol.evaluation.asked import run_asked
 from patrol.evaluation.datasets import SETS
 from patrol.evaluation.evaluate import EvaluatedVisit, evaluate
 from patrol.evaluation.labels import VISITS_FILE, BadLabels, LabelledVisit, read_folder
@@ -31,6 +32,7 @@ MODELS = Path("var/models")
 ALL = "all"
 TOWN = "town"
 REAL_FAULTS = "real"
+ASKED = "asked"
 REAL_FIRE = "fire"
 ReportProgress = Callable[[str], None]
 
@@ -63,7 +65,10 @@ def run(
     if what == TOWN:
         return run_town(detector=detector, policy=policy, report=report, note=note)
     if what == REAL_FAULTS:
-        return _real(half, policy, report)
+        return _there(run_real(half, policy=policy, report=report), what)
+    if what == ASKED:
+        rows = run_asked(half, policy=policy, detector=detector, report=report, notes=notes)
+        return _there(rows, what)
     names = list(SETS) if what == ALL else [what]
     found: dict[str, Any] = {}
     pages = []
@@ -80,10 +85,9 @@ def run(
     return found[what] if what != ALL else {"sets": found}
 
 
-def _real(half: str, policy: VisionThresholds | None, report: ReportProgress) -> Mapping[str, Any]:
-    found = run_real(half, policy=policy, report=report)
+def _there(found: Mapping[str, Any], what: str) -> Mapping[str, Any]:
     if not found["visits"]:
-        raise NoFootage(f"eval {REAL_FAULTS}: no {REAL / VISITS_FILE}, put the real frames there")
+        raise NoFootage(f"eval {what}: no {REAL / VISITS_FILE}, put the real frames there")
     return found
 
 
@@ -112,7 +116,7 @@ def _labelled_visits(what: str, half: str) -> tuple[str, Iterator[LabelledVisit]
         return what, iter(read_folder(folder))
     folder = Path(what)
     if not folder.is_dir():
-        known = ", ".join((ALL, *SETS, TOWN, REAL_FAULTS, REAL_FIRE))
+        known = ", ".join((ALL, *SETS, TOWN, REAL_FAULTS, REAL_FIRE, ASKED))
         raise BadLabels([f"{what}:1: folder: there is none, give a folder or one of {known}"])
     return what, iter(read_folder(folder))
 

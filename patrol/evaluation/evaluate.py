@@ -66,6 +66,7 @@ def _evaluate_camera(
             memories=memories,
             areas=areas,
             freshness=visit.freshness,
+            corrupt=visit.corrupt,
             light=visit.light,
             learn_mode=learn_mode,
         )

@@ -51,6 +51,7 @@ class LabelledVisit:
     accept: bool = False
     source: str = ""  # where it comes from, for the page of mistakes
     freshness: str = "live"
+    corrupt: bool = False  # the decoder said that it had to conceal
 
 
 class BadLabels(BadInput):

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from patrol.evaluation.damaged_streams import damaged_cases
 from patrol.evaluation.evaluate import evaluate
 from patrol.evaluation.metrics import Counts, rate_document
 from patrol.evaluation.own_median import OwnMedian
@@ -55,7 +56,11 @@ def run_real(
     folder: Path = REAL,
 ) -> Mapping[str, Any]:
     """The document of all cases of a half; `visits` is 0 where the folder is not there."""
-    groups = chain(placeholder_cases(), real_cases(real_scenes(half, folder)))
+    groups = chain(
+        placeholder_cases(),
+        damaged_cases(real_scenes(half, folder)),
+        real_cases(real_scenes(half, folder)),
+    )
     plain = real_visits(half, folder)
     rows = judge_cases(groups if plain else (), policy=policy, report=report)
     untouched = score_visits(evaluate(plain, policy=policy), detects=False)

@@ -94,6 +94,8 @@ def render(found: Mapping[str, Any]) -> RenderableType:
         parts.append(_seeded(found["seeded"]))
     if found.get("severities"):
         parts.append(_severities(found["severities"]))
+    if found.get("rows"):
+        parts.append(_asked(found["rows"]))
     return Group(*parts, *_summary(found), *found["notes"])
 
 
@@ -132,6 +134,29 @@ def _severities(rows: Sequence[Mapping[str, Any]]) -> Table:
             span(named["interval"]), str(row["reported"]["count"]), str(row["own_median"]["count"]),
         )  # fmt: skip
     return table
+
+
+def _asked(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Every demand beside what is reached; `!` marks what is not."""
+    table = Table(title="要求与实测 asked and reached", title_justify="left")
+    table.add_column("what")
+    for column in ("reached", "95 %", "asked", "", "own median"):
+        table.add_column(column, justify="right")
+    table.add_column("note")
+    marks = {True: "=", False: "!", None: "?"}
+    for row in rows:
+        reached, simple = row["reached"], row["own_median"]
+        least, most = row["at_least"], row["at_most"]
+        asked = f"≤ {most:.3f}" if least is None else f"≥ {least:.2f}"
+        table.add_row(
+            row["what"], _of(reached), span(reached["interval"]), asked, marks[row["met"]],
+            "—" if simple is None else _of(simple), row["note"],
+        )  # fmt: skip
+    return table
+
+
+def _of(rate: Mapping[str, Any]) -> str:
+    return f"{rate['count']}/{rate['of']}"
 
 
 def _table(title: str, kinds: Mapping[str, Mapping[str, Any]]) -> Table:

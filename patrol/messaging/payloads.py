@@ -269,6 +269,7 @@ class PayloadBuilder:
             "received_replies": list(received),
             "owner": owner_document(case, self.registry),
             "team": team_document(self.registry, grid),
+            "open_to_helpers": case.open_to_helpers,
             "notice": DISCLAIMER,
         }
 

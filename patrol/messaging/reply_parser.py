@@ -61,6 +61,8 @@ class ReplyType(StrEnum):
     ARRIVE = auto()
     FEEDBACK = auto()
     EXTEND = auto()
+    OPEN_TO_HELPERS = auto()  # 群防群治: helpers of the grid see the case …
+    CLOSE_TO_HELPERS = auto()  # … or not any more
 
 
 class FeedbackResult(StrEnum):

@@ -31,6 +31,7 @@ from patrol.domain.errors import BadInput
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Person, Registry, Role
+from patrol.domain.registry_change import is_same_name
 from patrol.domain.teams import seeing_members
 from patrol.files import PRIVATE_MODE, atomic_file, unfinished_name
 from patrol.messaging.topics import prefix, recipient_rights, team_filter, walker_rights
@@ -308,14 +309,22 @@ def handed_out_passwords(path: Path) -> dict[str, str]:
 def passed_on_accounts(path: Path, found: Sequence[MqttAccount]) -> frozenset[str]:
     """Users whose account is another person's than the hand-out says: a successor's.
 
-    Who had the account before knows its password. Raises OSError.
+    Another person_id, or another name under the same one. Who had the account before knows its
+    password. Raises OSError.
     """
-    had = {row.get("mqtt_user"): row.get("person_id") for row in _handout_rows(path)}
+    had = {row.get("mqtt_user"): row for row in _handout_rows(path)}
     return frozenset(
         account.user
         for account in found
-        if account.person and had.get(account.user) not in (None, "", account.person)
+        if account.person and account.user in had and _has_passed(account, had[account.user])
     )
+
+
+def _has_passed(account: MqttAccount, row: Mapping[str, str | None]) -> bool:
+    person, name = row.get("person_id"), row.get("name")
+    if person and person != account.person:
+        return True
+    return bool(name) and not is_same_name(str(name), account.name)
 
 
 def _handout_rows(path: Path) -> list[dict[str, str]]:

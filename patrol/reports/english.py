@@ -63,6 +63,7 @@ _NOTES: Final = tuple(
 )
 _UNITS: Final = {"天": "d", "条": "", "件": "", "次": "", "路": "cameras"}
 _MEDIAN: Final = re.compile(r"([\d.]+) 分钟（n=(\d+)）")
+_SHARE: Final = re.compile(r"（([^（）]*)）")
 COLUMNS: Final = {
     "网格": "Grid",
     "名称": "Name",
@@ -88,7 +89,8 @@ def unit_in_english(unit: str) -> str:
 
 def cell_in_english(text: str) -> str:
     """A cell of a table of figures: `8.0 分钟（n=3）` is `8.0 min (n=3)`."""
-    return _MEDIAN.sub(r"\1 min (n=\2)", text)
+    english = _SHARE.sub(r" (\1)", _MEDIAN.sub(r"\1 min (n=\2)", text))
+    return english.replace("，95 % 区间", ", 95 % interval")
 
 
 def _part_in_english(part: str) -> str:

@@ -47,18 +47,18 @@ class Figure:
 
     @property
     def text(self) -> str:
-        """For people: `95.2 %(571/600)`; a dash on a zero base."""
+        """For people: `95.2 %（571/600）`; a dash on a zero base."""
         if self.part is None or (self.whole == 0):
-            return "—(n=0)"
+            return "—（n=0）"
         if self.minutes:
             return f"{self.part:.1f} 分钟（n={self.whole}）"
         if self.whole is None:
             return f"{self.part:g}{self.unit and ' '}{self.unit}"
-        share = f"{100 * self.part / self.whole:.1f} %({self.part:g}/{self.whole})"
+        share = f"{100 * self.part / self.whole:.1f} %（{self.part:g}/{self.whole}）"
         if self.interval is None:
             return share
         low, high = self.interval
-        return f"{share},95 % 区间 {100 * low:.1f}–{100 * high:.1f} %"
+        return f"{share}，95 % 区间 {100 * low:.1f}–{100 * high:.1f} %"
 
 
 def change_text(new: Figure, old: Figure | None) -> str:

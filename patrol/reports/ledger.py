@@ -26,6 +26,7 @@ from patrol.domain.finding import (
 from patrol.domain.human_patrol import CheckOutcome
 from patrol.domain.ids import CameraId, CaseId, GridCode
 from patrol.domain.labels import label_of
+from patrol.domain.problem_texts import problem_text
 from patrol.domain.registry import GridLevel, Registry
 from patrol.domain.round import Visit, VisitOutcome, VisitOutline
 from patrol.domain.schedule import IN_MAINTENANCE
@@ -279,9 +280,9 @@ def quality_text(visit: Visit | VisitOutline) -> str:
 
 def _failure_text(visit: Visit | VisitOutline) -> str:
     if not visit.failure:
-        return visit.seen if visit.outcome is VisitOutcome.MISSED else ""
+        return problem_text(visit.seen, "zh") if visit.outcome is VisitOutcome.MISSED else ""
     name = labels.label_of(labels.FAILURES, visit.failure)[0]
-    return f"{name}:{visit.seen}" if visit.seen else name
+    return f"{name}：{problem_text(visit.seen, 'zh')}" if visit.seen else name
 
 
 def _grid_columns(registry: Registry, camera: Camera | None) -> tuple[str, str]:

@@ -8,6 +8,7 @@ no store.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Final
 
 from patrol.domain.case import Case, CaseEntry, CaseEvent
 from patrol.domain.finding import Finding, Origin
@@ -122,6 +123,17 @@ def period_of(*, a_round: str, day: date | None, month: date | None) -> ReportPe
     if day is not None:
         return _one_day(day)
     return _one_month(month) if month is not None else ReportPeriod(kind="round", name=a_round)
+
+
+MAX_DAYS: Final = 366
+
+
+def days_period(first: date, last: date) -> ReportPeriod:
+    """The local days from `first` to `last`, both included. Raises ValueError."""
+    if not timedelta() <= last - first < timedelta(days=MAX_DAYS):
+        raise ValueError(f"until: {last} is before {first}, or {MAX_DAYS} days after it or more")
+    name = f"{first}" if first == last else f"{first}..{last}"
+    return ReportPeriod(kind="days", name=name, start=first, end=last + timedelta(days=1))
 
 
 def _one_day(day: date) -> ReportPeriod:

@@ -100,7 +100,7 @@ def to_html(report: Report) -> bytes:
             _ledger_row(row) for row in (summed_rows(report.rows) if is_month else report.rows)
         ),
         anchor=_anchor_lines(report),
-        signatures="".join(f"<span>{escape(name)}:</span>" for name in SIGNATURES),
+        signatures="".join(f"<span>{escape(name)}：</span>" for name in SIGNATURES),
     )
     return text.encode()
 
@@ -116,10 +116,8 @@ def _anchor_lines(report: Report) -> str:
 
 def _figure_rows(report: Report) -> list[str]:
     cells = (
-        (f"{c.figure.zh} <small>{escape(c.figure.en)}</small>", c.figure.text, c.mom, c.yoy,
-         c.figure.note)
-        for c in report.figures
-    )  # fmt: skip
+        (escape(c.figure.zh), c.figure.text, c.mom, c.yoy, c.figure.note) for c in report.figures
+    )
     return [
         f"<tr><th>{name}</th>{''.join(f'<td>{escape(text)}</td>' for text in rest)}</tr>"
         for name, *rest in cells

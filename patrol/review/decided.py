@@ -5,28 +5,43 @@ in ids, reasons and words, and in the names of cameras and categories, of which 
 none.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Protocol
 
 from patrol.domain.finding import CATEGORIES
-from patrol.domain.registry import Registry
+from patrol.domain.ids import CameraId
 from patrol.store.findings import DecidedFilter
 
 
+class Named(Protocol):
+    """What has a name: a camera of the registry, or its row in a list."""
+
+    @property
+    def name(self) -> str:
+        """As people call it."""
+        ...
+
+
 def decided_filter(
-    text: str, registry: Registry, zone: tzinfo, *, by: str = "", day: date | None = None
+    text: str,
+    cameras: Mapping[CameraId, Named],
+    zone: tzinfo,
+    *,
+    by: str = "",
+    day: date | None = None,
 ) -> DecidedFilter:
     """The filter of a search; an empty field asks for nothing. `day`: of `zone`."""
     since, until = (None, None) if day is None else _bounds(day, zone)
     wanted = text.strip()
     part = wanted.lower()
-    cameras = registry.cameras.values() if part else ()
     categories = CATEGORIES if part else ()
     return DecidedFilter(
         by=by,
         since=since,
         until=until,
         text=wanted,
-        cameras=[one.id for one in cameras if part in one.name.lower()],
+        cameras=[id_ for id_, one in cameras.items() if part in one.name.lower()] if part else [],
         categories=[one.id for one in categories if part in f"{one.zh} {one.en}".lower()],
     )
 

@@ -22,6 +22,7 @@ from patrol.domain.camera import Camera, Priority
 from patrol.domain.consent import ConsentTerms
 from patrol.domain.errors import BadInput
 from patrol.domain.ids import CameraId, RoundId
+from patrol.domain.labels import REFUSALS, label_of
 from patrol.domain.registry import GridTree
 from patrol.domain.round import (
     PatrolPlan,
@@ -277,7 +278,9 @@ class NothingToVisit(BadInput):
 
     def __init__(self, planned: PlannedRound) -> None:
         self.refused = planned.round.refused
-        reasons = ", ".join(f"{reason} {count}" for reason, count in self.refused.items())
+        reasons = "; ".join(
+            f"{label_of(REFUSALS, reason)[1]} {count}" for reason, count in self.refused.items()
+        )
         super().__init__(f"no camera of this round may be visited: {reasons or 'it has none'}")
 
 

@@ -58,10 +58,7 @@ class ConfigProblems(BadInput):
         self.count = max(count, len(found))
         lines = [str(problem) for problem in self.problems]
         if (more := self.count - len(self.problems)) > 0:
-            lines.append(
-                f"另有 {more} 处问题，共 {self.count} 处"
-                f" ({more} more problems, {self.count} in all)"
-            )
+            lines.append(f"{more} more problems, {self.count} in all")
         super().__init__("\n".join(lines))
 
 

@@ -14,11 +14,16 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from patrol.settings.config_file import FileProblemLog, ProblemLog, did_you_mean, read_bytes
 from patrol.settings.excel_file import EXACT_DIGITS, MAX_COLUMNS, MAX_ROWS, Record, read_records
 
+# What a household set itself has one place, which its own link changes too (docs/adr/0021).
+_BY_COMMAND: Final = "hours and pauses are in the database alone, `patrol consent` sets them"
+KEPT_IN_THE_STORE: Final = dict.fromkeys(
+    ("consent_hours", "hours", "pause_until", "paused_until", "consent_pause"), _BY_COMMAND
+)
 T = TypeVar("T")
 # ISO 8601, and what Excel and WPS make of it on a Chinese Windows; midnight, where they add a time.
 _DATE = re.compile(
@@ -118,6 +123,8 @@ def _wrong_columns(header: list[str], known: list[str]) -> Iterator[str]:
     for position, column in enumerate(header, start=1):
         if not column:
             yield f"column {position} has no name, name it or delete it"
+        elif column in KEPT_IN_THE_STORE:
+            yield f"column {column!r} is none of this file: {KEPT_IN_THE_STORE[column]}"
         elif column not in known:
             yield f"unknown column {column!r}{did_you_mean(column, known)}"
         elif column in header[: position - 1]:
@@ -196,8 +203,11 @@ class CsvRow:
         text = self.record.cells[column]
         if _SCIENTIFIC.fullmatch(text) is None:
             return False
-        reason = "was a code until Excel made it a number, format the column as text"
-        self.add_problem(column, f"{text!r} {reason} and {fix}")
+        self.add_problem(
+            column,
+            f"{text!r} was a code until Excel made it a number,"
+            f" format the column as text and {fix}",
+        )
         return True
 
     def choice(

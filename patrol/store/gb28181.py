@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 
 from patrol.store.schema_gb28181 import gb_alarms, gb_channels, gb_registrations, gb_sessions
 from patrol.store.transaction import Transaction, in_batches
@@ -13,6 +13,8 @@ from streams.gb28181.catalog import KnownChannel
 from streams.gb28181.invite_session import Dialog
 from streams.gb28181.manscdp import Alarm, CatalogItem
 from streams.gb28181.transactions import Flow
+
+MAX_ALARMS: Final = 20_000  # of all peers together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +121,13 @@ class Gb28181Repository:
     # -- alarms ---------------------------------------------------------------------------------
 
     def add_alarm(self, peer: str, alarm: Alarm, now: datetime) -> bool:
-        """Keep an alarm; False when it is known already."""
+        """Keep an alarm, and the newest alone; False when it is known already."""
         row = {**asdict(alarm), "peer": peer, "received_at": now}
-        return self._db.add_if_new(gb_alarms, row, "peer", "device", "at", "method", "kind")
+        if not self._db.add_if_new(gb_alarms, row, "peer", "device", "at", "method", "kind"):
+            return False
+        newest = select(func.max(gb_alarms.c.number) - MAX_ALARMS).scalar_subquery()
+        self._db.run(gb_alarms.delete().where(gb_alarms.c.number <= newest))
+        return True
 
     def alarms(self, *, limit: int = 100) -> Sequence[AlarmRecord]:
         """The newest alarms first."""

@@ -5,10 +5,10 @@ And reports of helpers and patrols (随手拍) among the findings.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, select, text
+from sqlalchemy import ColumnElement, Select, func, select, text
 
 from patrol.domain.finding import FilingSource, Finding
 from patrol.domain.ground_patrol import (
@@ -16,8 +16,10 @@ from patrol.domain.ground_patrol import (
     CheckIn,
     CheckInProblem,
     CheckInState,
+    GroundCounts,
     GroundPatrol,
     GroundStop,
+    StopState,
 )
 from patrol.domain.ids import PersonId
 from patrol.store.findings import finding_from_row
@@ -78,6 +80,28 @@ class GroundPatrolRepository:
     def of_person(self, person: PersonId, start: date, end: date) -> Sequence[GroundPatrol]:
         """Those of these local days that the person walks, oldest first."""
         return [one for one in self.of_days(start, end) if person in one.people]
+
+    def counts_of_day(self, day: date) -> GroundCounts:
+        """The points of a local day's patrols by state."""
+        states = select(ground_stops.c.state, func.count().label("points"))
+        rows = self._db.all(self._of_day(states, day).group_by(ground_stops.c.state))
+        counted = {str(row.state): row.points for row in rows}
+        return GroundCounts(
+            planned=sum(counted.values()),
+            **{str(state): counted.get(str(state), 0) for state in StopState},
+        )
+
+    def late_on(self, day: date, now: datetime) -> int:
+        """How many points of a local day are past their time and not walked yet."""
+        waiting = (ground_stops.c.state == StopState.PENDING) & (ground_stops.c.due_at <= now)
+        count = select(func.count().label("points"))
+        (row,) = self._db.all(self._of_day(count, day).where(waiting))
+        return int(row.points)
+
+    @staticmethod
+    def _of_day(wanted: Select[Any], day: date) -> Select[Any]:
+        joined = ground_stops.join(ground_patrols, ground_stops.c.patrol == ground_patrols.c.id)
+        return wanted.select_from(joined).where(ground_patrols.c.day == day)
 
     def _patrols(
         self, *conditions: ColumnElement[bool], limit: int | None

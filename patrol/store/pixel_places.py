@@ -116,13 +116,13 @@ PIXEL_PLACES: Final = (
     ),
     PixelPlace(
         name="live views",
-        zh="实时查看的当前一帧",
-        en="the newest frame of a live view",
+        zh="实时查看刚显示过的画面（至多两分钟）",
+        en="frames of a live view as they were shown, two minutes at most",
         kind=PlaceKind.PROCESS_MEMORY,
         retention=RetentionClass.NONE,
         why_kept=(
-            "看过即弃，撤回后一秒内结束",
-            "dropped when shown; a withdrawal ends it in a second",
+            "供值班员登记所见，撤回后一秒内结束查看",
+            "so that what was seen can be filed; a withdrawal ends the view in a second",
         ),
     ),
     PixelPlace(

@@ -36,6 +36,7 @@ from patrol.vision.observations import (
 from patrol.vision.osd_clock import burnt_in_skew
 from patrol.vision.quality import PictureFault, QualityReport, diagnose
 from patrol.vision.quality.image_views import bgr_by_peak
+from patrol.vision.quality.report import make_reading, with_fault
 from patrol.vision.reference import SceneMemory
 from patrol.vision.types import LearnMode, SceneResult, VisionThresholds, VisitInput, VisitJudgement
 
@@ -43,6 +44,11 @@ EXPLAINING_CLASSES = frozenset({"person", "car", "motorcycle", "bus", "truck", "
 MIN_COVERED_SHARE = 0.6  # of a suspected fire lies in a person or a vehicle: a jacket, a headlight
 MIN_DETECTION_SCORE = 0.5  # of a detection; a doubtful one must not explain a fire away
 COLOUR_SAMPLES = 120  # along the longer side: a grid is enough to see whether there is colour
+SCATTERED_GAUGE = "scattered/1"
+TAKES_NO_DETAIL = frozenset({
+    PictureFault.COLOR_CAST, PictureFault.FREEZE, PictureFault.INFRARED_STUCK, PictureFault.SHAKE,
+    PictureFault.SLOW_KEYFRAME, PictureFault.CLOCK_SKEW,
+})  # fmt: skip
 GREY_LEVELS = 12  # largest difference between channels that a grey picture's noise makes
 
 __all__ = [
@@ -79,6 +85,7 @@ def judge_visit(
         scene = _scene(
             visit, usable, memory.scene, light, _SceneDetectors(detector, fire_model, thresholds)
         )
+        quality = _with_scattered_cover(quality, scene, thresholds)
     if scene is not None and scene.moved:
         # Another view is no covered lens, although nothing stands where it used to.
         others = tuple(fault for fault in quality.faults if fault != PictureFault.OCCLUSION)
@@ -137,6 +144,19 @@ def _quality(
         memory = CameraMemory.from_bytes(visit.memories.get(report.light), report.light)
         report = _faults(visit, pictures, memory, rules)
     return report, memory
+
+
+def _with_scattered_cover(
+    quality: QualityReport, scene: SceneResult, thresholds: VisionThresholds
+) -> QualityReport:
+    """The report with what lies scattered on the glass, where no other fault takes the detail."""
+    share, limit = scene.change.scattered, thresholds.quality.occluded_scattered
+    if share is None or not TAKES_NO_DETAIL.issuperset(quality.faults):
+        return quality
+    reading = make_reading(
+        PictureFault.OCCLUSION, share, limit, SCATTERED_GAUGE, over=share >= limit
+    )
+    return with_fault(quality, reading)
 
 
 def _other(light: Light) -> Light:

@@ -221,7 +221,7 @@ def _failure_response(
     note = {403: log.warning, 500: log.error}.get(status, log.info)
     reason = validation_problem(exc) if isinstance(exc, ValidationException) else str(exc)
     note("not done", path=_loggable_path(request), status=status, reason=reason)
-    detail = reason if status in (409, 422) else ""
+    detail = context.translator(request).problem(reason) if status in (409, 422) else ""
     answer = context.error_response(request, status, message, detail=detail)
     if isinstance(exc, PasswordChecksBusy):
         answer.headers["Retry-After"] = str(exc.retry_after_s)

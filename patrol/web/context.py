@@ -30,7 +30,7 @@ from patrol.web.change_feed import ChangeFeed
 from patrol.web.errors import error_document
 from patrol.web.i18n import Translator
 from patrol.web.live_frames import LiveFrames
-from patrol.web.rate_limit import HouseholdLimits
+from patrol.web.rate_limit import FieldLimits, HouseholdLimits
 from patrol.web.rendering import PageRenderer, wants_html
 from patrol.web.thumbnails import ContactSheets, Thumbnails
 
@@ -50,6 +50,7 @@ class WebContext:
     live_frames: LiveFrames
     household_links: HouseholdLinkSigner
     household_limits: HouseholdLimits = field(default_factory=HouseholdLimits)
+    field_limits: FieldLimits = field(default_factory=FieldLimits)
     assets: InstalledAssets
 
     @classmethod
@@ -59,6 +60,7 @@ class WebContext:
         contact_sheets, live_frames = ContactSheets(thumbnails), LiveFrames()
         caches = (thumbnails.forget, contact_sheets.forget, live_frames.forget)
         app.households.picture_caches += caches
+        app.households.expiring_caches.append(live_frames.forget_old)
         return cls(
             app=app,
             console=console,

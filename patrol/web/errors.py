@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Match
 
 from patrol.store import StoreFull, StoreUnavailable, ValueNotStorable
+from patrol.web.rate_limit import RateExceeded
 
 NO_STORE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
 
@@ -114,6 +115,15 @@ def translate_errors(what: str = "") -> Iterator[None]:
         raise InvalidRequest(validation_problem(ValidationException(exc.errors()))) from None
     except ValueError as exc:
         raise InvalidRequest(_short(str(exc))) from exc
+
+
+@contextmanager
+def translate_rate() -> Iterator[None]:
+    """Raise RateExceeded as 429, which a phone's queue keeps and tries again."""
+    try:
+        yield
+    except RateExceeded as exc:
+        raise HTTPException(429, str(exc)) from exc
 
 
 def _short(text: str) -> str:

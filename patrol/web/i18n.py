@@ -16,6 +16,7 @@ from patrol.domain.finding import Finding, FindingState, category_named
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
+from patrol.domain.problem_texts import problem_text
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.domain.schedule import StoppageScope
@@ -47,6 +48,10 @@ class Translator:
     def pair(self, both: tuple[str, str]) -> str:
         """The text of a (zh, en) pair."""
         return self(*both)
+
+    def problem(self, text: str) -> str:
+        """What is said of a problem (an exception's text, a reason) in this reader's language."""
+        return problem_text(text, self.language)
 
     @property
     def colon(self) -> str:
@@ -159,7 +164,7 @@ def round_reason(reason: str, t: Translator) -> str:
     }
     known, comma, rest = reason.partition(",")
     if known not in texts:
-        return reason
+        return t.problem(reason)
     days = re.search(r"\d+", rest) if comma else None
     earlier = (
         t(f"（此前 {days[0]} 天亦然）", f" (nor on the {days[0]} days before)") if days else ""

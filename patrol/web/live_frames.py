@@ -66,6 +66,11 @@ class LiveFrames:
         with self._lock:
             self._by_session.clear()
 
+    def forget_old(self, now: datetime) -> None:
+        """Drop what is older than `KEPT_FOR`; called each second, also when nobody looks."""
+        with self._lock:
+            self._forget_old(now)
+
     def _forget_old(self, now: datetime) -> None:
         for session, frames in list(self._by_session.items()):
             for digest in [d for d, frame in frames.items() if now - frame.sent_at > KEPT_FOR]:

@@ -13,6 +13,10 @@ PAGES_A_MINUTE: Final = 60  # of one address: a village may share one
 CHANGES_AN_HOUR: Final = 30  # of one link: a child plays with the telephone
 
 
+PHOTOS_AN_HOUR: Final = 60  # of one account, from the ground: a patrol has some twenty points
+REPORTS_AN_HOUR: Final = 30  # of one helper's account; a person reads each of them
+
+
 class RateExceeded(Exception):
     """Too many events of one key; the next is free at `until`."""
 
@@ -51,4 +55,16 @@ class HouseholdLimits:
     )
     by_link: SlidingWindowLimit = field(
         default_factory=lambda: SlidingWindowLimit(CHANGES_AN_HOUR, timedelta(hours=1))
+    )
+
+
+@dataclass(frozen=True)
+class FieldLimits:
+    """The limits of what people on the ground send over their pages, by account."""
+
+    photos: SlidingWindowLimit = field(
+        default_factory=lambda: SlidingWindowLimit(PHOTOS_AN_HOUR, timedelta(hours=1))
+    )
+    reports: SlidingWindowLimit = field(
+        default_factory=lambda: SlidingWindowLimit(REPORTS_AN_HOUR, timedelta(hours=1))
     )

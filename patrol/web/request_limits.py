@@ -36,11 +36,11 @@ class RequestLimit:
 DEFAULT_LIMIT: Final = RequestLimit(body_bytes=256 * KIB, body_s=30.0)
 ROUTE_LIMITS: Final = (
     (
-        re.compile(r"/leader/api/photo/[^/]+/[^/]+"),
+        re.compile(r"/leader/api/photo/[^/]+/[^/]+|/ground/api/photo"),
         RequestLimit(body_bytes=MAX_PHOTO_BYTES, body_s=180.0),
     ),
     (
-        re.compile(r"/api/cameras/import(/check)?"),
+        re.compile(r"/api/(cameras|people/[^/]+)/import(/check)?"),
         RequestLimit(body_bytes=MAX_CSV_BYTES + _MULTIPART_BYTES, body_s=180.0),
     ),
     (  # a cluster's worker, perhaps behind a village's uplink

@@ -38,9 +38,12 @@ class DeviceCounts:
     registered: int = 0
     refused: int = 0
     catalogs: int = 0
+    subscriptions: int = 0  # new ones
     invites: int = 0
     acks: int = 0
     byes: int = 0
     cancels: int = 0
     busy: int = 0
     most_sessions: int = 0
+    commands: int = 0  # for a key frame
+    dropped: int = 0  # messages that an exact device does not read

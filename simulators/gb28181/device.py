@@ -22,6 +22,7 @@ from simulators.gb28181.wire import Headers, WireMessage, digest_answer, read, v
 from simulators.gb28181.wire import write as write_message
 
 REGISTER_RETRY_S: Final = 2.0
+Receive = Callable[[bytes, tuple[str, int]], None]  # a message, and where it came from
 
 
 class SimulatedDevice:
@@ -93,7 +94,7 @@ class SimulatedDevice:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for session in list(self.sessions.open.values()):
+        for session in (*self.sessions.open.values(), *self.sessions.unended):
             self.sessions.end(session)
         for transport in (self._udp, self._tcp):
             if transport is not None:
@@ -102,7 +103,7 @@ class SimulatedDevice:
     async def _open(self) -> None:
         if self._transport_name == "tcp":
             transport, _ = await self._loop.create_connection(
-                lambda: _StreamProtocol(self._received), *self._server
+                lambda: StreamProtocol(self._received), *self._server
             )
             assert isinstance(transport, asyncio.Transport)  # noqa: S101  # nosec B101
             self._tcp = transport
@@ -155,6 +156,7 @@ class SimulatedDevice:
             body,
             lf_only=faults.lf_only,
             length_zero=faults.length_zero and bool(body),
+            length_excess=faults.length_excess if body else 0,
             folded=faults.folded,
         )
 
@@ -165,10 +167,10 @@ class SimulatedDevice:
         return f"SIP/2.0/{kind} {host}:{port};rport;branch=z9hG4bK{self.rng.getrandbits(40):x}"
 
     def _common(self, method: str, to: str, call_id: str = "") -> Headers:
-        domain = self.code[:10]
+        signed = (method == "MESSAGE" and self.faults.signs_as) or self.code
         return [
             ("Via", self.via()),
-            ("From", f"<sip:{self.code}@{domain}>;tag={self.rng.getrandbits(32):x}"),
+            ("From", f"<sip:{signed}@{signed[:10]}>;tag={self.rng.getrandbits(32):x}"),
             ("To", to),
             ("Call-ID", call_id or f"{self.rng.getrandbits(60):x}"),
             ("CSeq", f"{next(self.cseq)} {method}"),
@@ -214,8 +216,11 @@ class SimulatedDevice:
 
     # -- receiving ------------------------------------------------------------------------------
 
-    def _received(self, data: bytes) -> None:
+    def _received(self, data: bytes, source: tuple[str, int]) -> None:
         message = read(data)
+        if self.faults.exact and not self._is_exact(message, source):
+            self.counts.dropped += 1
+            return
         if message.status:
             self._on_response(message)
             return
@@ -229,6 +234,14 @@ class SimulatedDevice:
         }.get(message.method)
         if handler is not None:
             handler(message)
+
+    def _is_exact(self, message: WireMessage, source: tuple[str, int]) -> bool:
+        """Whether a message is from the very address that was written to, and well addressed."""
+        if message.status:
+            return source == self._server
+        host, port = self._server
+        named = f" {host}:{port};" in message.all_vias[0]
+        return source == self._server and named and ";tag=" in message.headers["from"]
 
     def respond(
         self,
@@ -277,13 +290,26 @@ class SimulatedDevice:
         if command == "Catalog" and "<Query>" in message.body:
             self.counts.catalogs += 1
             self.spawn(self._send_catalog(value_of(message.body, "SN")))
+        if "<IFameCmd>Send</IFameCmd>" in message.body or "<IFrameCmd>" in message.body:
+            self.sessions.send_key_frame(value_of(message.body, "DeviceID"))
 
     def _on_subscribe(self, message: WireMessage) -> None:
         if self.faults.refuses_refresh and "tag=" in message.headers["to"]:
             self.send(self.respond(message, "481 Subscription does not exist"))
             return
+        self.counts.subscriptions += "tag=" not in message.headers["to"]
         self._subscription = message
         self.send(self.respond(message, "200 OK", [("Expires", "60")], tag="sub"))
+
+    def send_alarm(self, device: str, at: str, *, method: int = 5, kind: int = 2) -> None:
+        """Tell an alarm, as most devices do: in a MESSAGE, subscribed or not."""
+        self._send_message(
+            '<?xml version="1.0" encoding="GB2312"?>\r\n<Notify>\r\n<CmdType>Alarm</CmdType>\r\n'
+            f"<SN>{next(self._sn)}</SN>\r\n<DeviceID>{device}</DeviceID>\r\n"
+            f"<AlarmPriority>1</AlarmPriority>\r\n<AlarmMethod>{method}</AlarmMethod>\r\n"
+            f"<AlarmTime>{at}</AlarmTime>\r\n<AlarmDescription>移动侦测</AlarmDescription>\r\n"
+            f"<Info><AlarmType>{kind}</AlarmType></Info>\r\n</Notify>\r\n"
+        )
 
     def notify(self, code: str, event: str) -> None:
         """Tell a change of the catalogue, in the dialog of the subscription."""
@@ -323,20 +349,32 @@ class SimulatedDevice:
 class _DatagramProtocol(asyncio.DatagramProtocol):
     """Hands each datagram on."""
 
-    def __init__(self, receive: Callable[[bytes], None]) -> None:
+    def __init__(self, receive: Receive) -> None:
         self._receive = receive
 
     @override
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
-        self._receive(data)
+        self._receive(data, (str(addr[0]), int(addr[1])))
 
 
-class _StreamProtocol(asyncio.Protocol):
+class StreamProtocol(asyncio.Protocol):
     """Cuts the platform's messages, which are exact, out of a connection."""
 
-    def __init__(self, receive: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        note: Callable[[tuple[str, int], asyncio.Transport], None] | None = None,
+    ) -> None:
         self._receive = receive
+        self._note = note
         self._data = b""
+        self._source = ("", 0)
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._source = transport.get_extra_info("peername")[:2]
+        if self._note is not None and isinstance(transport, asyncio.Transport):
+            self._note(self._source, transport)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -348,4 +386,4 @@ class _StreamProtocol(asyncio.Protocol):
             if len(rest) < length:
                 return
             self._data = rest[length:]
-            self._receive(head + b"\r\n\r\n" + rest[:length])
+            self._receive(head + b"\r\n\r\n" + rest[:length], self._source)

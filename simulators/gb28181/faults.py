@@ -21,6 +21,11 @@ class DeviceFaults:
     lf_only: bool = False
     folded: bool = False
     length_zero: bool = False  # Content-Length: 0 in front of a body
+    length_excess: int = 0  # by so many bytes Content-Length is more than the datagram has
+    signs_as: str = ""  # the code in From of its messages: a lower platform's, a camera's
+    exact: bool = (
+        False  # drops what comes from another address than it wrote to, or has no From tag
+    )
     no_to_tag: bool = False
     chinese_header: bool = False  # GB bytes in User-Agent
     # catalogue
@@ -37,12 +42,15 @@ class DeviceFaults:
     nul_bytes: bool = False
     # sessions
     session_cap: int = 0  # 486 beyond; 0: none
+    frees_after_s: float = 0.0  # behind a BYE a session counts for the cap so long
     refuses_passive: bool = False  # 488 to TCP passive
     answers_after_s: float = 0.0
     ignores_cancel: bool = False
     repeats_200: int = 0  # times
     loses_byes: int = 0  # so many BYE are not answered
     hangs_up_after_s: float = 0.0  # sends BYE itself
+    hangs_up_first: bool = False  # its BYE comes before its 200
+    named_host: str = ""  # in Contact and `c=`: a private address behind NAT
     port_zero: bool = False
     recvonly: bool = False
     source_digits: int = 10  # of y= in the answer: 9, 10, 20; 0: null
@@ -54,6 +62,8 @@ class DeviceFaults:
     container: str = "ps"  # ps, ts, raw
     framing: str = "rfc4571"  # or dollar
     preamble: bytes = b""  # eHome's, in front of the first packet
+    waits_for_command: bool = False  # no key frame before it was asked for one
+    reset_after: int = 0  # packets, then its connection is reset
     lose_every: int = 0  # every n-th packet
     reorder: int = 0  # packets by which some are late
     alien_every: int = 0  # every n-th packet is followed by one of another source

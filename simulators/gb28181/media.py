@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -58,6 +59,7 @@ class MediaSender:
     sequence: int = 0
     sent: int = 0
     closed: bool = False
+    asked_for_key_frame: bool = False
     _counter: int = 0
     _late: list[tuple[int, bytes]] = field(default_factory=list)
     _began: bool = False
@@ -69,10 +71,14 @@ class MediaSender:
         transport = self.transport if self.over_tcp else None
         if transport is not None and transport.get_write_buffer_size() > MOST_UNSENT:
             return False
+        if self.faults.waits_for_command and picture.key and not self.asked_for_key_frame:
+            return True
         packets = self._with_faults(self._packets(picture, pts))
         self.sent += len(packets)
         if transport is not None:
             self._send_stream(transport, packets)
+            if self.faults.reset_after and self.sent >= self.faults.reset_after:
+                self._reset(transport)
         elif self.sock is not None:
             for packet in packets:
                 self._send_datagram(self.sock, packet)
@@ -87,6 +93,12 @@ class MediaSender:
         if not self._began:
             self._began, data = True, self.faults.preamble + data
         transport.write(data)
+
+    def _reset(self, transport: asyncio.Transport) -> None:
+        """End the connection by RST, in the middle of what it carries."""
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
 
     def _send_datagram(self, sock: socket.socket, packet: bytes) -> None:
         try:

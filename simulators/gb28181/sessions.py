@@ -19,6 +19,8 @@ class DeviceSessions:
 
     def __init__(self, device: "SimulatedDevice") -> None:
         self.open: dict[str, DeviceSession] = {}
+        self.unended: list[DeviceSession] = []  # their media goes on behind their BYE
+        self._not_free = 0  # sessions that ended, and still count for the cap
         self._device = device
         self._loop = asyncio.get_running_loop()
 
@@ -50,7 +52,8 @@ class DeviceSessions:
             return "480 Temporarily Unavailable"
         if "a=setup:passive" in message.body and self._device.faults.refuses_passive:
             return "488 Not Acceptable Here"
-        if self._device.faults.session_cap and len(self.open) >= self._device.faults.session_cap:
+        in_use = len(self.open) + self._not_free
+        if self._device.faults.session_cap and in_use >= self._device.faults.session_cap:
             self._device.counts.busy += 1
             return "486 Busy Here"
         return channel.source.refusal()
@@ -71,12 +74,17 @@ class DeviceSessions:
         answer = self._device.respond(
             message,
             "200 OK",
-            [("Contact", f"<sip:{channel.code}@{self._device.host}:{self._device.address[1]}>"),
+            [("Contact", f"<sip:{channel.code}@{self._named}:{self._device.address[1]}>"),
              ("Content-Type", "APPLICATION/SDP")],
             self._answer_sdp(channel, sender, port, source).encode(),
             tag=tag,
         )  # fmt: skip
         return DeviceSession(message.headers["call-id"], message, answer, sender, tag)
+
+    @property
+    def _named(self) -> str:
+        """The address that the device says it has."""
+        return self._device.faults.named_host or self._device.host
 
     def _media_port(self, sender: MediaSender, body: str) -> int:
         """The port of the answer; for TCP with `setup:active` in the offer, one that listens."""
@@ -109,7 +117,7 @@ class DeviceSessions:
             "v=0",
             f"o={channel.code} 0 0 IN IP4 {self._device.host}",
             "s=Play",
-            f"c=IN IP4 {self._device.host}",
+            f"c=IN IP4 {self._named}",
             "t=0 0",
             f"m=video {0 if faults.port_zero else port} {profile} 96",
             "a=recvonly" if faults.recvonly else "a=sendonly",
@@ -125,8 +133,12 @@ class DeviceSessions:
         faults, offered = self._device.faults, session.invite.body
         if faults.answers_after_s:
             await asyncio.sleep(faults.answers_after_s)
+        if faults.hangs_up_first:
+            self._send_bye(session)
         for _ in range(1 + faults.repeats_200):
             self._device.send(session.answer)
+        if faults.hangs_up_first:
+            return
         if session.sender.over_tcp and "a=setup:passive" in offered:
             with contextlib.suppress(OSError):
                 transport, _ = await self._loop.create_connection(
@@ -171,10 +183,23 @@ class DeviceSessions:
         status = "200 OK" if session is not None else "481 Call/Transaction Does Not Exist"
         self._device.send(self._device.respond(message, status))
         if session is not None:
+            if self._device.faults.frees_after_s:
+                self._not_free += 1
+                self._loop.call_later(self._device.faults.frees_after_s, self._free)
             if self._device.faults.media_after_bye:
-                del self.open[session.call_id]
+                self.unended.append(self.open.pop(session.call_id))
             else:
                 self.end(session)
+
+    def _free(self) -> None:
+        self._not_free -= 1
+
+    def send_key_frame(self, channel: str) -> None:
+        """A command asks a camera for a key frame."""
+        self._device.counts.commands += 1
+        for session in self.open.values():
+            if channel in session.invite.first:
+                session.sender.asked_for_key_frame = True
 
     def on_cancel(self, message: WireMessage) -> None:
         """Cancel a session that was not answered yet."""

@@ -55,6 +55,7 @@ def write(
     *,
     lf_only: bool = False,
     length_zero: bool = False,
+    length_excess: int = 0,
     folded: bool = False,
 ) -> bytes:
     """A message; the flags are what some devices write."""
@@ -64,9 +65,25 @@ def write(
             lines += [f"{name}:", f"  {value}"]
         else:
             lines.append(f"{name}: {value}")
-    lines.append(f"Content-Length: {0 if length_zero else len(body)}")
+    lines.append(f"Content-Length: {0 if length_zero else len(body) + length_excess}")
     end = "\n" if lf_only else "\r\n"
     return (end.join(lines) + end + end).encode("gb18030") + body
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def is_right_answer(authorization: str, *, method: str, password: str, nonce: str) -> bool:
+    """Whether an Authorization answers a challenge with this nonce (RFC 2617 §3.2.2)."""
+    given = dict(re.findall(r'(\w+)="?([^",]+)"?', authorization))
+    if given.get("nonce") != nonce:
+        return False
+    secret = _md5(f"{given['username']}:{given['realm']}:{password}")
+    middle = nonce
+    if "qop" in given:
+        middle = f"{nonce}:{given['nc']}:{given['cnonce']}:{given['qop']}"
+    return bool(given["response"] == _md5(f"{secret}:{middle}:{_md5(method + ':' + given['uri'])}"))
 
 
 def digest_answer(
@@ -74,17 +91,13 @@ def digest_answer(
 ) -> str:
     """An Authorization for a challenge, as RFC 2617 with qop or RFC 2069 without."""
     given = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge))
-
-    def md5(text: str) -> str:
-        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-    secret, what = md5(f"{user}:{given['realm']}:{password}"), md5(f"{method}:{uri}")
+    secret, what = _md5(f"{user}:{given['realm']}:{password}"), _md5(f"{method}:{uri}")
     parts = (
         f'Digest username="{user}", realm="{given["realm"]}", nonce="{given["nonce"]}", uri="{uri}"'
     )
     if with_qop and "qop" in given:
         middle = f"{given['nonce']}:00000001:0a4f113b:auth"
-        answer = md5(f"{secret}:{middle}:{what}")
+        answer = _md5(f"{secret}:{middle}:{what}")
         return f'{parts}, response="{answer}", qop=auth, nc=00000001, cnonce="0a4f113b"'
-    answer = md5(f"{secret}:{given['nonce']}:{what}")
+    answer = _md5(f"{secret}:{given['nonce']}:{what}")
     return f'{parts}, response="{answer}", algorithm=MD5'

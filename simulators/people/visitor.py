@@ -1,5 +1,6 @@
 """What a demonstration keeps for its visitor: findings and cases left to do, an account a duty."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -8,9 +9,10 @@ from typing import Final
 from patrol.domain.account import AccountRole
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
-from patrol.domain.ids import CaseId, FindingId, PersonId
+from patrol.domain.ids import CaseId, FindingId, GridCode, PersonId
 from patrol.domain.labels import DUTIES
-from patrol.domain.registry import Registry, Role
+from patrol.domain.registry import GridLevel, Registry, Role
+from patrol.domain.routing import person_with_role
 
 FINDINGS_LEFT: Final = 20
 CASES_LEFT: Final = 5
@@ -19,6 +21,7 @@ NAMES: Final = {
     AccountRole.OPERATOR: "operator",
     AccountRole.VILLAGE_CADRE: "cadre",
     AccountRole.GRID_LEADER: "leader",
+    AccountRole.HELPER: "helper",
     AccountRole.MAINTAINER: "maintainer",
     AccountRole.AUDITOR: "auditor",
     AccountRole.ADMIN: "admin",
@@ -26,6 +29,8 @@ NAMES: Final = {
 _PEOPLE: Final = {  # duties whose account is a person's of people.csv
     AccountRole.VILLAGE_CADRE: Role.VILLAGE_CADRE,
     AccountRole.GRID_LEADER: Role.GRID_LEADER,
+    AccountRole.HELPER: Role.RESPECTED_VILLAGER,
+    AccountRole.MAINTAINER: Role.MAINTAINER,
 }
 
 
@@ -40,13 +45,32 @@ class VisitorAccount:
 
 
 def visitor_accounts(registry: Registry) -> Iterator[VisitorAccount]:
-    """An account of every duty; those of the ground are the first such people of the register."""
+    """An account of every duty that logs in.
+
+    Those of the ground are people of the register in the group with most cameras whose leader is
+    present, so that their pages have something to do; else of the village or the town above it.
+    """
+    on_leave = group_on_leave(registry)
+    cameras = Counter(camera.grid for camera in registry.cameras.values())
+    busiest = max(sorted(cameras), key=lambda grid: (grid != on_leave, cameras[grid]), default=None)
     for duty, name in NAMES.items():
-        role = _PEOPLE.get(duty)
-        people = (one.id for one in registry.people.values() if one.role is role)
         yield VisitorAccount(
-            name=name, duty=duty, shown_as="演示" + DUTIES[duty][0], person=next(people, None)
-        )
+            name=name, duty=duty, shown_as="演示" + DUTIES[duty][0],
+            person=_person_near(registry, _PEOPLE.get(duty), busiest),
+        )  # fmt: skip
+
+
+def group_on_leave(registry: Registry) -> GridCode:
+    """The group whose leader is on leave on the day of the demonstration. Raises ValueError."""
+    grids = registry.tree.grids.values()
+    return min(grid.code for grid in grids if grid.level is GridLevel.GROUP)
+
+
+def _person_near(registry: Registry, role: Role | None, grid: GridCode | None) -> PersonId | None:
+    """Who has the role nearest above the grid; None where nobody has."""
+    above = registry.tree.path_up(grid) if grid is not None else ()
+    near = (person_with_role(registry, one.code, role) for one in above) if role else ()
+    return next((one.id for one in near if one is not None), None)
 
 
 @dataclass

@@ -30,6 +30,7 @@ def _print_ready(info: FarmInfo) -> None:
         "pid": info.pid,
         "config": str(info.config),
         "light": info.light,
+        "first": info.first,
     }
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
@@ -72,6 +73,9 @@ def _options(arguments: list[str] | None) -> FarmOptions:
     )
     parser.add_argument("--session-timeout", type=int, default=60, metavar="SECONDS")
     parser.add_argument("--sources", default="", choices=["", "gb"], help="gb: over GB/T 28181")
+    parser.add_argument(
+        "--first-stream", action="store_true", help="serve what is encoded first, then all"
+    )
     parser.add_argument("--devices", type=int, default=20, help="recorders of --sources gb")
     read = parser.parse_args(arguments)
     return FarmOptions(
@@ -91,6 +95,7 @@ def _options(arguments: list[str] | None) -> FarmOptions:
         stream_limit=read.stream_limit,
         sources=read.sources,
         devices=read.devices,
+        first_stream=read.first_stream,
         progress=_print_progress,
     )
 

@@ -5,7 +5,6 @@ and every camera belongs to one of them, so that the work is spread evenly over 
 and `farm_cameras` turn a town into what the farm serves.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -135,14 +134,21 @@ def loops_needed(town: Town, profile: str, light: SceneLight) -> list[LoopSpec]:
 
 
 def farm_cameras(
-    town: Town, profile: str, light: SceneLight, packet_cache: PacketCache
-) -> Iterable[FarmCamera]:
-    """Every camera of the town with its loops."""
+    town: Town,
+    profile: str,
+    light: SceneLight,
+    packet_cache: PacketCache,
+    only: LoopSpec | None = None,
+) -> dict[str, FarmCamera]:
+    """The cameras of the town with their loops, by id; `only`: sound ones that play this loop."""
     scenes = by_name(catalogue(profile))
+    cameras: dict[str, FarmCamera] = {}
     for number, town_camera in enumerate(town.cameras):
-        scene = scenes[clean_name(town_camera.clean)]
         spec = loop_spec(profile, town_camera.scene, light, town_camera.fault)
-        yield FarmCamera(
+        if only and (spec != only or town_camera.fault is not CameraFault.NONE):
+            continue
+        scene = scenes[clean_name(town_camera.clean)]
+        cameras[str(town_camera.id)] = FarmCamera(
             town_camera=town_camera,
             scene=scene,
             loops=packet_cache.loops_for(spec, VENDORS[scene.vendor]),
@@ -150,3 +156,4 @@ def farm_cameras(
             fault=town_camera.fault,
             number=number,
         )
+    return cameras

@@ -13,7 +13,13 @@ from patrol.clock import SystemClock
 from patrol.ports import Clock
 from simulators.faults import CameraFault, mixture_problem
 from simulators.gb28181.fleet import GbFleet, free_sip_port, sources_yaml
-from simulators.rtsp_farm.camera import FarmTimeline, farm_cameras, loops_needed
+from simulators.rtsp_farm.camera import (
+    FarmCamera,
+    FarmTimeline,
+    farm_cameras,
+    loop_spec,
+    loops_needed,
+)
 from simulators.rtsp_farm.connection import RtspConnection
 from simulators.rtsp_farm.control import FarmController, serve_control
 from simulators.rtsp_farm.playback import TimerQueue
@@ -32,7 +38,9 @@ from simulators.scenes.library import (
     DEFAULT_CACHE,
     EncodingCancelled,
     LoopLibrary,
+    LoopSpec,
     ProgressCallback,
+    cost_of,
 )
 from simulators.town.build import build_town
 from simulators.town.config_files import SiteAddresses, credentials, write_config
@@ -64,12 +72,17 @@ class FarmOptions:
     stream_limit: StreamLimit | None = None  # all cameras are channels of one recorder
     sources: str = ""  # gb: the cameras come over GB/T 28181, behind `devices` recorders
     devices: int = 20
+    first_stream: bool = False  # serve cameras of one stream before all streams are encoded
     progress: ProgressCallback | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarmInfo:
-    """Where a farm listens, as it prints when it is ready."""
+    """Where a farm listens, as it prints when it is ready.
+
+    `first` are the cameras that it serves while the streams of the others are being encoded; none
+    where all are served. The line is printed again, without them, when all are.
+    """
 
     port: int
     control_port: int
@@ -77,6 +90,7 @@ class FarmInfo:
     pid: int
     config: Path
     light: str
+    first: tuple[str, ...] = ()
 
 
 async def serve(
@@ -87,6 +101,8 @@ async def serve(
 ) -> None:
     """Run a farm; `ready` is called once everything listens and the configuration is written.
 
+    With `first_stream` it is called twice where streams have to be encoded (`FarmInfo.first`).
+
     Raises ValueError for options that make no sense and OSError when a port is taken.
     """
     _check_options(options)
@@ -94,35 +110,86 @@ async def serve(
     now = clock.now()
     light = choose_light(options.light, now)
     town = _build_town(options, now)
-    library = LoopLibrary(options.cache)
-    needed = loops_needed(town, options.profile, light)
+    streams = _Streams(town, options, light, stop)
     try:
-        await asyncio.to_thread(library.ensure, needed, options.progress, stop.is_set)
+        cameras = await streams.encode_first()
+        timeline = FarmTimeline(began_s=asyncio.get_running_loop().time(), began_at=clock.now())
+        state = ServerState(
+            cameras, timeline, TimerQueue(timeline), options.seed,
+            options.session_timeout_s, options.stream_limit,
+        )  # fmt: skip
+        async with _listening(options, state) as (server, dead):
+            port = int(server.sockets[0].getsockname()[1])
+            packets, listen = streams.packet_cache, dead.start_listening
+            farm = FarmController(town, state, packets, options.profile, light, listen)
+            control = await serve_control(options.host, options.control_port, farm.handle_request)
+            try:
+                async with _fleet(options, state, farm) as fleet:
+                    _write_files(options, town, light, port, dead.port, fleet=fleet)
+                    info = _info(options, port, int(control.sockets[0].getsockname()[1]), light)
+                    if streams.first:
+                        ready(replace(info, first=tuple(cameras)))
+                        cameras.update(await streams.encode_all())
+                    ready(info)
+                    await stop.wait()
+            finally:
+                control.close()  # without waiting for its clients to hang up
     except EncodingCancelled:
         return
-    packet_cache = PacketCache(library)
-    cameras = {
-        str(c.town_camera.id): c for c in farm_cameras(town, options.profile, light, packet_cache)
+
+
+class _Streams:
+    """The streams of a town's cameras: those of the first cameras, then all."""
+
+    def __init__(
+        self, town: Town, options: FarmOptions, light: SceneLight, stop: asyncio.Event
+    ) -> None:
+        self._town, self._options, self._light, self._stop = town, options, light, stop
+        self._library = LoopLibrary(options.cache)
+        self._needed = loops_needed(town, options.profile, light)
+        self.packet_cache = PacketCache(self._library)
+        self.first = _first_loop(town, options, light, self._library, self._needed)
+
+    async def encode_first(self) -> dict[str, FarmCamera]:
+        """The cameras to begin with: of one stream where streams are missing, else all.
+
+        Raises EncodingCancelled.
+        """
+        if self.first is None:
+            return await self.encode_all()
+        await asyncio.to_thread(self._library.ensure, [self.first], None, self._stop.is_set)
+        return self._cameras(self.first)
+
+    async def encode_all(self) -> dict[str, FarmCamera]:
+        """Every camera. Raises EncodingCancelled."""
+        progress, cancelled = self._options.progress, self._stop.is_set
+        await asyncio.to_thread(self._library.ensure, self._needed, progress, cancelled)
+        return self._cameras(None)
+
+    def _cameras(self, only: LoopSpec | None) -> dict[str, FarmCamera]:
+        profile, light = self._options.profile, self._light
+        return farm_cameras(self._town, profile, light, self.packet_cache, only=only)
+
+
+def _first_loop(
+    town: Town,
+    options: FarmOptions,
+    light: SceneLight,
+    library: LoopLibrary,
+    needed: list[LoopSpec],
+) -> LoopSpec | None:
+    """The loop to encode before all others: the cheapest that sound cameras play.
+
+    None where the cache has all loops already, or the cameras are behind recorders.
+    """
+    if not options.first_stream or options.sources or all(map(library.has, needed)):
+        return None
+    sound = {
+        loop_spec(options.profile, one.scene, light, one.fault)
+        for one in town.cameras
+        if one.scene == one.clean and one.fault is CameraFault.NONE
     }
-    timeline = FarmTimeline(began_s=asyncio.get_running_loop().time(), began_at=clock.now())
-    state = ServerState(
-        cameras, timeline, TimerQueue(timeline), options.seed,
-        options.session_timeout_s, options.stream_limit,
-    )  # fmt: skip
-    async with _listening(options, state) as (server, dead):
-        port = int(server.sockets[0].getsockname()[1])
-        farm = FarmController(
-            town, state, packet_cache, options.profile, light, dead.start_listening
-        )
-        control = await serve_control(options.host, options.control_port, farm.handle_request)
-        try:
-            async with _fleet(options, state, farm) as fleet:
-                _write_files(options, town, light, port, dead.port, fleet=fleet)
-                control_port = int(control.sockets[0].getsockname()[1])
-                ready(_info(options, port, control_port, light))
-                await stop.wait()
-        finally:
-            control.close()  # without waiting for its clients to hang up
+    return min(sound, key=cost_of, default=None)
 
 
 def _check_options(options: FarmOptions) -> None:

@@ -34,6 +34,7 @@ CONTENT_VERSION: Final = "town-2"  # change it whenever a drawing or an encoder 
 DEFAULT_CACHE: Final = Path("var/cache/streams")
 
 _ASK_S: Final = 0.5
+ENCODER_NICENESS: Final = 5  # visits of what is served already come first
 
 ProgressCallback = Callable[[int, int], None]  # loops done, loops to do
 
@@ -129,8 +130,8 @@ class LoopLibrary:
         )
 
 
-def _cost(spec: LoopSpec) -> int:
-    """A rough cost in pixels, to start the longest work first."""
+def cost_of(spec: LoopSpec) -> int:
+    """A rough cost in pixels, by which work is put in order."""
     main = spec.find_scene().main
     return main.loop_frames * main.width * main.height * (4 if main.codec == "hevc" else 1)
 
@@ -140,13 +141,14 @@ def _by_scene(specs: list[LoopSpec]) -> list[list[LoopSpec]]:
     groups: dict[str, list[LoopSpec]] = {}
     for spec in specs:
         groups.setdefault(clean_name(spec.scene), []).append(spec)
-    return sorted(groups.values(), key=lambda group: sum(map(_cost, group)), reverse=True)
+    return sorted(groups.values(), key=lambda group: sum(map(cost_of, group)), reverse=True)
 
 
 def _leave_signals() -> None:
     """Ignore SIGINT and SIGTERM in a worker: they reach the whole group, and the parent decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.nice(ENCODER_NICENESS)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 

@@ -1,8 +1,9 @@
 """Assemble a catalogue out of messages that come in any order, twice, or not at all. Pure.
 
-Parts of one query share its number. It is complete once as many items are there as it says; after
-a silence it is partial. Nothing is ever deleted by what is missing: `merge` counts in how many
-whole catalogues in a row an item was missing.
+Parts of one query share its number. It is complete when as many items are there as it says, and
+nothing comes behind them: sums are wrong in both directions, so more than it says is partial, as
+is less after a longer silence. Nothing is ever deleted by what is missing: `merge` counts in how
+many whole catalogues in a row an item was missing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,8 @@ from streams.gb28181.manscdp import CatalogItem, CatalogPart
 MAX_ITEMS: Final = 50_000
 GONE_AFTER: Final = 3  # whole catalogues without it
 MAX_PARENTS: Final = 32
+LONGEST_S: Final = 280.0  # of one query, whatever still comes
+SETTLE_S: Final = 0.5  # of silence behind the last item, for those that the sum forgot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +48,16 @@ class CatalogAssembler:
     bad: int = 0
     dropped: int = 0
     _items: dict[str, CatalogItem] = field(default_factory=dict)
-    _seen: int = 0  # different codes, those not kept included
+    _not_kept: set[str] = field(
+        default_factory=set
+    )  # codes of another region, and beyond the limit
+    _began_s: float = field(init=False)
 
-    def add(self, part: CatalogPart, now_s: float) -> Catalog | None:
-        """Take a part; the catalogue when it is complete."""
+    def __post_init__(self) -> None:
+        self._began_s = self.last_at_s
+
+    def add(self, part: CatalogPart, now_s: float) -> None:
+        """Take a part."""
         self.last_at_s = now_s
         self.parts += 1
         self.bad += part.bad_items
@@ -56,26 +65,34 @@ class CatalogAssembler:
             self.expected = max(part.total, self.expected or 0)
         for item in part.items:
             self._add_item(item)
-        if self.expected is not None and self._seen + self.bad >= self.expected:
-            return self._catalog(complete=self.expected > 0)
-        return None
 
     def due(self, now_s: float) -> Catalog | None:
-        """The partial catalogue, once nothing came for `idle_s`."""
-        return self._catalog(complete=False) if now_s - self.last_at_s >= self.idle_s else None
+        """The catalogue, once nothing came for so long that nothing will, or it has no end."""
+        found, expected = len(self._items) + len(self._not_kept) + self.bad, self.expected
+        enough = expected is not None and found >= expected
+        wait_s = min(SETTLE_S, self.idle_s / 4) if enough else self.idle_s
+        if now_s - self.last_at_s < wait_s and now_s - self._began_s < LONGEST_S:
+            return None
+        return self._catalog(complete=found == expected and found > 0)
 
     def _add_item(self, item: CatalogItem) -> None:
         if item.code in self._items:
             self.repeated += 1
             self._items[item.code] = item
-            return
-        self._seen += 1
-        if self._is_foreign(item):
+        elif item.code in self._not_kept:
+            self.repeated += 1
+        elif self._is_foreign(item):
             self.foreign += 1
+            self._pass_over(item)
         elif len(self._items) >= MAX_ITEMS:
             self.dropped += 1
+            self._pass_over(item)
         else:
             self._items[item.code] = item
+
+    def _pass_over(self, item: CatalogItem) -> None:
+        if len(self._not_kept) < MAX_ITEMS:
+            self._not_kept.add(item.code)
 
     def _is_foreign(self, item: CatalogItem) -> bool:
         is_camera = item.kind in {CodeKind.CAMERA, CodeKind.DEVICE}

@@ -9,7 +9,7 @@ from streams.gb28181.transactions import Flow
 
 @dataclass(frozen=True, slots=True)
 class PeerRegistered:
-    """A peer registered, or its registration was refreshed; `changed`: from another address."""
+    """A peer registered, or we with it; or that was refreshed. `changed`: at another address."""
 
     name: str
     flow: Flow
@@ -52,10 +52,11 @@ class AlarmReceived:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The first of its kind that was refused or ignored."""
+    """The first of its kind that was refused or ignored; `seen`: what helps to find out why."""
 
     reason: str
     origin: str
+    seen: str = ""
 
 
 PlatformEvent = (

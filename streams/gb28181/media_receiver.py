@@ -20,6 +20,8 @@ from streams.rtsp.rtp import RtpTimeline, read_rtp
 from streams.rtsp.session import CODEC_FORMATS
 
 _HEADER: Final = struct.Struct(">BBHII")
+_HEADER_BYTES: Final = _HEADER.size
+_PLAIN: Final = 0x80  # the first byte: no padding, extension, contributing sources
 _RTCP: Final = range(192, 224)  # the second byte of a report
 _PT_TS: Final = 33
 _PT_CODECS: Final = {98: Codec.H264, 99: Codec.H265, 100: Codec.H265}
@@ -80,13 +82,10 @@ class MediaReceiver:
 
     def push(self, packet: bytes, now_s: float) -> None:
         """Take a packet as it came; over UDP it may wait for others."""
-        if len(packet) < _HEADER.size:
+        if len(packet) < _HEADER_BYTES or packet[0] & 0xC0 != 0x80 or packet[1] in _RTCP:  # noqa: PLR2004  RTP version 2
             self.unread += 1
             return
-        first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(packet)
-        if first & 0xC0 != 0x80 or second in _RTCP:  # noqa: PLR2004  RTP version 2
-            self.unread += 1
-            return
+        first, _, sequence, timestamp, ssrc = _HEADER.unpack_from(packet)
         if ssrc != self.ssrc and not self._follows(ssrc):
             return
         self._alien_run = 0
@@ -97,7 +96,13 @@ class MediaReceiver:
         elif sequence == self._expected:
             self._expected = (sequence + 1) & 0xFFFF
             self._steady += 1
-            self._read(packet, timestamp, missing=False)
+            demuxer = self._demuxer
+            if demuxer is None or first != _PLAIN:
+                self._read(packet, timestamp, missing=False)
+                return
+            if units := demuxer.feed(packet[_HEADER_BYTES:]):  # as _read does; nearly every packet
+                self._find_pictures(units)
+            self._timestamp = timestamp
         else:
             self._read(packet, timestamp, missing=self._jumped(sequence))
 
@@ -145,8 +150,8 @@ class MediaReceiver:
         if self._raw is not None:
             self._read_raw(self._raw, packet)
             return
-        if packet[0] == 0x80:  # noqa: PLR2004  no padding, extension, contributing sources
-            payload = packet[_HEADER.size :]
+        if packet[0] == _PLAIN:
+            payload = packet[_HEADER_BYTES:]
         else:
             whole = read_rtp(packet)
             payload = whole.payload if whole is not None else b""

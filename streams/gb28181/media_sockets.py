@@ -23,6 +23,7 @@ MAX_PACKETS: Final = 128  # read in one go
 CONNECT_TRIES: Final = 3  # of TCP active, by Annex D of 2022
 CONNECT_PAUSE_S: Final = 1.0
 CONNECT_S: Final = 3.0
+_ANY_HOST: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  what some peers name  # nosec B104
 
 
 def allowed_receive_buffer() -> int | None:
@@ -127,7 +128,9 @@ class MediaSocket:
         self.hosts = frozenset({answer.host, sip_host} - {""})
         self._allows = allows
         if self.transport == TCP_ACTIVE:
-            await self._connect(answer)
+            named = "" if answer.host in _ANY_HOST else answer.host
+            # The named address may be a private one behind NAT: then where its SIP comes from.
+            await self._connect(list(dict.fromkeys((named or sip_host, sip_host))), answer.port)
         waiting, self._waiting = self._waiting, []
         for sock in waiting:
             self._take_connection(sock)
@@ -141,17 +144,18 @@ class MediaSocket:
         self._listener = self._socket = None
         self._waiting = []
 
-    async def _connect(self, answer: SdpAnswer) -> None:
-        for left in reversed(range(CONNECT_TRIES)):
-            family = socket.AF_INET6 if ":" in answer.host else socket.AF_INET
+    async def _connect(self, hosts: list[str], port: int) -> None:
+        for attempt in range(CONNECT_TRIES):
+            host = hosts[attempt % len(hosts)]
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
             sock = socket.socket(family, socket.SOCK_STREAM)
             sock.setblocking(False)  # noqa: FBT003  the socket's own signature
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    await self._loop.sock_connect(sock, (answer.host, answer.port))
+                    await self._loop.sock_connect(sock, (host, port))
             except (OSError, TimeoutError):
                 sock.close()
-                if not left:
+                if attempt == CONNECT_TRIES - 1:
                     raise
             except BaseException:
                 sock.close()

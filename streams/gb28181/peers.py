@@ -2,7 +2,7 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
@@ -15,8 +15,14 @@ from streams.gb28181.transactions import Flow
 
 MISSED_KEEPALIVES: Final = 3
 MAX_REMEMBERED_ALARMS: Final = 2000
+ALARM_PERIOD_S: Final = 60.0
+MAX_ALARMS_A_PERIOD: Final = 300  # that are kept of a peer; a broken sensor sends thousands
 MAX_WRONG_PASSWORDS: Final = 5  # in WRONG_WITHIN_S: then they are not even compared
 WRONG_WITHIN_S: Final = 60.0
+MAX_REMEMBERED_WRONG: Final = 200
+REGISTER_PERIOD_S: Final = 10.0
+MAX_REMEMBERED_HOSTS: Final = 200
+MAX_REGISTERS_A_PERIOD: Final = 60  # of one peer from one host; the standard has one try a minute
 MAX_REASONS: Final = 2000  # of refusals that are counted one by one
 
 
@@ -92,12 +98,17 @@ class Peer:
     online: bool = False
     charset: str = GB18030
     faulty: tuple[str, ...] = ()
+    registers_since_s: float = 0.0
+    registers: Counter[str] = field(default_factory=Counter)  # messages since then, by host
+    refused: str = ""  # why its newest REGISTER was refused
     sn: int = 0
     assemblers: dict[int, CatalogAssembler] = field(default_factory=dict)
     client: RegistrationClient | None = None
     subscription: CatalogSubscription | None = None
-    wrong_passwords: list[float] = field(default_factory=list)
+    wrong_passwords: list[tuple[float, str]] = field(default_factory=list)  # when, from which host
     alarms: OrderedDict[tuple[str, ...], None] = field(default_factory=OrderedDict)
+    alarms_since_s: float = 0.0
+    alarms_kept: int = 0  # since then
 
     def next_sn(self) -> int:
         """The number of the next command to it."""
@@ -112,10 +123,34 @@ class Peer:
             return self.registered_until_s is not None and now_s < self.registered_until_s
         return self.client is None or self.client.is_registered
 
-    def is_barred(self, now_s: float) -> bool:
-        """Whether it gave too many wrong passwords of late."""
-        self.wrong_passwords = [at for at in self.wrong_passwords if now_s - at < WRONG_WITHIN_S]
-        return len(self.wrong_passwords) >= MAX_WRONG_PASSWORDS
+    def is_barred(self, host: str, now_s: float) -> bool:
+        """Whether too many wrong passwords came from this host of late; others may go on."""
+        recent = [entry for entry in self.wrong_passwords if now_s - entry[0] < WRONG_WITHIN_S]
+        self.wrong_passwords = recent[-MAX_REMEMBERED_WRONG:]
+        return sum(origin == host for _, origin in recent) >= MAX_WRONG_PASSWORDS
+
+    def registers_too_often(self, host: str, now_s: float) -> bool:
+        """Whether a REGISTER is beyond what a sound device sends from one host; it counts."""
+        if now_s - self.registers_since_s >= REGISTER_PERIOD_S:
+            self.registers_since_s = now_s
+            self.registers.clear()
+        known = host in self.registers or len(self.registers) < MAX_REMEMBERED_HOSTS
+        origin = host if known else "others"
+        self.registers[origin] += 1
+        return self.registers[origin] > MAX_REGISTERS_A_PERIOD
+
+    @property
+    def asked_as(self) -> PeerConfig:
+        """The peer as requests name it: by the code of the server that a 302 led to, if it did."""
+        code = self.client.target_code if self.client is not None else ""
+        return replace(self.config, id=code) if code else self.config
+
+    def may_keep_alarm(self, now_s: float) -> bool:
+        """Whether this one is within the number that is kept a minute; it counts."""
+        if now_s - self.alarms_since_s >= ALARM_PERIOD_S:
+            self.alarms_since_s, self.alarms_kept = now_s, 0
+        self.alarms_kept += 1
+        return self.alarms_kept <= MAX_ALARMS_A_PERIOD
 
     def is_new_alarm(self, alarm: Alarm) -> bool:
         """Whether an alarm is told for the first time."""
@@ -130,7 +165,10 @@ class Peer:
 
 @dataclass(slots=True)
 class Refusals:
-    """What was refused or ignored, by reason and origin: one line each, and then a number."""
+    """What was refused or ignored, by reason and origin: one line each, and then a number.
+
+    Senders choose both, so their number is bounded: what is beyond is counted together.
+    """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -138,7 +176,7 @@ class Refusals:
         """Count it; True the first time, when it is worth a line."""
         key = (reason, origin)
         if key not in self.counts and len(self.counts) >= MAX_REASONS:
-            key = (reason, "others")
+            key = ("other reasons", "others")
         self.counts[key] += 1
         return self.counts[key] == 1
 

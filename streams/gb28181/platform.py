@@ -51,6 +51,10 @@ from streams.gb28181.xml_text import BadXml
 
 REQUEST_S: Final = 8.0  # for the answer to a MESSAGE
 MAX_ASSEMBLERS: Final = 8  # queries of one peer under way
+MAX_WAITING_REQUESTS: Final = 1000  # of ours: in a storm of alarms no more are answered apart
+_METHODS: Final = frozenset(
+    {"INVITE", "SUBSCRIBE", "INFO", "PUBLISH", "CANCEL", "UPDATE", "PRACK", "REFER"}
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -122,7 +126,8 @@ class Gb28181Platform:
             return self._on_bye(message, flow, now_s)
         if message.method == "OPTIONS":
             return self._respond(message, flow, 200, "OK")
-        self.refuse(f"{message.method.lower()} asked of us", flow.host)
+        what = message.method.lower() if message.method in _METHODS else "an unknown method"
+        self.refuse(f"{what} asked of us", flow.host)
         return self._respond(message, flow, 403, "Forbidden")
 
     def _respond(self, request: SipMessage, flow: Flow, status: int, reason: str) -> SipMessage:
@@ -134,10 +139,10 @@ class Gb28181Platform:
             received=(flow.host, flow.port),
         )
 
-    def refuse(self, reason: str, origin: str) -> None:
+    def refuse(self, reason: str, origin: str, seen: str = "") -> None:
         """Count what is refused or ignored; the first of a kind is an event."""
         if self.refusals.count(reason, origin):
-            self.events.append(Refused(reason, origin))
+            self.events.append(Refused(reason, origin, seen))
 
     # -- registration ---------------------------------------------------------------------------
 
@@ -148,10 +153,11 @@ class Gb28181Platform:
         peer = result.peer
         if peer is not None and result.expires_s:
             changed = peer.flow != flow or not peer.online
+            self._follow(peer, flow, now_s)
             peer.flow, peer.online, peer.last_seen_s = flow, True, now_s
             peer.registered_until_s = now_s + result.expires_s
             self.events.append(PeerRegistered(peer.config.name, flow, result.expires_s, changed))
-            self._upward.subscribe_soon(peer, now_s)
+            self._upward.subscribe_soon(peer, now_s, anew=changed)
         elif peer is not None:
             peer.registered_until_s, peer.online = None, False
             self.events.append(PeerGone(peer.config.name, "it logged out"))
@@ -178,7 +184,7 @@ class Gb28181Platform:
 
     def peer_of(self, message: SipMessage, flow: Flow) -> Peer | None:
         """The peer that a request comes from; None, counted, where it may not."""
-        peer = self._by_code.get(message.sender.user)
+        peer = self._by_code.get(message.sender.user) or self._speaking_from(flow)
         if peer is None:
             self.refuse("a peer that is not on the list", flow.host)
             return None
@@ -186,6 +192,14 @@ class Gb28181Platform:
             self.refuse(f"peer {peer.config.name} from an address that is not its own", flow.host)
             return None
         return peer
+
+    def _speaking_from(self, flow: Flow) -> Peer | None:
+        """The peer at the other end of a flow, whatever code it signs with.
+
+        Platforms send for their own lower ones and for cameras under these codes, as does a server
+        that a 302 led to.
+        """
+        return next((p for p in self.peers.values() if p.flow and p.flow.same_end(flow)), None)
 
     def _on_command(self, message: SipMessage, flow: Flow, now_s: float) -> SipMessage:
         peer = self.peer_of(message, flow)
@@ -216,10 +230,17 @@ class Gb28181Platform:
         changed = peer.flow != flow
         peer.last_seen_s = now_s
         if peer.config.registers_here and (changed or not peer.online):
+            self._follow(peer, flow, now_s)
             peer.flow, peer.online = flow, True
             left_s = max(0.0, (peer.registered_until_s or now_s) - now_s)
             self.events.append(PeerRegistered(peer.config.name, flow, int(left_s), changed))
         peer.online = True
+
+    def _follow(self, peer: Peer, flow: Flow, now_s: float) -> None:
+        """Requests that wait for an answer go where the peer is now: it started again, or NAT."""
+        if peer.flow is not None and not peer.flow.same_end(flow):
+            moved = self._client.move(peer.flow, flow, now_s)
+            self.outbox += [(flow, transaction.data) for transaction in moved]
 
     def _obey(self, peer: Peer, command: Command, now_s: float, *, notice: bool) -> None:
         name = command.name
@@ -244,16 +265,14 @@ class Gb28181Platform:
         if assembler is None:
             self.refuse("a catalogue that nobody asked for", peer.config.name)
             return
-        catalog = assembler.add(read_catalog(command), now_s)
-        if catalog is not None:
-            self._catalog_done(peer, assembler, catalog)
+        assembler.add(read_catalog(command), now_s)
 
     def _catalog_done(self, peer: Peer, assembler: CatalogAssembler, catalog: Catalog) -> None:
         del peer.assemblers[assembler.number]
         self.events.append(CatalogReceived(peer.config.name, assembler.number, catalog))
 
     def _on_alarm(self, peer: Peer, command: Command, now_s: float, *, notice: bool) -> None:
-        if not notice:
+        if not notice and len(self._client) < MAX_WAITING_REQUESTS:
             body = alarm_taken(
                 command.number, command.device, version_2022=peer.config.version_2022
             )
@@ -262,8 +281,12 @@ class Gb28181Platform:
             self.refuse("an alarm of a peer whose alarms are not taken", peer.config.name)
             return
         alarm = read_alarm(command)
-        if peer.is_new_alarm(alarm):
+        if not peer.is_new_alarm(alarm):
+            return
+        if peer.may_keep_alarm(now_s):
             self.events.append(AlarmReceived(peer.config.name, alarm))
+        else:
+            self.refuse("more alarms of a peer than are kept a minute", peer.config.name)
 
     def _on_bye(self, message: SipMessage, flow: Flow, now_s: float) -> SipMessage:
         if self.sessions.on_bye(message.call_id, now_s):
@@ -282,7 +305,8 @@ class Gb28181Platform:
         peer.assemblers[number] = CatalogAssembler(
             number=number, regions=config.regions, idle_s=config.catalog_s, last_at_s=now_s
         )
-        body = query("Catalog", number, config.id, version_2022=config.version_2022)
+        asked = peer.asked_as.id
+        body = query("Catalog", number, asked, version_2022=config.version_2022)
         self.send_command(peer, body, now_s)
         return number
 
@@ -298,7 +322,7 @@ class Gb28181Platform:
         if flow is None:
             return
         self._cseq += 1
-        message = self.build.message(peer.config, flow, body, self._cseq, to)
+        message = self.build.message(peer.asked_as, flow, body, self._cseq, to)
         name = peer.config.name
 
         def on_answer(response: SipMessage, _flow: Flow, _now_s: float) -> None:
@@ -341,7 +365,7 @@ class Gb28181Platform:
                 self.sessions.end_orphans(peer.config.name, now_s)
 
     def tick(self, now_s: float) -> None:
-        """Do what is due: repetitions, time-outs, refreshes, partial catalogues."""
+        """Do what is due: repetitions, time-outs, refreshes, catalogues that came to their end."""
         repeated, timed_out = self._client.due(now_s)
         self.outbox += [(transaction.flow, transaction.data) for transaction in repeated]
         for transaction in timed_out:
@@ -357,9 +381,9 @@ class Gb28181Platform:
 
     def _tick_peer(self, peer: Peer, now_s: float) -> None:
         for assembler in list(peer.assemblers.values()):
-            partial = assembler.due(now_s)
-            if partial is not None:
-                self._catalog_done(peer, assembler, partial)
+            catalog = assembler.due(now_s)
+            if catalog is not None:
+                self._catalog_done(peer, assembler, catalog)
         self._upward.tick(peer, now_s)
         silent_s = now_s - peer.last_seen_s
         quiet = silent_s > MISSED_KEEPALIVES * peer.config.keepalive_s

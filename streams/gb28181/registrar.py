@@ -10,13 +10,17 @@ from datetime import datetime
 from typing import Final
 
 from streams.gb28181.peers import Peer
-from streams.gb28181.sip_digest import DigestServer, LoginResult
+from streams.gb28181.sip_digest import DigestServer, LoginResult, digest_inputs
 from streams.gb28181.sip_message import SipMessage, respond
 from streams.gb28181.transactions import Flow
 
 DEFAULT_EXPIRES_S: Final = 3600  # where a device names none
 SHORTEST_S: Final = 60
+RETRY_AFTER_S: Final = 60
 LONGEST_S: Final = 7 * 86_400
+
+
+RefuseRequest = Callable[[str, str, str], None]  # the reason, whose it is, what was seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Registrar:
     domain: str
     key: bytes = field(repr=False)
     peers: Mapping[str, Peer]  # by code
-    refuse: Callable[[str, str], None]
+    refuse: RefuseRequest
     _digest: DigestServer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,9 +53,18 @@ class Registrar:
         peer = self.peers.get(request.sender.user) or self.peers.get(request.recipient.user)
         refusal = self._refusal(peer, flow, now_s)
         if peer is None or refusal:
-            self.refuse(refusal, flow.host)
+            if peer is not None:
+                peer.refused = refusal
+            self.refuse(refusal, flow.host, "")
             forbidden = respond(request, 403, "Forbidden", to_tag=tag, received=received)
             return RegistrarAnswer(forbidden)
+        if peer.registers_too_often(flow.host, now_s):
+            self.refuse(f"too many REGISTERs of peer {peer.config.name}", flow.host, "")
+            later = (("retry-after", str(RETRY_AFTER_S)), *_version(peer))
+            busy = respond(
+                request, 503, "Service Unavailable", to_tag=tag, received=received, headers=later
+            )
+            return RegistrarAnswer(busy)
         result = self._check(request, peer, now_s)
         if result in {LoginResult.MISSING, LoginResult.STALE}:
             stale = result is LoginResult.STALE and bool(request.get("authorization"))
@@ -66,8 +79,9 @@ class Registrar:
             )
             return RegistrarAnswer(unauthorized)
         if result is LoginResult.WRONG:
-            peer.wrong_passwords.append(now_s)
-            self.refuse(f"a wrong password of peer {peer.config.name}", flow.host)
+            peer.wrong_passwords.append((now_s, flow.host))
+            peer.refused = f"a wrong password of peer {peer.config.name}"
+            self.refuse(peer.refused, flow.host, digest_inputs(request.get("authorization")))
             forbidden = respond(
                 request, 403, "Forbidden", to_tag=tag, received=received, headers=_version(peer)
             )
@@ -82,7 +96,8 @@ class Registrar:
             return f"peer {name} registers here, and was not to"
         if not peer.config.allows(flow.host):
             return f"peer {name} from an address that is not its own"
-        return f"too many wrong passwords of peer {name}" if peer.is_barred(now_s) else ""
+        barred = peer.is_barred(flow.host, now_s)
+        return f"too many wrong passwords of peer {name}" if barred else ""
 
     def _check(self, request: SipMessage, peer: Peer, now_s: float) -> LoginResult:
         config = peer.config
@@ -99,6 +114,7 @@ class Registrar:
         asked = request.expires
         asked = DEFAULT_EXPIRES_S if asked is None else asked
         expires_s = min(LONGEST_S, max(SHORTEST_S, asked)) if asked else 0
+        peer.refused = ""
         headers = [("expires", str(expires_s)), *_version(peer)]
         if peer.config.date_header:
             stamp = f"{wall:%Y-%m-%dT%H:%M:%S}.{wall.microsecond // 1000:03d}"

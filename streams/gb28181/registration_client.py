@@ -1,8 +1,8 @@
 """Registration with a platform above (GB/T 28181 §9.1), as a state machine. Pure.
 
 REGISTER, its challenge, the answer; refreshed before it expires; tried again after a minute or
-later when it failed; a 302 is followed, and left again for the first server when that one fails.
-Signs of life in between; three without an answer, and it registers anew.
+later when it failed; a 302 is followed, once and where it may lead, and left again for the first
+server when that one fails. Signs of life in between; three without an answer: it registers anew.
 """
 
 import re
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import Final
 
+from streams.gb28181.codes import is_code
 from streams.gb28181.sip_message import SipMessage, read_address
 from streams.rtsp.digest_auth import DigestAuthenticator
 
@@ -47,6 +48,9 @@ class RegistrationClient:
     missed: int = 0
     problem: str = ""  # why it is not registered, for a person
     granted_s: int = 0
+    target_code: str = ""  # of the server that a 302 led to, where it has one of its own
+    may_redirect_to: Callable[[str], bool] = lambda _host: True
+    _left_at_s: float | None = None  # when the server that a 302 led to was given up
     _auth: DigestAuthenticator | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -101,6 +105,8 @@ class RegistrationClient:
 
     def on_keep_alive(self, *, answered: bool, now_s: float) -> None:
         """A sign of life was answered, or was not."""
+        if not self.is_registered:
+            return
         self.missed = 0 if answered else self.missed + 1
         if self.missed >= MAX_MISSED:
             self.missed = 0
@@ -118,11 +124,19 @@ class RegistrationClient:
         return False
 
     def _on_redirect(self, response: SipMessage, now_s: float) -> bool:
-        found = _HOST_PORT.fullmatch(read_address(response.get("contact")).host)
+        contact = read_address(response.get("contact"))
+        found = _HOST_PORT.fullmatch(contact.host)
         if found is None or self.target != self.home:  # one redirection, not a chase
             self._fail("redirected to nowhere", now_s)
             return False
-        self.target = found[1].strip("[]"), int(found[2] or 5060)
+        host, port = found[1].strip("[]"), int(found[2] or 5060)
+        if not self.may_redirect_to(host):
+            self._fail(f"redirected to {host}, which is not in allow_from", now_s)
+            return False
+        if self._left_at_s is not None and now_s - self._left_at_s < RETRY_S:
+            self._fail(f"redirected to {host}:{port} again, which did not take us", now_s)
+            return False
+        self.target, self.target_code = (host, port), contact.user if is_code(contact.user) else ""
         self._auth = None
         return True
 
@@ -131,5 +145,6 @@ class RegistrationClient:
         self.state = RegistrationState.WAITING
         self.due_s = now_s + RETRY_S
         if self.target != self.home:
-            self.target, self.due_s = self.home, now_s
+            self.target, self.target_code, self._left_at_s = self.home, "", now_s
+            self.due_s = now_s
         self._auth = None

@@ -1,13 +1,20 @@
-"""The sessions of a platform, and the dialogs that an earlier run of the program left open. Pure.
+"""The sessions of a platform, and the dialogs that were left open: orphans. Pure.
 
-A part of Gb28181Platform, which sends the requests. A session that is over is forgotten; an orphan
-is ended as soon as its peer can be reached, and as soon as its late 200 comes.
+A part of Gb28181Platform, which sends the requests. A session that is over is forgotten. Orphans
+are of an earlier run of the program, or their peer answered no BYE: one is ended as soon as its
+peer can be reached, and as soon as its late 200 comes.
 """
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from streams.gb28181.invite_session import Dialog, InviteSession, SessionState, orphan_bye
+from streams.gb28181.invite_session import (
+    Dialog,
+    InviteSession,
+    SessionEvent,
+    SessionState,
+    orphan_bye,
+)
 from streams.gb28181.sip_message import SipMessage
 from streams.gb28181.transactions import FINAL, Flow, RequestOwner
 
@@ -95,10 +102,19 @@ class Sessions:
             if message.method == "ACK":
                 self._send_ack(message, session.dialog.flow)
             else:
-                owner = self._owner(session)
-                self.platform.send_request(message, session.dialog.flow, now_s, BYE_S, owner)
+                owner, flow = self._owner(session), self._flow_for(session)
+                self.platform.send_request(message, flow, now_s, BYE_S, owner)
         if session.is_over:
             self.open.pop(session.dialog.call_id, None)
+            if SessionEvent.ABANDONED in session.events:  # the peer may come back, and still send
+                self.orphans[session.dialog.call_id] = session.dialog
+
+    def _flow_for(self, session: InviteSession) -> Flow:
+        """Where its request goes: by the dialog's way, and in vain there, by the peer's newest."""
+        peer = self.platform.peers.get(session.dialog.peer)
+        if session.bye_tries > 1 and peer is not None and peer.flow is not None:
+            return peer.flow
+        return session.dialog.flow
 
     def _send_ack(self, message: SipMessage, flow: Flow) -> None:
         self.platform.outbox.append((flow, self.platform.build.with_via(message, flow).dump()))

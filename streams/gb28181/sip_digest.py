@@ -16,6 +16,7 @@ from typing import Final
 from streams.rtsp.digest_auth import read_challenges
 
 NONCE_LIFE_S: Final = 300.0
+_INPUTS: Final = ("username", "realm", "uri", "algorithm", "qop", "nc", "cnonce", "nonce")
 _HASHES: Final = {"": "md5", "MD5": "md5", "SHA-256": "sha256"}
 
 
@@ -69,6 +70,13 @@ class DigestServer:
         if not hmac.compare_digest(mark.encode(), expected.encode()):
             return False
         return -1.0 <= now_s - int(stamp, 16) <= NONCE_LIFE_S  # the mark proves that we wrote it
+
+
+def digest_inputs(authorization: str) -> str:
+    """What a client hashed beside its password, for a person who compares; not its answer."""
+    found = read_challenges([authorization[:4096]]) if authorization else []
+    given = found[0].parameters if found else {}
+    return " ".join(f"{name}={given[name][:80]!r}" for name in _INPUTS if name in given)
 
 
 def expected_response(

@@ -1,9 +1,10 @@
-"""Text of GB/T 28181 peers: UTF-8 or GB18030, whatever they say it is. Pure."""
+"""Text of GB/T 28181 peers: UTF-8, GB18030 or UTF-16, whatever they say it is. Pure."""
 
 from typing import Final
 
 UTF8: Final = "utf-8"
 GB18030: Final = "gb18030"
+UTF16: Final = "utf-16"  # by its mark alone
 
 
 def decode_text(data: bytes) -> str:
@@ -13,6 +14,8 @@ def decode_text(data: bytes) -> str:
 
 def decode_with_charset(data: bytes) -> tuple[str, str]:
     """The text, and which charset it was in; what fits neither is replaced."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode(UTF16, "replace"), UTF16
     try:
         return data.decode(UTF8), UTF8
     except UnicodeDecodeError:

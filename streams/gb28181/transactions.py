@@ -32,6 +32,11 @@ class Flow:
         """Whether messages may be lost."""
         return self.transport == "udp"
 
+    def same_end(self, other: "Flow") -> bool:
+        """Whether the other end is the same, whichever address of ours it came to."""
+        ends = ((f.transport, f.host, f.port, f.connection) for f in (self, other))
+        return len(set(ends)) == 1
+
 
 @dataclass(frozen=True, slots=True)
 class RequestOwner:
@@ -97,6 +102,14 @@ class ClientTransactions:
     def drop(self, transaction: ClientTransaction) -> None:
         """Forget one."""
         self._open.pop(transaction.key, None)
+
+    def move(self, old: Flow, new: Flow, now_s: float) -> list[ClientTransaction]:
+        """A peer is elsewhere now: what waits for its first answer goes there; to be sent."""
+        moved = [t for t in self._open.values() if t.flow.same_end(old) and not t.provisional]
+        for transaction in moved:
+            transaction.flow, transaction.interval_s = new, T1_S
+            transaction.due_s = now_s + T1_S
+        return moved
 
     def due(self, now_s: float) -> tuple[list[ClientTransaction], list[ClientTransaction]]:
         """Those to be sent once more, and those that got no answer in time (which are over)."""

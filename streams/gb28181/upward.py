@@ -6,6 +6,7 @@ A part of Gb28181Platform, which owns the peers and sends the requests.
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from streams.gb28181.events import PeerGone, PeerRegistered
 from streams.gb28181.manscdp import keep_alive, query
 from streams.gb28181.peers import CatalogSubscription, Peer
 from streams.gb28181.registration_client import RegistrationClient
@@ -47,6 +48,7 @@ class Upward:
             expires_s=config.expires_s,
             keepalive_s=config.keepalive_s,
             login=lambda: DigestAuthenticator(user, password, make_cnonce=self._token),
+            may_redirect_to=config.allows,
         )
 
     def tick(self, peer: Peer, now_s: float) -> None:
@@ -61,12 +63,18 @@ class Upward:
             self._subscribe(peer, subscription, now_s)
 
     def lost(self, peer: Peer, now_s: float) -> None:
-        """The connection to a peer ended."""
+        """The connection to a peer ended: the next REGISTER opens one anew."""
         if peer.client is not None:
             peer.client.on_lost(now_s)
+            peer.flow = self._flow_to(peer, peer.client.target)
 
-    def subscribe_soon(self, peer: Peer, now_s: float) -> None:
-        """Subscribe to the catalogue of a peer that just became reachable."""
+    def subscribe_soon(self, peer: Peer, now_s: float, *, anew: bool = False) -> None:
+        """Subscribe to the catalogue of a peer that just became reachable.
+
+        `anew`: it registered from elsewhere; a device that started again knows no subscription.
+        """
+        if anew:
+            peer.subscription = None
         if peer.config.subscribe_catalog and peer.subscription is None:
             peer.subscription = self._new_subscription(now_s + SUBSCRIBE_AFTER_S)
 
@@ -80,7 +88,7 @@ class Upward:
     # -- registration ---------------------------------------------------------------------------
 
     def _register(self, peer: Peer, client: RegistrationClient, now_s: float) -> None:
-        config, build = peer.config, self.platform.build
+        config, build = peer.asked_as, self.platform.build
         flow = peer.flow
         if flow is None or (flow.host, flow.port) != client.target:
             flow = self._flow_to(peer, client.target)
@@ -90,26 +98,46 @@ class Upward:
             config, flow, call=call, authorization=client.authorization(build.register_uri(config))
         )
 
+        owner = self._owner_of_register(peer, client, call)
+        self.platform.send_request(request, flow, now_s, REGISTER_S, owner)
+
+    def _owner_of_register(
+        self, peer: Peer, client: RegistrationClient, call: tuple[str, str, int]
+    ) -> RequestOwner:
+        """Who hears what became of a REGISTER; that of one before the newest counts no more."""
+        name = peer.config.name
+
         def on_answer(response: SipMessage, at: Flow, at_s: float) -> None:
-            if response.status < _OK:
+            if response.status < _OK or self._calls[name] != call:
                 return
             if client.on_response(response, at_s):
                 self._register(peer, client, at_s)
             elif client.is_registered:
-                self._registered(peer, at, at_s)
+                self._registered(peer, client, at, at_s)
             elif client.problem:
-                self.platform.refuse(f"not registered: {client.problem}", config.name)
+                self._failed(peer, client)
 
         def on_timeout(_request: SipMessage, at_s: float) -> None:
-            client.on_timeout(at_s)
-            self.platform.refuse("not registered: no answer", config.name)
+            if self._calls[name] == call:
+                client.on_timeout(at_s)
+                self._failed(peer, client)
 
-        self.platform.send_request(
-            request, flow, now_s, REGISTER_S, RequestOwner(on_answer, on_timeout)
-        )
+        return RequestOwner(on_answer, on_timeout)
 
-    def _registered(self, peer: Peer, flow: Flow, now_s: float) -> None:
+    def _failed(self, peer: Peer, client: RegistrationClient) -> None:
+        """We are not registered there; told when we were, or thought so."""
+        name = peer.config.name
+        self.platform.refuse(f"not registered: {client.problem}", name)
+        if peer.online:
+            peer.online = False
+            self.platform.events.append(PeerGone(name, f"not registered: {client.problem}"))
+
+    def _registered(self, peer: Peer, client: RegistrationClient, flow: Flow, now_s: float) -> None:
+        changed = peer.flow is None or not peer.online or not peer.flow.same_end(flow)
         peer.flow, peer.online, peer.last_seen_s = flow, True, now_s
+        self.platform.events.append(
+            PeerRegistered(peer.config.name, flow, client.granted_s, changed)
+        )
         self.subscribe_soon(peer, now_s)
         if self.platform.sessions.orphans:
             self.platform.sessions.end_orphans(peer.config.name, now_s)
@@ -118,7 +146,7 @@ class Upward:
         flow = peer.flow
         if flow is None:
             return
-        config, platform = peer.config, self.platform
+        config, platform = peer.asked_as, self.platform
         body = keep_alive(peer.next_sn(), platform.identity.id, version_2022=config.version_2022)
         message = platform.build.message(config, flow, body, peer.sn)
 
@@ -127,7 +155,8 @@ class Upward:
                 client.on_keep_alive(answered=response.status < _REFUSED, now_s=at_s)
 
         def on_timeout(_request: SipMessage, at_s: float) -> None:
-            client.on_keep_alive(answered=False, now_s=at_s)
+            if peer.flow is not None and peer.flow.same_end(flow):  # not of a server left since
+                client.on_keep_alive(answered=False, now_s=at_s)
 
         platform.send_request(
             message, flow, now_s, KEEP_ALIVE_S, RequestOwner(on_answer, on_timeout)
@@ -143,7 +172,7 @@ class Upward:
         flow = peer.flow
         if flow is None:
             return
-        config = peer.config
+        config = peer.asked_as
         subscription.cseq += 1
         subscription.due_s = now_s + RETRY_SUBSCRIBE_S
         body = query("Catalog", peer.next_sn(), config.id, version_2022=config.version_2022)

@@ -18,6 +18,7 @@ from streams.errors import (
     StreamError,
     Unreachable,
     Unreadable,
+    WentSilent,
     os_error_text,
 )
 from streams.gb28181.codes import StreamSources
@@ -54,6 +55,36 @@ class SessionJournal(Protocol):
         """The peer knows that it is over."""
 
 
+@dataclass(frozen=True, slots=True)
+class SessionSlot:
+    """One of the sessions that a peer gives, for a channel that has no other just now.
+
+    Devices drop or mix up a second live view of one channel by the same viewer.
+    """
+
+    of_peer: asyncio.Semaphore
+    of_channel: asyncio.Lock
+
+    async def acquire(self) -> None:
+        """Wait for both; cancelled, none is kept."""
+        await self.of_channel.acquire()
+        try:
+            await self.of_peer.acquire()
+        except BaseException:
+            self.of_channel.release()
+            raise
+
+    def release(self) -> None:
+        """Let others have both."""
+        self.of_peer.release()
+        self.of_channel.release()
+
+    @property
+    def channel_in_use(self) -> bool:
+        """Whether another visit has the channel."""
+        return self.of_channel.locked()
+
+
 @dataclass(slots=True, kw_only=True)
 class Gb28181Visits:
     """Makes the visits of an endpoint; `now` is the UTC clock."""
@@ -67,6 +98,7 @@ class Gb28181Visits:
     releasing: set[asyncio.Task[None]] = field(default_factory=set)
     sources: StreamSources = field(init=False)
     _slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    _channels: dict[tuple[str, str], asyncio.Lock] = field(default_factory=dict)
     _transports: dict[str, str] = field(default_factory=dict)  # what works with each peer
 
     def __post_init__(self) -> None:
@@ -90,7 +122,10 @@ class Gb28181Visits:
             channel=channel,
             options=options,
             sub_stream=sub_stream,
-            slots=self._slots.setdefault(name, asyncio.Semaphore(peer.config.sessions)),
+            slot=SessionSlot(
+                self._slots.setdefault(name, asyncio.Semaphore(peer.config.sessions)),
+                self._channels.setdefault((name, channel), asyncio.Lock()),
+            ),
             deadline_s=deadline_s,
         )
         return await visit.run()
@@ -129,7 +164,7 @@ class Gb28181Visits:
             while not session.is_over:
                 if held and session.state is SessionState.GIVEN_UP:
                     held = False  # nothing is sent; an answer that comes yet is ended at once
-                    opened.slots.release()
+                    opened.slot.release()
                 opened.happened.clear()
                 await opened.happened.wait()
             if SessionEvent.ABANDONED not in session.events:
@@ -137,7 +172,7 @@ class Gb28181Visits:
         finally:
             self.endpoint.forget(session)
             if held:
-                opened.slots.release()
+                opened.slot.release()
             try:
                 await self._linger(session, media)
             finally:
@@ -166,11 +201,16 @@ class Gb28181Visits:
         await asyncio.gather(*self.releasing, return_exceptions=True)
 
 
+def _refusal_of(peer: Peer) -> str:
+    """What was wrong with a peer's newest REGISTER, where we refused it."""
+    return f"; its REGISTER was refused: {peer.refused}" if peer.refused else ""
+
+
 def _why_unreachable(peer: Peer) -> str:
     config = peer.config
     if config.registers_here:
         known = "is not registered here (any more)" if peer.flow else "has not registered here"
-        return f"{config.name} {known}"
+        return f"{config.name} {known}{_refusal_of(peer)}"
     problem = peer.client.problem if peer.client is not None else ""
     return f"we are not registered with {config.name}{f': {problem}' if problem else ' yet'}"
 
@@ -182,7 +222,7 @@ class _Opened:
     session: InviteSession
     happened: asyncio.Event
     media: MediaSocket
-    slots: asyncio.Semaphore  # of the peer; one is taken
+    slot: SessionSlot  # it is taken
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -194,7 +234,7 @@ class _Visit:
     channel: str
     options: VisitOptions
     sub_stream: bool
-    slots: asyncio.Semaphore
+    slot: SessionSlot
     deadline_s: float
     asked_key_frame: bool = False
 
@@ -219,7 +259,7 @@ class _Visit:
             self._bind(collector.media)
             session = self._session(collector.media)
         except BaseException:
-            self.slots.release()
+            self.slot.release()
             raise
         self.visits.endpoint.watch(session, happened)
         try:
@@ -231,17 +271,19 @@ class _Visit:
                 return None
             return await self._collect(session, collector)
         finally:
-            self.visits.release(_Opened(session, happened, collector.media, self.slots))
+            self.visits.release(_Opened(session, happened, collector.media, self.slot))
 
     async def _take_slot(self) -> None:
         """Wait for a session of the peer's. Raises StreamBusy."""
         most_s = min(self.options.connect_timeout_s, self.deadline_s - self._now_s)
         try:
             async with asyncio.timeout(max(0.1, most_s)):
-                await self.slots.acquire()
+                await self.slot.acquire()
         except TimeoutError:
             config = self.peer.config
             seen = f"all {config.sessions} sessions of {config.name} are in use"
+            if self.slot.channel_in_use:
+                seen = f"channel {self.channel} of {config.name} is in use by another visit"
             raise StreamBusy(seen, status=486) from None
 
     def _bind(self, media: MediaSocket) -> None:
@@ -294,8 +336,11 @@ class _Visit:
             if session.status in _UNACCEPTABLE:
                 return False
             raise refusal(session.status, session.reason)
+        if event is SessionEvent.HUNG_UP:  # its BYE overtook its 200, or it changed its mind
+            raise WentSilent("the peer ended the session before it answered the INVITE")
         if event is not SessionEvent.ANSWERED:
-            raise Unreachable(f"no answer to INVITE in {self._now_s - began_s:.1f} s")
+            seen = f"no answer to INVITE in {self._now_s - began_s:.1f} s"
+            raise Unreachable(f"{seen}{_refusal_of(self.peer)}")
         await self.visits.journal.answered(session.dialog)
         await self._begin_media(session, collector)
         return True

@@ -240,6 +240,60 @@ def test_who_leaves_takes_leave_and_login_along(editing: Editing) -> None:
         assert uow.sessions.get("s" * 64, NOON) is None
 
 
+def log_in_as_leader(editing: Editing) -> None:
+    account = Account(
+        name="zhang", duty=AccountRole.GRID_LEADER, shown_as="张", password="x", grid=GROUP,
+        person=PersonId("L1"), created_at=NOON,
+    )  # fmt: skip
+    session = LoginSession(
+        id="s" * 64, account="zhang", begun_at=NOON, ends_at=NOON + timedelta(days=1)
+    )
+    with editing.store.begin() as uow:
+        uow.accounts.put(account)
+        uow.sessions.add(session)
+        uow.commit()
+
+
+@pytest.mark.parametrize(
+    ("name", "is_successor"),
+    [("李网格长", True), ("张", True), ("张 网格长", False), ("张网格长", False)],
+)
+@pytest.mark.parametrize("how", ["form", "import", "file"])
+def test_another_name_under_the_same_id_is_a_successor(
+    editing: Editing, name: str, how: str, *, is_successor: bool
+) -> None:
+    editing.tables.note_outside_changes()
+    log_in_as_leader(editing)
+    row, file = {"person_id": "L1", "name": name, "phone": "0937-7654321"}, FILES["people.csv"]
+    changed = file.replace("张网格长", name).replace("0937-1234567", "0937-7654321")
+    if how == "form":
+        editing.tables.put_row(PEOPLE, row, by="admin")
+    elif how == "import":
+        version = editing.tables.plan_import(PEOPLE, changed.encode()).version
+        editing.tables.apply_import(PEOPLE, changed.encode(), version=version, by="admin")
+    else:
+        (editing.folder / "people.csv").write_text(changed, "utf-8")
+        assert editing.tables.note_outside_changes() == 1
+    with editing.store.begin_read() as uow:
+        account, session = uow.accounts.get("zhang"), uow.sessions.get("s" * 64, NOON)
+        said = [one.why for one in uow.access.entries(what="disable_account")]
+    assert (account.disabled_at is not None) == is_successor
+    assert (session is None) == is_successor
+    assert said == (["zhang: L1 has a successor"] if is_successor else [])
+
+
+def test_who_was_struck_out_of_the_file_itself_has_no_login(editing: Editing) -> None:
+    editing.tables.note_outside_changes()
+    log_in_as_leader(editing)
+    path = editing.folder / "people.csv"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("L1")), "utf-8")
+    assert editing.tables.note_outside_changes() == 1
+    with editing.store.begin_read() as uow:
+        assert uow.accounts.get("zhang").disabled_at == NOON
+        assert uow.sessions.get("s" * 64, NOON) is None
+
+
 def test_what_was_changed_in_the_file_itself_is_in_the_history(editing: Editing) -> None:
     assert editing.tables.note_outside_changes() == 0, "the first look makes it known"
     path = editing.folder / "people.csv"

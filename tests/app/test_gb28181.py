@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.app.gb28181 import Gb28181Service, SipPortTaken
+from patrol.app.gb28181 import MAX_ORPHAN_TRIES, Gb28181Service, SipPortTaken
 from patrol.app.gb28181_control import ServiceAway, ask_service, read_sample, serve_control
 from patrol.cli.gb import proposed_rows
 from patrol.clock import SystemClock
@@ -28,7 +29,10 @@ from simulators.gb28181.media import EncodedPicture, LoopSource
 from streams.address import StreamAddress
 from streams.decode import decode
 from streams.errors import Unreachable
+from streams.gb28181.invite_session import Dialog
+from streams.gb28181.peers import PeerConfig
 from streams.gb28181.platform import Gb28181Platform
+from streams.gb28181.requests import Identity
 from streams.gb28181.sip_message import parse_message
 from streams.gb28181.transactions import Flow
 from streams.model import VisitOptions
@@ -169,6 +173,28 @@ def test_a_log_of_messages_names_nobody_and_can_be_replayed(
         data = entry["text"].encode(entry["charset"])
         message = parse_message(data)
         platform.receive(message, Flow("udp", "192.0.2.1", 5060), entry["at_s"], CLOCK.now())
+
+
+def test_an_orphan_of_a_peer_that_is_away_waits_for_it(tmp_path: Path) -> None:
+    config = PeerConfig(name="nvr", id=DEVICE, password=PASSWORD)
+    identity = Identity(id=OURS, domain=OURS[:10], port=5060, token=lambda: "t")
+    platform = Gb28181Platform(identity, [config], b"k", lambda _host: "192.0.2.1")
+    orphans, endpoint = platform.sessions.orphans, Mock(now_s=1000.0)
+    flow = Flow("udp", "192.0.2.7", 5060)
+    orphans["c"] = Dialog(peer="nvr", channel=CAMERA, call_id="c", from_tag="f", flow=flow)
+    with store_in(tmp_path) as store:
+        service = Gb28181Service(settings(0), store, CLOCK, ZoneInfo("Asia/Shanghai"))
+
+        async def tries(count: int) -> None:
+            for _ in range(count):
+                await service._end_orphans(platform, endpoint)
+
+        asyncio.run(tries(3 * MAX_ORPHAN_TRIES))
+        assert list(orphans) == ["c"]
+        assert len(platform.outbox) == MAX_ORPHAN_TRIES
+        platform.restore("nvr", flow, 3600, 1000.0)
+        asyncio.run(tries(1))
+        assert platform.sessions.ended_orphans == ["c"]
 
 
 def test_without_a_service_the_socket_says_so(tmp_path: Path) -> None:

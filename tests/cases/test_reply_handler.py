@@ -10,7 +10,9 @@ import pytest
 from patrol.cases.actions import apply_recheck
 from patrol.cases.reply_handler import ReplyOutcome
 from patrol.domain.case import CaseEvent, CaseState
+from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, MessageKey
+from patrol.domain.observation import Subject
 from patrol.domain.outbox import DeliveryState
 from patrol.domain.priority import Level
 from patrol.messaging.reply_parser import DeadLetterReason
@@ -28,6 +30,42 @@ def announced_case(case_system: CaseSystem) -> Any:
     case = case_system.confirm()
     case_system.relay.run_until_empty(1.0)
     return case
+
+
+def test_a_leader_opens_a_case_to_helpers_and_closes_it(
+    case_system: CaseSystem, announced_case: Any
+) -> None:
+    shown = case_system.retained(announced_case.id)
+    assert shown is not None
+    assert shown["open_to_helpers"] is False
+    for kind, is_open in (("open_to_helpers", True), ("close_to_helpers", False)):
+        for key in ("a", "b"):  # said twice it stands once
+            said = case_system.reply(
+                announced_case.id, kind, person="leader", text="请帮忙", key=f"{kind}-{key}"
+            )
+            assert said.outcome is ReplyOutcome.NOTED
+        after = case_system.case(announced_case.id)
+        assert (after.open_to_helpers, after.state) == (is_open, S.DISPATCHED)
+        case_system.relay.run_until_empty(1.0)
+        shown = case_system.retained(announced_case.id)
+        assert shown is not None
+        assert shown["open_to_helpers"] is is_open
+    assert [entry.what for entry in after.entries] == [
+        E.DISPATCH, E.OPEN_TO_HELPERS, E.CLOSE_TO_HELPERS,
+    ]  # fmt: skip
+    with case_system.store.begin_read() as uow:
+        logged = [(one.who, one.what) for one in uow.access.entries(limit=5)]
+    assert ("leader", "open_to_helpers") in logged
+    assert ("leader", "close_to_helpers") in logged
+
+
+def test_a_case_about_a_camera_is_not_opened_to_helpers(case_system: CaseSystem) -> None:
+    case = case_system.confirm(
+        small_site.finding(subject=Subject.EQUIPMENT, kind="blur", category="equipment")
+    )
+    (grid, *_) = announced_grids(case)
+    said = case_system.reply(case.id, "open_to_helpers", grid=grid)
+    assert said.reason is DeadLetterReason.NOT_POSSIBLE
 
 
 def test_the_way_of_a_case_that_goes_well(case_system: CaseSystem, announced_case: Any) -> None:

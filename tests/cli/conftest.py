@@ -1,6 +1,7 @@
 """A small site on disk, and the command line run in this process, ended and read."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import pytest
 import structlog
 
 from patrol.cli.root import run
+from patrol.domain import problem_texts
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, FindingId, GridCode, RoundId
 from patrol.domain.observation import Subject
@@ -177,6 +179,20 @@ def cli_site(make_cli_site: Callable[[str], CliSite]) -> CliSite:
 def site_without_broker(make_cli_site: Callable[[str], CliSite]) -> CliSite:
     """A site whose broker is not there."""
     return make_cli_site(f"mqtt://127.0.0.1:{free_port()}")
+
+
+@pytest.fixture(autouse=True)
+def _problems_as_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests here are of what is refused, and read it as raised, in English.
+
+    Those of the reader's language set PATROL_LANGUAGE, and get what that reader gets.
+    """
+    in_chinese = problem_texts._line_in_chinese
+
+    def shown(line: str) -> str:
+        return in_chinese(line) if os.environ.get("PATROL_LANGUAGE") else line
+
+    monkeypatch.setattr(problem_texts, "_line_in_chinese", shown)
 
 
 @pytest.fixture(autouse=True)

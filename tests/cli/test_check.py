@@ -157,7 +157,7 @@ def test_a_broker_that_is_not_there_is_one_line_and_one(site_without_broker: Cli
     ended = site_without_broker("check")
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 1
-    assert "消息代理: 连不上：mqtt://127.0.0.1:" in ended.err
+    assert "消息代理：连不上：mqtt://127.0.0.1:" in ended.err
     assert "Connection refused" in ended.err
 
 
@@ -170,7 +170,7 @@ def test_a_database_that_is_not_there_is_one_line_and_one(cli_site: CliSite) -> 
     ended = cli_site("check")
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 1
-    assert "数据库: 连不上" in ended.err
+    assert "数据库：连不上" in ended.err
     assert "s3cret" not in ended.err
 
 

@@ -121,7 +121,7 @@ def test_every_verb_names_it_in_one_line(folder: Path, directory: int, file: int
     wrong = {
         verb: (code, text)
         for verb, (code, text) in found.items()
-        if code != 1 or len(text.splitlines()) != 1 or "cannot be written by this user" not in text
+        if code != 1 or len(text.splitlines()) != 1 or "不能写这个数据库" not in text
     }
     assert not wrong
     assert len(found) > 30

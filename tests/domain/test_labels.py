@@ -50,6 +50,7 @@ LABEL_MODULES = {
     "object_labels.py",
     "stream_labels.py",
     "town_labels.py",
+    "state_labels.py",
 }
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 TEMPLATE_PAIR = re.compile(r"[\"'](\w+)[\"']\s*:\s*[\"'][^\"']*[\u4e00-\u9fff]")

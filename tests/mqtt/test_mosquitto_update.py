@@ -117,6 +117,23 @@ def test_a_successor_has_a_password_and_topics_that_the_departed_has_not(
     assert (again.files, again.new) == ((), ()), "once is enough"
 
 
+@pytest.mark.parametrize(("name", "is_successor"), [("新任", True), (" {} ", False)])
+def test_another_name_under_the_same_id_gets_another_password(
+    name: str, folder: Path, *, is_successor: bool
+) -> None:
+    registry = small_site.registry()
+    left = registry.people[PersonId("leader")]
+    renamed = replace(left, name=name.format(left.name))
+    registry = replace(registry, people={**registry.people, left.id: renamed})
+    known = handed_out_passwords(folder / HANDOUT)[left.mqtt_user or "leader"]
+    given = {one.person: one.password for one in handed_out_accounts(folder, SITE, registry)}
+    assert (given.get(left.id) == known) != is_successor
+    update_mosquitto_files(folder, SITE, registry)
+    now = handed_out_passwords(folder / HANDOUT)["leader"]
+    assert (now != known) == is_successor
+    assert update_mosquitto_files(folder, SITE, registry).new == (), "once is enough"
+
+
 def test_a_struck_out_password_of_an_account_that_passed_on_is_renewed(folder: Path) -> None:
     known = handed_out_passwords(folder / HANDOUT)["leader"]
     text = (folder / HANDOUT).read_text("utf-8").replace(known, "")

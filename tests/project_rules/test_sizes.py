@@ -25,7 +25,6 @@ SHORT_MODULES = {
     "patrol/reports/fleet.py": "what the rates of health leave out, for `patrol health` and county",
     "patrol/review/suppressed.py": "a count of one line that a list prints, without the decisions",
     "patrol/store/schema_all.py": "the one place that knows every table",
-    "patrol/review/decided.py": "what a search of decisions finds, in console, API and CLI",
     "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
     "simulators/serving.py": "what the programs of two simulators do around their loop",
 }

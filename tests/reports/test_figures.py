@@ -46,7 +46,7 @@ def test_a_day_by_hand(day: ReportMaterial, heading: ReportHeading) -> None:
         "close_median": (37.0, 1),
         "close_p90": (37.0, 1),
     }
-    assert found["coverage"].text == "50.0 %(4/8)"
+    assert found["coverage"].text == "50.0 %（4/8）"
     assert "未授权 6" in found["coverage"].note
     assert "漏巡 2" in found["online"].note
 
@@ -54,8 +54,8 @@ def test_a_day_by_hand(day: ReportMaterial, heading: ReportHeading) -> None:
 def test_nothing_at_all_divides_by_nothing(heading: ReportHeading) -> None:
     found = by_id(ReportMaterial(), heading)
     assert found["coverage"].value is None
-    assert found["coverage"].text == "—(n=0)"
-    assert found["ack_median"].text == "—(n=0)"
+    assert found["coverage"].text == "—（n=0）"
+    assert found["ack_median"].text == "—（n=0）"
     assert found["planned"].text == "0"
 
 

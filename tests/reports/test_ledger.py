@@ -64,8 +64,8 @@ def test_what_was_not_looked_at_is_never_normal(
     rows = list(ledger.ledger_rows(day, heading))
     blurred, offline, missed = rows[2:5]
     assert (blurred["图像质量"], blurred["在线"]) == ("画面模糊", "在线")
-    assert (offline["在线"], offline["描述"]) == ("离线", "连接不上:connection refused")
-    assert (missed["在线"], missed["图像质量"], missed["描述"]) == ("未巡", "—", "finish-by passed")
+    assert (offline["在线"], offline["描述"]) == ("离线", "连接不上：连接被拒绝")
+    assert (missed["在线"], missed["图像质量"], missed["描述"]) == ("未巡", "—", "到时限仍未巡")
     assert (offline["采样时间"], missed["采样时间"]) == ("", ""), "nothing was sampled"
     assert missed["点位名称"] == "（已销户）", "it left the registry since"
     assert rows[1]["备注"] == "F000002 排除：光影变化"

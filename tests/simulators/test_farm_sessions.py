@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from simulators.faults import CameraFault
 from simulators.rtsp_farm.control import ControlError, FarmControl
-from simulators.rtsp_farm.server import FarmOptions, serve
+from simulators.rtsp_farm.server import FarmInfo, FarmOptions, serve
 
 RECEIVER_REPORT = b"$\x01\x00\x08" + b"\x80\xc9\x00\x01" + b"\0\0\0\1"
 
@@ -211,3 +212,31 @@ def test_the_command_says_one_line_and_stops_when_told(tmp_path: Path, stream_ca
             process.terminate()
             assert process.wait(10) == 0
     assert (tmp_path / "town" / "truth.json").exists()
+
+
+def test_the_first_cameras_are_served_before_all_streams_are_encoded(
+    tmp_path: Path, stream_cache: Path, farm: Any
+) -> None:
+    """And where everything is in the cache, all of them at once."""
+    cache = shutil.copytree(stream_cache, tmp_path / "cache")
+    max(cache.glob("*.loop"), key=lambda path: path.stat().st_size).unlink()
+    options = FarmOptions(
+        count=len(farm.urls), out=tmp_path / "config", cache=cache, profile="tiny",
+        faults="each", light="morning", first_stream=True,
+    )  # fmt: skip
+
+    async def lines() -> list[FarmInfo]:
+        stop, infos = asyncio.Event(), list[FarmInfo]()
+
+        def on_ready(info: FarmInfo) -> None:
+            infos.append(info)
+            if not info.first:
+                stop.set()
+
+        await serve(options, on_ready, stop)
+        return infos
+
+    early, late = asyncio.run(lines())
+    assert 0 < len(early.first) < options.count
+    assert (late.first, late.port) == ((), early.port)
+    assert len(asyncio.run(lines())) == 1

@@ -76,24 +76,24 @@ def test_what_was_drawn_is_the_registry_of_the_next_visit(
 @pytest.mark.parametrize(
     ("areas", "field", "text"),
     [
-        pytest.param({"visible": [[0, 0], [1, 1]]}, "visible", "at least 3 points", id="two"),
-        pytest.param({"ignore": [[[0, 0], [2, 0], [1, 1]]]}, "ignore", "outside", id="outside"),
+        pytest.param({"visible": [[0, 0], [1, 1]]}, "visible", "至少 3 个点", id="two"),
+        pytest.param({"ignore": [[[0, 0], [2, 0], [1, 1]]]}, "ignore", "画面之外", id="outside"),
         pytest.param(
-            {"visible": [[0, 0], [1, 1], [1, 0], [0, 1]]}, "visible", "crosses itself", id="bow"
+            {"visible": [[0, 0], [1, 1], [1, 0], [0, 1]]}, "visible", "自相交叉", id="bow"
         ),
         pytest.param(
-            {"zones": [{"name": "a", "kind": "ufo", "polygon": SQUARE}]}, "kind", "unknown kind",
+            {"zones": [{"name": "a", "kind": "ufo", "polygon": SQUARE}]}, "kind", "未知的类型",
             id="kind",
         ),
         pytest.param(
             {"zones": [{"name": "a", "kind": "dumping", "polygon": SQUARE, "classes": ["hrose"]}]},
-            "classes", "did you mean 'horse'", id="class",
+            "classes", "是不是 'horse'", id="class",
         ),
         pytest.param(
             {"zones": [{"name": "a", "kind": "livestock", "polygon": SQUARE, "hours": ["25:00"]}]},
-            "hours", "are not hours", id="hours",
+            "hours", "不是时段", id="hours",
         ),
-        pytest.param({"secret": [1]}, "secret", "unknown setting", id="setting"),
+        pytest.param({"secret": [1]}, "secret", "未知的设置", id="setting"),
     ],
 )  # fmt: skip
 def test_invalid_areas_are_refused_and_nothing_is_written(

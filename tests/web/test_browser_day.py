@@ -23,6 +23,7 @@ from patrol.domain.approval import request_approval
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.finding import FindingState
+from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.priority import Level
 from patrol.settings import load_site
 from patrol.settings.site_settings import ConsoleSettings
@@ -181,7 +182,8 @@ def ready_findings(store: Any, now: Any, count: int) -> None:
         pictured = [f for f in uow.findings.queue() if f.picture]
         for finding in pictured:
             fresh = replace(finding, state=FindingState.CANDIDATE, decided_by="", decided_at=None)
-            uow.findings.put(replace(fresh, level=Level.ORDINARY))
+            named = "smoke" if finding.category == UNNAMED_CHANGE else finding.category
+            uow.findings.put(replace(fresh, level=Level.ORDINARY, category=named))
         for _ in range(max(0, count - len(pictured))):
             number = uow.next_number("test-day")
             uow.findings.add(

@@ -100,11 +100,9 @@ def test_an_urgent_call_rings_until_it_is_muted(town: Any, enter: Enter) -> None
     page.fill("#own-finding [name=text]", "来电:麦场起火")
     page.keyboard.press("Enter")
     expect(page.locator(".toast.good")).to_be_visible()
-    page.reload()  # what alarms now is all there
-    expect(page.locator("#alarm[data-loud=true]")).to_be_visible()
     page.keyboard.press("Shift")  # browsers play nothing on an untouched page
+    page.wait_for_selector("#alarm[data-loud=true][data-sounded]")
     page.wait_for_function("document.title.startsWith('(')")
-    page.wait_for_selector("#alarm[data-sounded]")
     page.click("#alarm button")
     expect(page.locator("#alarm")).to_have_attribute("data-loud", "false")
     ident = newest_own(town).id
@@ -121,3 +119,37 @@ def test_an_urgent_call_rings_until_it_is_muted(town: Any, enter: Enter) -> None
     page.goto("/decided?mine=1")
     page.click(f"[data-post='/api/findings/{ident}/undo']")
     expect(page.locator(f"[data-post='/api/findings/{ident}/undo']")).to_have_count(0)
+
+
+def test_a_leave_is_entered_and_taken_back_and_a_grid_is_edited(town: Any, enter: Enter) -> None:
+    page = enter("duty_lead")
+    day = town.app.clock.now().astimezone(town.app.site.settings.site.tz).date().isoformat()
+    page.goto("/people")
+    person = page.locator("#away [name=person_id] option").last.get_attribute("value")
+    assert person
+    page.select_option("#away [name=person_id]", person)
+    page.fill("#away [name=from]", day)
+    page.fill("#away [name=until]", day)
+    page.fill("#away [name=note]", "体检")
+    page.click("#away button.strong")
+    row = page.locator("#leave tr", has_text="体检")
+    expect(row.locator(".pill.warn")).to_be_visible()
+    assert person in town.app.registry.absent
+    page.goto("/")
+    expect(page.locator(".duty .present", has_text="请假")).to_be_visible()
+    page.goto("/people")
+    page.once("dialog", lambda asked: asked.accept())
+    row.locator("button").click()
+    expect(row).to_have_count(0)
+    assert person not in town.app.registry.absent
+    expect(page.locator("#grids")).to_have_count(0)  # the administrator's alone
+    admin = enter("admin")
+    admin.goto("/people")
+    admin.click("#grids summary")
+    first = admin.locator("#grids tr").first
+    code = first.locator("td").first.inner_text()
+    first.locator("[data-edit]").click()
+    expect(admin.locator("#grid [name=grid_code]")).to_have_value(code)
+    expect(admin.locator("#grid [name=name]")).to_have_value(
+        town.app.registry.tree.grids[code].name
+    )

@@ -175,10 +175,10 @@ def test_every_problem_is_listed_with_its_line_and_nothing_is_changed(
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        pytest.param(b"PK\x03\x04 a workbook", "cannot be read", id="xlsx"),
-        pytest.param("点位,名称\n1,上坝".encode("gbk"), "none of the columns", id="gbk"),
-        pytest.param(b"", "is empty", id="empty"),
-        pytest.param(b"camera_id|name\n1|2\n", "separated by", id="bars"),
+        pytest.param(b"PK\x03\x04 a workbook", "无法读取", id="xlsx"),
+        pytest.param("点位,名称\n1,上坝".encode("gbk"), "没有任何一列", id="gbk"),
+        pytest.param(b"", "为空", id="empty"),
+        pytest.param(b"camera_id|name\n1|2\n", "分隔", id="bars"),
     ],
 )
 def test_a_file_that_is_no_camera_table_is_refused(log_in: LogIn, data: bytes, text: str) -> None:

@@ -17,8 +17,9 @@ from patrol.app.ground_service import GroundService
 from patrol.domain.account import API_KEY_PREFIX, issue_api_key
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import FindingState
-from patrol.domain.ground_patrol import CheckInMethod
+from patrol.domain.ground_patrol import CheckInMethod, count_stops
 from patrol.domain.ids import CaseId, FindingId
+from patrol.web.rate_limit import PHOTOS_AN_HOUR, REPORTS_AN_HOUR
 
 LogIn = Callable[[str], httpx.Client]
 Enter = Callable[..., Page]
@@ -127,6 +128,14 @@ def test_a_doubtful_claim_waits_for_the_duty_lead(town: Any, log_in: LogIn, walk
         assert str(uow.ground_patrols.get(patrol.id).state) == "completed"
         done = uow.access.of_no_camera("check_in", limit=50)
         assert {"operator", waiting.by} <= {one.who for one in done}
+    with town.store.begin_read() as uow:
+        counts = uow.ground_patrols.counts_of_day(patrol.day)
+        waiting = uow.ground_patrols.stops_of(
+            one.id for one in uow.ground_patrols.of_days(patrol.day, patrol.day + timedelta(days=1))
+        )
+    assert counts == count_stops(stop for stops in waiting.values() for stop in stops)
+    today = log_in("operator").get("/today/part").text
+    assert f"联动巡防签到 {counts.done + counts.late}/{counts.planned}" in today
     page = log_in("operator").get(f"/rosters/{patrol.id}").text
     for words in ("值班代录", "电话报到", "时间不对", "手机自报"):
         assert words in page
@@ -242,6 +251,29 @@ def test_a_bad_report_is_refused(log_in: LogIn, change: dict[str, Any], status: 
     assert log_in("helper").post("/ground/api/photo", content=b"no picture").status_code == 422
 
 
+def test_a_photo_as_a_telephone_makes_it_is_taken(log_in: LogIn) -> None:
+    large = jpeg(6) + b"\0" * (1024 * 1024)  # bytes behind the picture's end count as its own
+    assert log_in("helper").post("/ground/api/photo", content=large).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "most"),
+    [
+        ("far_helper", "/ground/api/report", REPORTS_AN_HOUR),
+        ("far_helper", "/ground/api/photo", PHOTOS_AN_HOUR),
+        ("other_leader", "/leader/api/photo/none/key-photo-1", PHOTOS_AN_HOUR),
+    ],
+)
+def test_one_account_sends_so_many_an_hour_and_the_phone_keeps_the_rest(
+    log_in: LogIn, name: str, path: str, most: int
+) -> None:
+    client, form = log_in(name), {"key": "key-flood-01", "category": "nonsense", "text": "x"}
+    sent = {"json": form} if path.endswith("report") else {"content": b"no picture"}
+    statuses = [client.post(path, **sent).status_code for _ in range(most + 2)]
+    assert 429 not in statuses[:most]
+    assert statuses[most:] == [429, 429], "which verdict() of session.js sends again later"
+
+
 def test_a_camera_picture_cannot_be_reported_as_ones_own(town: Any, log_in: LogIn) -> None:
     form = {"key": "key-stolen-1", "text": "x", "photo": str(town.case.before)}
     assert log_in("helper").post("/ground/api/report", json=form).status_code == 422
@@ -317,6 +349,38 @@ def test_the_api_plans_checks_in_decides_and_opens(town: Any, log_in: LogIn, wal
     assert (
         client.get(f"{api}/ground-patrols", headers=api_key(town, "cases:read")).status_code == 403
     )
+
+
+def test_programs_enter_what_helpers_say_and_read_codes_and_coverage(
+    town: Any, log_in: LogIn, walk: Any
+) -> None:
+    patrol, stops = walk
+    client, api, case = log_in(""), "/api/v1", new_case(town, 21)
+    key = api_key(town, "rounds:read", "rounds:work", "cases:move")
+    client.put(f"{api}/cases/{case.id}/helpers", json={"open": True}, headers=key)
+    person = patrol.people[0]
+    going = {"person": person, "step": "going"}
+    steps = f"{api}/cases/{case.id}/helpers/steps"
+    noted = client.post(steps, json=going, headers=key).json()
+    assert noted["events"][-1]["by"] == person
+    assert client.post(steps, json={**going, "person": "nobody"}, headers=key).status_code == 422
+    client.put(f"{api}/cases/{case.id}/helpers", json={"open": False}, headers=key)
+    assert client.post(steps, json=going, headers=key).status_code == 409
+    report = {"key": "api-report-1", "grid": case.grid, "text": "渠边有人倒垃圾"}
+    files = api_key(town, "findings:file")
+    filed = client.post(f"{api}/helper-reports", json=report, headers=files)
+    assert (filed.status_code, filed.json()["repeated"]) == (201, False)
+    assert client.post(f"{api}/helper-reports", json=report, headers=files).json()["repeated"]
+    wrong = {**report, "key": "api-report-2", "grid": "1"}
+    assert client.post(f"{api}/helper-reports", json=wrong, headers=files).status_code == 422
+    codes = client.get(f"{api}/check-in-codes", headers=key).json()
+    (line,) = [line for line in codes if line["point"] == stops[0].point]
+    assert line["qr"].endswith(code_of(town, stops[0].point))
+    days = {"from": f"{patrol.day}", "until": f"{patrol.day}"}
+    covered = client.get(f"{api}/ground-coverage", params=days, headers=key).json()
+    assert sum(line["points_planned"] for line in covered["villages"]) > 0
+    backwards = {"from": f"{patrol.day}", "until": "2020-01-01"}
+    assert client.get(f"{api}/ground-coverage", params=backwards, headers=key).status_code == 422
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The household's own page: signed, one camera, revocable, without a login; the desk; the API."""
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,8 +15,10 @@ from patrol.domain.camera import Refusal
 from patrol.domain.household_link import HouseholdLinkSigner
 from patrol.domain.ids import CameraId
 from patrol.households.links import household_link_signer, make_link, revoke_link
+from patrol.web.live_frames import KEPT_FOR, LiveFrames, SentFrame
 from patrol.web.rate_limit import CHANGES_AN_HOUR, PAGES_A_MINUTE
 from patrol.web.server import ConsoleAddress
+from patrol.web.thumbnails import ContactSheets, SheetThumb, Thumbnails
 
 LogIn = Callable[[str], httpx.Client]
 Visitor = Callable[[], httpx.Client]
@@ -82,11 +85,41 @@ def test_it_opens_without_a_login_and_changes_nothing(
     assert town.app.live_view.gate.refusal_of(camera) is None
 
 
+def jpegs_in(thing: object, seen: set[int]) -> int:
+    """JPEGs that an object of the server's memory holds, however deep."""
+    if isinstance(thing, bytes):
+        return int(thing.startswith(b"\xff\xd8"))
+    is_ours = type(thing).__module__.startswith("patrol.web")
+    if id(thing) in seen or not (is_ours or isinstance(thing, dict | list | tuple | set)):
+        return 0
+    seen.add(id(thing))
+    return sum(jpegs_in(one, seen) for one in gc.get_referents(thing))
+
+
+def fill_caches(town: Any, camera: CameraId) -> list[Any]:
+    """Put a picture of the camera into every cache of the server; the caches."""
+    owners = [forget.__self__ for forget in town.app.households.picture_caches]
+    (thumbnails,) = {id(o): o for o in owners if isinstance(o, Thumbnails)}.values()
+    (sheets,) = {id(o): o for o in owners if isinstance(o, ContactSheets)}.values()
+    (frames,) = {id(o): o for o in owners if isinstance(o, LiveFrames)}.values()
+    with town.store.begin_read() as uow:
+        newest = uow.rounds.of_plan("morning", limit=1)[0]
+        visit = next(v for v in uow.rounds.visits(newest.id) if v.camera == camera)
+    sha256, now = visit.pictures[0].sha256, town.app.clock.now()
+    thumbnails.get(sha256)
+    sheets.jpeg((SheetThumb(sha256),))
+    jpeg = town.app.evidence.get(sha256)
+    frames.remember("s", SentFrame(camera=camera, jpeg=jpeg, taken_at=now, sent_at=now))
+    assert all(jpegs_in(owner, set()) > 0 for owner in (thumbnails, sheets, frames))
+    return owners
+
+
 def test_a_withdrawal_counts_within_a_second_and_deletes(
     visitor: Visitor, town: Any, page: str, camera: CameraId
 ) -> None:
     with town.store.begin_read() as uow:
         assert uow.pixels.held(camera)
+    caches = fill_caches(town, camera)
     gate = town.app.live_view.gate
     began = time.monotonic()
     answer = visitor().post(page, data={"action": "withdraw"})
@@ -96,11 +129,22 @@ def test_a_withdrawal_counts_within_a_second_and_deletes(
     assert time.monotonic() - began < 3.0
     with town.store.begin_read() as uow:
         assert not uow.pixels.held(camera)
+    assert [jpegs_in(cache, set()) for cache in caches] == [0] * len(caches)
     after = visitor().get(answer.headers["location"], headers=HTML).text
     assert "已撤回，画面已删除" in after
     assert 'value="pause"' not in after
     ident = page.removeprefix("/h/").partition(".")[0]
     assert (f"household/{ident}", "consent withdrawn") in lines(town, camera)
+
+
+def test_frames_of_a_live_view_go_when_their_time_is_over_though_nobody_looks(town: Any) -> None:
+    (frames,) = [f.__self__ for f in town.app.households.expiring_caches]
+    sent = town.app.clock.now() - KEPT_FOR - timedelta(seconds=1)
+    frame = SentFrame(camera=CameraId("1"), jpeg=b"\xff\xd8", taken_at=sent, sent_at=sent)
+    frames.remember("s", frame)
+    assert jpegs_in(frames, set()) == 1
+    town.app.households.remove_withdrawn()  # as the service does each second
+    assert jpegs_in(frames, set()) == 0
 
 
 def test_a_pause_and_hours_count_and_end(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -63,6 +64,18 @@ def test_the_phone_page_is_for_those_who_answer_for_a_grid(
     for path in ("/leader", "/leader/api/cases", "/leader/manifest.webmanifest"):
         assert log_in(who).get(path).status_code == 403
     assert reply_as(log_in(who), case, "key-00000009", type="arrive").status_code == 403
+
+
+def test_a_page_offers_only_what_its_duty_may_do(log_in: LogIn) -> None:
+    """A maintainer neither reports a problem of a grid nor walks patrols nor reviews findings."""
+    refused = {"/ground", "/review"}
+    for path in ("/leader", "/cases", "/troubles"):
+        page = log_in("maintainer").get(path).text
+        linked = set(re.findall(r'<a[^>]* href="(/[a-z-]+)', page))
+        assert not refused & linked, path
+        assert path != "/leader" or 'id="report"' not in page
+    assert 'href="/ground"' in log_in("leader").get("/leader").text
+    assert 'id="report"' in log_in("leader").get("/leader").text
 
 
 def test_the_picture_that_leaves_the_centre_is_redacted_and_logged(

@@ -183,7 +183,11 @@ def test_who_stands_in_has_the_cases_and_who_is_away_has_none(
     row = {"person_id": leader.id, **days(town, 0, 1), "substitute": other_leader.id}
     assert log_in("duty_lead").post("/api/people/leave", json=row).status_code == 200
     assert town.case.id in own("other_leader") - own("leader")
-    assert log_in("leader").get("/leader/api/cases").json()["away"] is True
+    shown = log_in("leader").get("/leader/api/cases").json()
+    assert shown["away"] is True
+    assert f"案件由{other_leader.name}办理" in shown["away_text"]
+    assert log_in("other_leader").get("/leader/api/cases").json()["away_text"] == ""
+    assert "请假 1 人" in log_in("auditor").get("/today/part").text
     late = {"case": town.case.id, "key": "leave-key-01", "type": "opened"}
     assert log_in("leader").post("/leader/api/say", json=late).status_code == 403
     answer = log_in("other_leader").post("/leader/api/say", json={**late, "key": "leave-key-02"})
@@ -193,6 +197,7 @@ def test_who_stands_in_has_the_cases_and_who_is_away_has_none(
         log_in("duty_lead").post("/api/people/leave/remove", json={"row": key}).status_code == 200
     )
     assert town.case.id in own("leader") - own("other_leader")
+    assert "请假 1 人" not in log_in("auditor").get("/today/part").text
 
 
 def test_who_leaves_is_logged_out(log_in: LogIn, visitor: Any, town: Any, leader: Any) -> None:

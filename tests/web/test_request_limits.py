@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import params
+from fastapi.routing import APIRoute
 
 from patrol.administration import accounts
 from patrol.administration.accounts import HashingQueue, PasswordChecksBusy
@@ -51,7 +53,7 @@ def zeros(count: int) -> Iterator[bytes]:
 @pytest.mark.parametrize(
     "path", ["/api/account/password", "/login", "/leader/api/say", "/api/v1/findings/x/confirm",
              "/api/cameras/import", "/api/cameras/import/check", "/leader/api/photo/c/key-00000001",
-             "/no/such/page"],
+             "/ground/api/photo", "/api/people/people/import", "/no/such/page"],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["", "leader"])
 def test_a_body_beyond_the_limit_is_refused_and_kept_nowhere(
@@ -90,10 +92,30 @@ def test_few_routes_take_more_than_a_form() -> None:
     large = {path for path in paths if limit_of(re.sub(r"{\w+}", "x", path)) != DEFAULT_LIMIT}
     assert large == {
         "/leader/api/photo/{case_id}/{key}",
+        "/ground/api/photo",
         "/api/cameras/import",
         "/api/cameras/import/check",
+        "/api/people/{table}/import",
+        "/api/people/{table}/import/check",
     }
     assert DEFAULT_LIMIT.body_bytes == 256 * KIB
+
+
+def test_what_takes_a_file_or_a_photo_takes_one_as_large_as_they_are() -> None:
+    """A route that reads more than a form, by its own signature or code, has its limit."""
+    routes = [route for router in ROUTERS for route in router.routes]
+    taking = {
+        route.path
+        for route in routes
+        if isinstance(route, APIRoute)
+        and (
+            any(isinstance(one.field_info, params.File) for one in route.dependant.body_params)
+            or "read_photo" in route.endpoint.__code__.co_names
+        )
+    }
+    assert len(taking) >= 6
+    for path in taking:
+        assert limit_of(re.sub(r"{\w+}", "x", path)).body_bytes > DEFAULT_LIMIT.body_bytes, path
 
 
 @pytest.fixture

@@ -274,20 +274,129 @@ def test_meeting_packs_are_each_ones_own(town: Any, log_in: LogIn) -> None:
         assert any("meeting village" in one.why for one in uow.access.entries(limit=20))
 
 
-def test_the_api_supervises_tags_and_hands_off(
-    outside: Any, town: Any, visitor: Callable[[], httpx.Client]
-) -> None:
-    secret = "patrol_" + "k" * 43
-    scopes = ("cases:read", "cases:move", "meetings:read", "findings:file", "findings:read",
-              "findings:decide", "rounds:read", "rounds:work")  # fmt: skip
+def test_a_grid_gets_its_tags_on_its_page(town: Any, log_in: LogIn) -> None:
+    operator, case = log_in("operator"), open_case(town.store)
+    path = f"/api/grids/{case.grid}/tags"
+    given = operator.post(path, json={"tags": "四网融合，旱厕 四网融合"})
+    assert given.json() == {"grid": case.grid, "tags": ["四网融合", "旱厕"]}
+    assert '<span class="pill">旱厕</span>' in operator.get("/grid").text
+    assert operator.post(path, json={"tags": "<b>"}).status_code == 422
+    assert operator.post("/api/grids/1/tags", json={"tags": "a"}).status_code == 404
+    assert log_in("cadre").post(path, json={"tags": "a"}).status_code == 403
+    with town.store.begin_read() as uow:
+        assert any(one.what == "tag_grid" for one in uow.access.entries(limit=5))
+    assert operator.post(path, json={"tags": ""}).json()["tags"] == []
+
+
+def program(town: Any, client: httpx.Client, name: str, *scopes: str) -> httpx.Client:
+    """The client as a program whose key has this name and these scopes."""
+    secret = f"patrol_{name:k<43}"
     key = issue_api_key(
-        name="town", scopes=scopes, by="admin", now=outside.clock.now(), secret=secret
+        name=name, scopes=scopes, by="admin", now=town.app.clock.now(), secret=secret
     )
     with town.store.begin() as uow:
         uow.api_keys.add(key)
         uow.commit()
-    api, case = visitor(), open_case(town.store)
-    api.headers["authorization"] = f"Bearer {secret}"
+    client.headers["authorization"] = f"Bearer {secret}"
+    return client
+
+
+def test_programs_ask_decide_and_verify_as_the_console_does(
+    outside: Any, town: Any, visitor: Callable[[], httpx.Client]
+) -> None:
+    base, moves = "/api/v1", ("cases:read", "cases:move")
+    asks = program(town, visitor(), "asks", *moves)
+    grants = program(town, visitor(), "grants", *moves, "cases:settle")
+    case = fresh_case(town, 31)
+    path = f"{base}/cases/{case.id}"
+
+    def moved(client: httpx.Client, **form: Any) -> httpx.Response:
+        return client.post(f"{path}/moves", json=form)
+
+    def decided(client: httpx.Client, decision: str, note: str = "") -> httpx.Response:
+        return client.post(f"{path}/decisions", json={"decision": decision, "note": note})
+
+    assert moved(asks, move="phone", note="接了").json()["events"][-1]["what"] == "phone"
+    assert moved(asks, move="extend", note="等配件").status_code == 422, "no hours"
+    assert moved(asks, move="extend", hours=4).status_code == 422, "no reason"
+    assert moved(asks, move="extend", note="等配件", hours=4).status_code == 200
+    waiting = {one["case"]: one for one in asks.get(f"{base}/approvals").json()}
+    assert (waiting[case.id]["kind"], waiting[case.id]["hours"]) == ("extension", 4)
+    assert decided(asks, "grant").status_code == 403, "the key lacks the scope"
+    assert decided(grants, "refuse").status_code == 422, "no reason"
+    assert decided(grants, "grant").status_code == 200
+    assert decided(grants, "grant").status_code == 409, "nothing waits any more"
+    assert moved(grants, move="suspend", note="雪").status_code == 200
+    assert decided(grants, "grant").status_code == 409, "it asked for it itself"
+    assert moved(asks, move="withdraw").status_code == 409, "another's request"
+    assert moved(grants, move="withdraw").status_code == 200
+    assert case.id not in {one["case"] for one in asks.get(f"{base}/approvals").json()}
+    assert moved(asks, move="reassign", note="错了", grid="1").status_code == 422
+    group = next(g for g in outside.registry.tree.grids.values() if g.code != case.grid)
+    assert moved(asks, move="reassign", note="错了", grid=group.code).json()["grid"] == group.code
+    assert moved(asks, move="gone").status_code == 409, "nobody handled it yet"
+    with town.store.begin() as uow:
+        there = uow.cases.get(case.id)
+        uow.cases.put(there.apply_event(CaseEvent.FEED_BACK, at=outside.clock.now(), by="L1"))
+        uow.commit()
+    assert case.id in [one["case"] for one in asks.get(f"{base}/verifications").json()]
+    assert moved(asks, move="gone").json()["state"] == "closed"
+    assert decided(grants, "reopen", "又堆上了").json()["state"] == "rework"
+    assert decided(grants, "close", "x").status_code == 409, "it was not returned"
+    assert asks.post(f"{base}/cases/none/moves", json={"move": "phone"}).status_code == 404
+    with town.store.begin_read() as uow:
+        seen = [e.what for e in uow.access.entries(limit=60) if e.why == f"case:{case.id}"]
+    assert {"case_phone", "case_ask", "case_grant", "case_refuse", "case_reassign", "case_verify",
+            "case_reopen"} <= set(seen)  # fmt: skip
+
+
+def test_programs_decide_broadcasts_and_enter_answers(
+    outside: Any, town: Any, visitor: Callable[[], httpx.Client]
+) -> None:
+    base = "/api/v1"
+    asks = program(town, visitor(), "asks2", "cases:read", "cases:move")
+    grants = program(town, visitor(), "grants2", "cases:read", "cases:settle")
+    case = fresh_case(town, 32)
+    path = f"{base}/cases/{case.id}"
+    asked = asks.post(f"{path}/broadcasts", json={"template": "tidy"}).json()["id"]
+    assert asked in [one["broadcast"] for one in asks.get(f"{base}/approvals").json()]
+    assert asked in [one["id"] for one in asks.get(f"{base}/broadcasts?asked=true").json()]
+    decision = f"{base}/broadcasts/{asked}/decision"
+    assert asks.post(decision, json={"decision": "approve"}).status_code == 403
+    assert grants.post(decision, json={"decision": "approve"}).json()["state"] == "sent"
+    assert grants.post(decision, json={"decision": "refuse"}).status_code == 409
+    given = asks.post(f"{path}/hand-off", json={"recipient": "police", "why": "x"}).json()["id"]
+    answer = f"{base}/hand-offs/{given}/answer"
+    assert asks.post(answer, json={"event": "receive"}).json()["state"] == "received"
+    said = asks.post(answer, json={"event": "answer", "text": "已到场"}).json()
+    assert (said["state"], said["answered_by"]) == ("answered", "api:asks2")
+    assert asks.post(answer, json={"event": "answer", "text": "再"}).status_code == 409
+    assert asks.post(f"{base}/hand-offs/H9/answer", json={"event": "receive"}).status_code == 404
+    assert asks.post(f"{base}/overdue/send").json()["sent"] > 0
+
+
+def fresh_case(town: Any, number: int) -> Case:
+    """A dispatched case of its own, in the place of an open one."""
+    like = open_case(town.store)
+    sent = replace(
+        like, id=CaseId(f"C20200103-{number:04d}"), state=CaseState.DISPATCHED, entries=(),
+        finding=None, recheck_due_at=None, supervision=None, request=None, tags=(),
+        suspension=None, open_to_helpers=False,
+    ).dispatched(by="op", note="x")  # fmt: skip
+    with town.store.begin() as uow:
+        uow.cases.add(sent)
+        uow.commit()
+    return sent
+
+
+def test_the_api_supervises_tags_and_hands_off(
+    outside: Any, town: Any, visitor: Callable[[], httpx.Client]
+) -> None:
+    api = program(
+        town, visitor(), "town", "cases:read", "cases:move", "meetings:read", "findings:file",
+        "findings:read", "findings:decide", "rounds:read", "rounds:work",
+    )  # fmt: skip
+    case = open_case(town.store)
     base, one = "/api/v1", f"/api/v1/cases/{case.id}"
     tagged = api.put(f"{one}/tags", json={"tags": ["b", "a"]})
     assert tagged.json()["tags"] == ["a", "b"]

@@ -62,13 +62,13 @@ def test_no_body_comes_back_or_into_the_log(
     detail = answer.json()["detail"]
     assert detail.startswith("body")
     seen = answer.text + log_lines.getvalue()
-    assert detail in log_lines.getvalue()
+    assert detail.partition("：")[0] in log_lines.getvalue()
     assert not [word for word in (SECRET, ".py", "line ", "site-packages") if word in seen]
 
 
 def test_the_missing_field_is_named(log_in: LogIn) -> None:
     answer = log_in("admin").post("/api/account/password", json={"old": SECRET, "neu": SECRET})
-    assert answer.json()["detail"] == "body.new: Field required"
+    assert answer.json()["detail"] == "body.new：缺少，请补上"
 
 
 @pytest.mark.parametrize(

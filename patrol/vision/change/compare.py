@@ -32,6 +32,7 @@ from patrol.vision.change.regions import (
     classify_blob,
     find_blobs,
 )
+from patrol.vision.change.scattered_cover import scattered_cover
 from patrol.vision.change.shadow import LightChange
 from patrol.vision.change.shared_cause import frame_wide
 from patrol.vision.geometry import iou, share_inside
@@ -45,7 +46,12 @@ from patrol.vision.reference.registration import (
     align,
     onto_reference,
 )
-from patrol.vision.reference.scene_memory import ReferenceModel, SceneMemory, SceneState
+from patrol.vision.reference.scene_memory import (
+    ReferenceModel,
+    SceneMemory,
+    SceneState,
+    decode_sample,
+)
 from patrol.vision.reference.small_picture import (
     Float,
     Mask,
@@ -73,6 +79,10 @@ MOSTLY = 0.5  # of the region lies in the object's box
 MUCH = 0.3  # of the object's box is the region: a large box round everything explains nothing
 MIN_OBJECT_SCORE = 0.45  # of a detection; a doubtful one must not explain a region away
 STILL = 0.03  # of a region's pixels changed within the visit: nothing alive stands so still
+SCATTERED_ASKS = 0.02  # share hidden, below which nobody asks what is usual
+SCATTERED_USUAL = (
+    3.0  # times the most that an accepted sample lost; of some eight, so more may come
+)
 PARKED_VISITS = 3  # in a row, about a day
 
 
@@ -124,7 +134,7 @@ def compare(
     others = [
         compare_picture(p, model, areas, memory.light) for p in small[1:] if p.size == memory.size
     ]
-    return _change_report(memory, model, [first, *others], shift, at=at)
+    return _change_report(memory, model, [first, *others], shift, areas=areas, at=at)
 
 
 def explain_by_objects(report: ChangeReport, detections: Sequence[Detection]) -> ChangeReport:
@@ -245,6 +255,7 @@ def _change_report(
     compared: list[ComparedPicture],
     shift: ShiftReading,
     *,
+    areas: PictureAreas,
     at: datetime,
 ) -> ChangeReport:
     first = compared[0]
@@ -271,7 +282,32 @@ def _change_report(
         shift=shift,
         regions=regions,
         changed=changed,
+        scattered=_scattered(compared, memory, model, areas),
     )
+
+
+def _scattered(
+    compared: list[ComparedPicture],
+    memory: SceneMemory,
+    model: ReferenceModel,
+    areas: PictureAreas,
+) -> float | None:
+    """What is hidden in every picture of the visit, beyond what ever was in an accepted one.
+
+    None where one cannot tell. The accepted samples are looked at in doubt only: where traffic or
+    leaves often take the detail in many places, they show it.
+    """
+    shares = [scattered_cover(one.picture, model.picture, one.where) for one in compared]
+    known = [share for share in shares if share is not None]
+    if len(known) < len(shares):
+        return None
+    if min(known) < SCATTERED_ASKS:
+        return min(known)
+    usual = 0.0
+    for sample in map(decode_sample, memory.samples):
+        seen = compare_picture(sample, model, areas, memory.light)
+        usual = max(usual, scattered_cover(seen.picture, model.picture, seen.where) or 0.0)
+    return max(0.0, min(known) - SCATTERED_USUAL * usual)
 
 
 def _motion_within_visit(compared: list[ComparedPicture], *, colourless: bool) -> Float | None:

@@ -102,6 +102,7 @@ class ChangeReport:
     regions: Sequence[ChangedRegion] = field(default=())
     frame_wide: FrameWide | None = None
     changed: float = 0.0  # share of the picture
+    scattered: float | None = None  # share of the detail that something on the glass takes
 
     @property
     def new_objects(self) -> tuple[ChangedRegion, ...]:

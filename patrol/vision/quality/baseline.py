@@ -5,6 +5,7 @@ memory; `learn` returns a new history. Bytes of another version, or broken ones,
 history: it relearns within a week of rounds, and nothing else depends on it.
 """
 
+import math
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
+from patrol.vision.quality.edges import edge_slope
 from patrol.vision.quality.features import (
     STRUCTURED,
     PictureFeatures,
     column_medians,
+    percentile,
 )
 from patrol.vision.quality.image_views import CELL_COLUMNS, CELL_ROWS, CELLS
 from patrol.vision.quality.report import QualityReport
@@ -53,6 +56,8 @@ GRIDS: Final = ("contrast", "sharpness", "luma", "cell_cr", "cell_cb")
 ROW_WIDTH: Final = (len(SCALARS) + len(GRIDS) * CELLS + 7) // 8 * 8
 STIR: Final = len(SCALARS) + len(GRIDS) * CELLS  # in the padding: 0 where it was not measured
 RENEWED, INDEPENDENT = STIR + 1, STIR + 2  # the shares of reencoding.py, there too
+SLOPE: Final = INDEPENDENT + 1  # of the edges (edges.py), there too
+SLOPES_KEPT: Final = 5  # of the samples have it: a lens in focus has the same, and it takes 4 ms
 LEAST_STIR: Final = 0.01
 LEAST_SHARE: Final = 0.001
 
@@ -66,6 +71,7 @@ class Baseline:
     samples: int
     scalar: dict[str, float]
     grid: dict[str, NDArray[np.float32]]  # CELL_ROWS × CELL_COLUMNS
+    slope: float = math.nan  # of the steep edges (edges.py)
 
 
 def _no_rows() -> F16:
@@ -92,6 +98,9 @@ class QualityHistory:
             shares = {RENEWED: report.pair.renewed, INDEPENDENT: report.pair.independent}
             for column, share in shares.items():
                 row[column] = 0 if share is None else max(share, LEAST_SHARE)
+        if len(self._measured(SLOPE)) < SLOPES_KEPT:
+            slope = edge_slope(report.features[0].luma)
+            row[SLOPE] = slope if math.isfinite(slope) else 0
         hour = report.local.hour if report.local else NO_HOUR
         rows = np.concatenate([self.rows, row[np.newaxis]])[-KEPT_SAMPLES:]
         return replace(self, rows=rows, hours=(self.hours + bytes([hour]))[-KEPT_SAMPLES:])
@@ -107,6 +116,7 @@ class QualityHistory:
             samples=len(self.rows),
             scalar={name: float(median[i]) for i, name in enumerate(SCALARS)},
             grid=dict(zip(GRIDS, grids, strict=True)),
+            slope=percentile(np.array(self._measured(SLOPE), np.float32), 50),
         )
 
     def count_between(self, from_hour: int, to_hour: int) -> int:

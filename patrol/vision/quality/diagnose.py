@@ -293,8 +293,12 @@ def _concealed(reading: GaugeReading) -> GaugeReading:
 def _causes(readings: Sequence[GaugeReading]) -> frozenset[PictureFault]:
     """What is over and not explained; a cause that is itself explained still explains."""
     over = {reading.kind: reading.score for reading in readings if reading.over}
-    if any(reading.over and reading.gauge == lens_checks.EDGED_GAUGE for reading in readings):
-        over = {kind: score for kind, score in over.items() if kind not in HIDDEN_BY_A_COVER}
+    gauges = {reading.gauge for reading in readings if reading.over}
+    if lens_checks.EDGED_GAUGE in gauges:
+        hidden = HIDDEN_BY_A_COVER
+        if lens_checks.EDGES_GAUGE in gauges:  # beside a cover the scene's own edges are steep
+            hidden -= {F.BLUR}
+        over = {kind: score for kind, score in over.items() if kind not in hidden}
     explained = {effect for cause in over for effect in EXPLAINS.get(cause, ())}
     if any(reading.over and reading.gauge == lens_checks.CONCEALED_GAUGE for reading in readings):
         return frozenset(over) - explained - {F.STRIPES}

@@ -10,7 +10,7 @@ import numpy as np
 
 from patrol.domain.observation import Light
 from patrol.vision.quality.baseline import Baseline
-from patrol.vision.quality.features import PictureFeatures, percentile
+from patrol.vision.quality.features import RICH, PictureFeatures, percentile
 from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
 
 CAST_ALIKE = 0.5
@@ -74,8 +74,18 @@ def check_black_screen(
 def check_solid_color(
     features: PictureFeatures, _baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
-    """One colour and nothing else (blue screen, whole lens covered)."""
+    """One colour and nothing else (blue screen, whole lens covered), or a drawing of few.
+
+    A slide with words or an emblem has a handful of levels and crisp things in its middle; light,
+    grain and texture give a scene more levels even where it is nearly even, as in snow.
+    """
     levels = features.levels
+    crisp = percentile(features.detail.contrast[1:-1], 100) >= RICH
+    lit = levels.mean >= limits.dark_luma
+    if lit and crisp and levels.commonest >= limits.drawn_levels:
+        return make_reading(
+            PictureFault.SOLID_COLOR, levels.commonest, limits.drawn_levels, "drawn/1", over=True
+        )
     span = max(levels.span, levels.chroma_range)
     burnt = levels.luma_low >= limits.burnt_luma  # white everywhere: too bright, not a colour
     over = span <= limits.solid_range and levels.luma_high > limits.black_luma and not burnt

@@ -24,6 +24,7 @@ from patrol.vision.quality.soft_cover import softly_covered_share
 CONCEALED_GAUGE = "concealed/1"  # drawn by the decoder: nothing else resembles it
 LIKE_THE_CALMEST = 2.0  # times the noise of the calmest cell: grain is everywhere, gravel is not
 NOISE_IN_BARS = 1 / (6 * BAND_PX)  # of its variance, left in the mean of a band and of six bands
+EDGES_GAUGE = "edges/1"  # no edge in the whole picture is steep
 EDGED_GAUGE = "cover_edge/1"  # hidden here, untouched there: nothing else does that
 VANISHED = 0.5  # of a cell's usual contrast: its detail is gone; sound weeks keep more in 95 of 100
 VANISHED_QUITE = 0.3  # ... all of it
@@ -67,10 +68,7 @@ def check_blur(
     if baseline is not None:
         ratio = features.sharpness_ratio(baseline.grid["sharpness"])
         if math.isfinite(ratio):
-            over = ratio < limits.blur_ratio
-            return make_reading(
-                PictureFault.BLUR, ratio, limits.blur_ratio, "blur/2", over=over, below=True
-            )
+            return _blur_by_history(features, baseline, ratio, limits)
     value = percentile(_without_text(features.detail.sharpness), 85)
     if value < limits.blur_absolute:  # False when NaN: nothing to be sharp
         return make_reading(
@@ -79,28 +77,65 @@ def check_blur(
     return _blur_at_first(features, limits)
 
 
+def _blur_by_history(
+    features: PictureFeatures, baseline: Baseline, ratio: float, limits: QualityThresholds
+) -> GaugeReading:
+    """Softer than usual: by the cells' fine structure alone, or by it and the edges together.
+
+    A little defocus leaves each of the two measures within what light and leaves do to it; only
+    defocus lowers both, so their product tells a smaller one. The edges are measured in doubt only.
+    """
+    by_structure = make_reading(
+        PictureFault.BLUR, ratio, limits.blur_ratio, "blur/2",
+        over=ratio < limits.blur_ratio, below=True,
+    )  # fmt: skip
+    if by_structure.over or ratio >= limits.blur_asks_edges or not math.isfinite(baseline.slope):
+        return by_structure
+    slope = edge_slope(features.luma) / baseline.slope
+    if not math.isfinite(slope) or slope >= limits.blur_asks_edges:
+        return by_structure
+    value, limit = ratio * slope, limits.blur_both
+    return make_reading(
+        PictureFault.BLUR, value, limit, "blur_edges/1", over=value < limit, below=True
+    )
+
+
 def _blur_at_first(features: PictureFeatures, limits: QualityThresholds) -> GaugeReading:
     """Without a memory: no edge as steep as a lens in focus makes it, in most of the picture.
 
-    Where no edge stands out: the sharpest quarter of the cells, or the middle one, per picture
-    width, which a sound lens has at any number of pixels. Infrared at night, whose focus lies
-    elsewhere, has a fifth less of either.
+    A little defocus leaves edges as steep as a soft lens has them; what it takes besides is fine
+    structure, so where both are low their product tells. Where no edge stands out: the sharpest
+    quarter of the cells, or the middle one, per picture width, which a sound lens has at any number
+    of pixels. Infrared at night, whose focus lies elsewhere, has a fifth less of each.
     """
-    night = features.levels.colourless >= COLOURLESS
-    usual = NIGHT_FOCUS if night else 1.0
-    slope = edge_slope(features.luma)
+    usual = NIGHT_FOCUS if features.levels.colourless >= COLOURLESS else 1.0
+    slope = edge_slope(features.luma) / usual
     if math.isfinite(slope):
-        limit = usual * limits.edge_slope
-        return make_reading(
-            PictureFault.BLUR, slope, limit, "edges/1", over=slope < limit, below=True
-        )
-    focus = _without_text(measure_focus(features.luma, np.isfinite(features.detail.contrast)))
-    usual *= min(1.0, max(features.luma.shape) / FINE_WIDTH_PX)
-    if np.isfinite(focus).sum() < ENOUGH_CELLS:
+        by_edges = make_reading(
+            PictureFault.BLUR, slope, limits.edge_slope, EDGES_GAUGE,
+            over=slope < limits.edge_slope, below=True,
+        )  # fmt: skip
+        pale = features.levels.span < limits.contrast_span  # a veil takes fine structure as well
+        if by_edges.over or pale or slope >= limits.edge_asks_focus:
+            return by_edges
+    upper, middle = _focus_at_first(features, usual)
+    if not math.isfinite(upper):
         return make_reading(PictureFault.BLUR, math.inf, 1.0, "focus/1", over=False, below=True)
-    upper, middle = percentile(focus, 75), percentile(focus, 50)
-    value = min(upper / limits.focus_upper, middle / limits.focus_middle) / usual
-    return make_reading(PictureFault.BLUR, value, 1.0, "focus/1", over=value < 1.0, below=True)
+    if math.isfinite(slope):
+        value, limit, gauge = slope * upper, limits.edge_and_focus, "edges_focus/1"
+    else:
+        value, limit = min(upper / limits.focus_upper, middle / limits.focus_middle), 1.0
+        gauge = "focus/1"
+    return make_reading(PictureFault.BLUR, value, limit, gauge, over=value < limit, below=True)
+
+
+def _focus_at_first(features: PictureFeatures, usual: float) -> tuple[float, float]:
+    """Focus of the sharpest quarter and of the middle cell, of what is usual; NaN: too few."""
+    focus = _without_text(measure_focus(features.luma, np.isfinite(features.detail.contrast)))
+    if np.isfinite(focus).sum() < ENOUGH_CELLS:
+        return math.nan, math.nan
+    usual *= min(1.0, max(features.luma.shape) / FINE_WIDTH_PX)
+    return percentile(focus, 75) / usual, percentile(focus, 50) / usual
 
 
 def _without_text(sharpness: Cells) -> Cells:
@@ -220,7 +255,8 @@ def _cover_at_first(features: PictureFeatures, limits: QualityThresholds) -> Gau
     """Without a memory: half of the cells flat, or two fifths plain with a soft edge."""
     flat, levels = features.flat_share, features.levels
     by_day = levels.colourless < COLOURLESS and levels.mean >= LIT_LUMA
-    soft = softly_covered_share(features.luma) if by_day else 0.0
+    chroma = percentile(np.hypot(levels.cell_cr, levels.cell_cb), 50)
+    soft = softly_covered_share(features.luma, coloured=chroma > PALE_CHROMA) if by_day else 0.0
     edged = soft >= limits.occluded_soft and flat < limits.occluded_absolute
     value, limit = (soft, limits.occluded_soft) if edged else (flat, limits.occluded_absolute)
     gauge = EDGED_GAUGE if edged else "cover/3"

@@ -18,6 +18,9 @@ ROUNDING = 2
 LIT = (48, 248)  # luma
 BRIGHT_SPOT_PX = 3  # of the small picture
 LEVELS = np.arange(256.0)
+COMMONEST = 8  # levels
+SHOWING = slice(30, CLIPPED_LUMA)  # what is black or burnt out has one level in any scene
+ENOUGH_SHOWING = 0.35  # of the picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,6 +42,7 @@ class LevelFeatures:
     chroma_range: float  # 3rd to 97th percentile, the wider of Cr and Cb
     neutral: float  # share of the lit pixels that are nearly grey: a cast leaves none
     colourless: float  # share that is exactly grey, up to rounding
+    commonest: float  # share in the COMMONEST levels; what is drawn has few, a scene many
     cell_luma: Cells
     cell_cr: Cells
     cell_cb: Cells
@@ -81,6 +85,7 @@ def measure_levels(view: PictureView) -> LevelFeatures:
         chroma_range=max(spans),
         neutral=_neutral_share(view, NEAR_NEUTRAL, lit),
         colourless=_neutral_share(view, ROUNDING, view.mini_seen),
+        commonest=_commonest_share(luma),
         cell_luma=_of_cells(view.mini_smooth, 0.0, view),
         cell_cr=_of_cells(view.mini_cr, NEUTRAL, view),
         cell_cb=_of_cells(view.mini_cb, NEUTRAL, view),
@@ -98,6 +103,14 @@ def levels(counts: NDArray[np.float64], percents: tuple[int, ...]) -> tuple[floa
     running = np.cumsum(counts)
     wanted = np.array(percents) / 100 * running[-1]
     return tuple(float(level) for level in np.searchsorted(running, wanted))
+
+
+def _commonest_share(counts: NDArray[np.float64]) -> float:
+    """How much of what is neither black nor burnt out has the commonest levels; 0: too little."""
+    showing = counts[SHOWING]
+    if showing.sum() < ENOUGH_SHOWING * counts.sum():
+        return 0.0
+    return float(np.sort(showing)[-COMMONEST:].sum() / max(1.0, showing.sum()))
 
 
 def _of_cells(plane: U8, masked: float, view: PictureView) -> Cells:

@@ -7,7 +7,7 @@ camera's own median, and beside it an absolute limit so extreme that it needs no
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import time
 from enum import StrEnum, auto
 from typing import Protocol
@@ -96,6 +96,15 @@ class QualityReport:
         return next((reading for reading in self.readings if reading.kind == kind), None)
 
 
+def with_fault(report: QualityReport, reading: GaugeReading) -> QualityReport:
+    """The report with one reading more, instead of its kind's if it is over, and with its fault."""
+    kind = reading.kind.value
+    if not reading.over or kind in report.faults:
+        return report
+    others = tuple(one for one in report.readings if one.kind is not reading.kind)
+    return replace(report, readings=(*others, reading), faults=(*report.faults, kind))
+
+
 def make_reading(
     kind: PictureFault,
     value: float,
@@ -129,6 +138,7 @@ class QualityThresholds:
     black_luma: float = 26.0  # nothing but overlay text and lamps is brighter
     black_range: float = 9.0  # and what is left has no structure: it is no dark scene
     solid_range: float = 7.0  # luma and chroma range of the whole picture
+    drawn_levels: float = 0.85  # share of the picture in 8 levels; sound views: 0.5 and less
     dark_luma: float = 30.0  # mean luma
     dark_highlight: float = 85.0  # ... while even the brightest twentieth stays below
     dark_ratio: float = 0.42  # of the own median, where mean luma is below dark_own_luma
@@ -150,9 +160,17 @@ class QualityThresholds:
     contrast_bright: float = 225.0
     contrast_ratio: float = 0.5  # of the own median, range and cells
     blur_ratio: float = 0.65  # of the own median sharpness
+    blur_asks_edges: float = 0.93  # ... below which the edges are asked too; sound weeks have more
+    blur_both: float = (
+        0.7  # of both medians, multiplied; sound: 0.81 and more, 0.4 % of defocus 0.62
+    )
     blur_absolute: float = 0.42  # sharpness of the sharpest parts, radians per pixel
     blur_hopeless: float = 0.2
     edge_slope: float = 0.3  # at a width of 480 px; of 916 sound views none has less, one 0.301
+    edge_asks_focus: float = 0.36  # ... below which the focus of the cells is asked too
+    edge_and_focus: float = (
+        108.0  # both multiplied; 0.4 % of defocus: 106, sound views 137 and more
+    )
     focus_upper: float = 207.0  # radians per width, sharpest quarter; 60 sound real views: 374 up
     focus_middle: float = 179.0  # ... in the middle cell; there 339 and up
     cast_chroma: float = 25.0  # how far the mean colour lies from neutral
@@ -172,6 +190,9 @@ class QualityThresholds:
     occluded_share: float = 0.12  # of the picture, where detail vanished
     occluded_absolute: float = 0.5  # flat share that needs no memory
     occluded_soft: float = 0.4  # of the picture, plain with a soft edge; sound views have none
+    occluded_scattered: float = (
+        0.03  # of the detailed places, beyond what is usual there (compare.py)
+    )
     artifact_share: float = 0.05  # of the picture, broken into blocks or fills
     artifact_seams: float = 0.012  # surplus of seams on the codec's grid; sound pictures have none
     artifact_smear: float = 0.12  # of the picture, drawn out from its last line
@@ -180,7 +201,7 @@ class QualityThresholds:
     frozen_stir: float = 1.0  # grey levels in the place that changed most: codecs leave 0.7
     frozen_stir_ratio: float = 0.2  # of the least that ever moved at this camera
     encoded_renewed: float = 0.5  # of the least share of blocks that ever changed at this camera
-    encoded_independent: float = 0.25  # of the least share of coefficients that ever disagreed
+    encoded_independent: float = 0.4  # of the least share of coefficients that ever disagreed
     shake_share: float = 0.005  # of the width that the view moves within a visit; a calm pole: 0
     slow_keyframe_s: float = 8.0
     clock_skew_s: float = 60.0

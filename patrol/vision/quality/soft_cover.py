@@ -33,10 +33,14 @@ BY_DAY: Final = 100.0  # grey levels beside it; a street under lamps, below a da
 DARKER, MUCH_DARKER = 0.9, 0.6  # than what is beside it: by day no sky with a soft edge is
 LIT: Final = 30.0  # grey levels, of the area: in the dark everything is plain
 NEARLY_ALL: Final = 0.7  # of the picture: what is left is a strip of the scene, sharp or not
+FOG_LUMA: Final = 105.0  # grey levels: fog is paler, and it has no colour
 
 
-def softly_covered_share(luma: U8) -> float:
-    """The share of the picture under one plain area with a soft edge; 0 where there is none."""
+def softly_covered_share(luma: U8, *, coloured: bool = False) -> float:
+    """The share of the picture under one plain area with a soft edge; 0 where there is none.
+
+    `coloured`: the picture's middle colour is no fog's.
+    """
     height, width = luma.shape
     size = (WIDTH_PX, max(WIDTH_PX // 8, round(height * WIDTH_PX / width)))
     grey = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -44,7 +48,7 @@ def softly_covered_share(luma: U8) -> float:
     area = _largest_plain(fine)
     if area is None or float(grey[area].mean()) < LIT:
         return 0.0
-    soft = _softest_edge(area, grey)
+    soft = _softest_edge(area, grey, coloured=coloured)
     if not soft or not _comes_from_a_border(area):
         return 0.0
     away = cv2.distanceTransform((~area).astype(np.uint8), cv2.DIST_L2, 5)
@@ -77,8 +81,13 @@ def _comes_from_a_border(area: NDArray[np.bool_]) -> bool:
     return max(float(border.mean()) for border in borders) >= WHOLE_BORDER
 
 
-def _softest_edge(area: NDArray[np.bool_], grey: NDArray[np.float32]) -> float:
-    """How soft its edge must be to prove it, share of the scene's texture; 0: it may be a sky."""
+def _softest_edge(area: NDArray[np.bool_], grey: NDArray[np.float32], *, coloured: bool) -> float:
+    """How soft its edge must be to prove it, share of the scene's texture; 0: it may be a sky.
+
+    No view has a sky over nearly all of it; fog may fill one so, but it is pale and has no colour.
+    """
+    if float(area.mean()) >= NEARLY_ALL and (coloured or float(grey[area].mean()) < FOG_LUMA):
+        return 1.0
     if float(area[0].mean()) >= TOP and float(area[-1].mean()) < BOTTOM:
         surrounding = float(grey[~area].mean())
         darkness = float(grey[area].mean()) / max(surrounding, 1.0)

@@ -19,17 +19,20 @@ from patrol import __version__
 from patrol.administration.registry_files import ChangedMeanwhile
 from patrol.app import Application
 from patrol.app.town_service import BadReply, BadSignature
+from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.broadcast import IllegalBroadcastMove
 from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.finding import AlreadyDecided, IllegalUndo
 from patrol.domain.ground_patrol import IllegalCheckIn, NotOnRoster
 from patrol.domain.hand_off import IllegalHandOffMove
+from patrol.domain.helping import NotOpenToHelpers
 from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.labels import API_SCOPES
 from patrol.domain.round_duty import NotRoundOwner
 from patrol.review.claims import FindingClaimed
 from patrol.review.undo import NotOwnDecision
 from patrol.web.api import (
+    case_routes,
     county_routes,
     finding_routes,
     ground_routes,
@@ -63,10 +66,12 @@ _FAILURES: Final = (
     (BadSignature, 401, ("签名无效", "the signature is not valid")),
     (BadReply, 422, INVALID_REQUEST),
     (IllegalCaseTransition, 409, ("当前状态不能这样操作", "not possible now")),
+    (ApprovalImpossible, 409, ("现在不能这样操作", "not possible now")),
     (IllegalHandOffMove, 409, ("已经登记过", "entered before")),
     (IllegalBroadcastMove, 409, ("现在不能播报", "it cannot be played now")),
     (IllegalPatrolMove, 409, ("现在不能这样操作", "not possible now")),
     (NotAssigned, 403, ("未指派给该账号", "assigned to somebody else")),
+    (NotOpenToHelpers, 409, ("已不需要协助", "not open to helpers any more")),
     (IllegalCheckIn, 409, ("已签到或已复核", "walked or decided before")),
     (NotOnRoster, 403, ("不是该人员的巡防", "somebody else's patrol")),
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
@@ -87,7 +92,7 @@ _ERROR_RESPONSES: Final = {
 }
 TOWN_ROUTERS: Final = (
     county_routes.router, finding_routes.router, patrol_routes.router, ground_routes.router,
-    people_routes.router,
+    people_routes.router, case_routes.router,
     town_routes.router, town_routes.inbound,
 )  # fmt: skip
 _WITHOUT_DETAIL: Final = (401, 503)  # the reason is not for programs without a key

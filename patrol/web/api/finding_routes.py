@@ -75,7 +75,7 @@ def decided_findings(  # noqa: PLR0917  each is a filter of the query
 ) -> list[JsonObject]:
     """Decided findings, the latest decision first; X-Total-Count has the number of all."""
     zone = app.site.settings.site.tz
-    wanted = decided_filter(text, app.registry, zone, by=by.strip(), day=_day(day))
+    wanted = decided_filter(text, app.registry.cameras, zone, by=by.strip(), day=_day(day))
     with app.store.begin_read() as uow:
         answer.headers[TOTAL_HEADER] = str(uow.findings.count_decided(wanted))
         found = uow.findings.decided(wanted, limit=limit, offset=offset)

@@ -1,9 +1,10 @@
 """Documents of the API's ground routes: patrols on the ground, check-ins, helpers' reports."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from patrol.domain.helping import HelperStep
 from patrol.web.api.documents import Document, Finding
 
 
@@ -116,3 +117,45 @@ class HelperReportDocument(Document):
     finding: Finding
     outcome: str = Field(description="waiting, under_way, settled, not_followed")
     case: str | None
+
+
+class HelperStepTaken(Document):
+    """What a helper of people.csv does about a case that is open to helpers."""
+
+    person: str = Field(max_length=64)
+    step: HelperStep
+    note: str = Field("", max_length=500)
+
+
+class EnterReport(Document):
+    """A report from the ground (随手拍), entered for a helper."""
+
+    key: str = Field(min_length=1, max_length=64, description="the sender's own, against repeats")
+    grid: str = Field(max_length=15)
+    category: str = Field("other", max_length=64)
+    text: str = Field(min_length=1, max_length=500)
+    place: str = Field("", max_length=200)
+
+
+class HelperReportFiled(Document):
+    """The finding that was filed; `repeated`: its key was seen before."""
+
+    finding: str | None
+    repeated: bool
+
+
+class PointCode(Document):
+    """What a point's QR code and its tag say."""
+
+    point: str
+    name: str
+    version: int
+    qr: str
+    nfc: str
+
+
+class GroundCoverage(Document):
+    """Cameras and points that were covered, side by side."""
+
+    villages: list[dict[str, Any]]
+    key_areas: list[dict[str, Any]]

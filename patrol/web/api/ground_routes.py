@@ -6,9 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from patrol.app.ground_service import CheckInForm, GroundService, read_claimed_at, read_location
-from patrol.app.helper_service import HelperService
+from patrol.app.helper_service import HelperReport, HelperService
 from patrol.domain.account import ApiKey
-from patrol.domain.ids import PersonId
+from patrol.domain.ids import GridCode, PersonId
+from patrol.domain.timestamps import parse_day
 from patrol.reports.documents import (
     JsonObject,
     case_document,
@@ -16,6 +17,8 @@ from patrol.reports.documents import (
     finding_document,
     ground_patrol_document,
 )
+from patrol.reports.ground_ledger import coverage_by_area, coverage_by_village
+from patrol.reports.queries import days_period, load_material
 from patrol.web.api import documents, ground_documents
 from patrol.web.api.routes import (
     BEARER,
@@ -30,6 +33,7 @@ from patrol.web.errors import translate_errors
 
 router = APIRouter(dependencies=[Depends(BEARER)], route_class=DocumentRoute)
 Work = Annotated[ApiKey, Depends(RequireScope("rounds:work"))]
+FileFindings = Annotated[ApiKey, Depends(RequireScope("findings:file"))]
 Move = Annotated[ApiKey, Depends(RequireScope("cases:move"))]
 READ = [Depends(RequireScope("rounds:read"))]
 
@@ -123,6 +127,44 @@ def open_to_helpers(
     return masked(app, case_document(case))
 
 
+@router.post("/cases/{case_id}/helpers/steps", response_model=documents.Case)
+def note_helper_step(
+    app: App, case_id: str, form: ground_documents.HelperStepTaken, _key: Move
+) -> JsonObject:
+    """Enter that a helper goes, or was there. 409: the case is not open to helpers."""
+    with translate_errors(f"case {case_id}"):
+        if form.person not in app.registry.people:
+            raise ValueError(f"person {form.person!r}: not in people.csv")
+        case = HelperService(app).note_step(case_id, form.step, by=form.person, note=form.note)
+    return masked(app, case_document(case))
+
+
+@router.get("/check-in-codes", response_model=list[ground_documents.PointCode])
+def check_in_codes(app: App, _key: Work) -> list[JsonObject]:
+    """What to print as QR codes and to write on NFC tags, a row a point."""
+    return GroundService(app).code_documents()
+
+
+@router.get("/ground-coverage", response_model=ground_documents.GroundCoverage, dependencies=READ)
+def ground_coverage(
+    app: App,
+    start: Annotated[str, Query(alias="from", max_length=10, description="YYYY-MM-DD")],
+    until: Annotated[str, Query(max_length=10, description="the last day")],
+) -> JsonObject:
+    """What cameras and points were covered in these days, by village and by key area."""
+    settings, registry = app.site.settings, app.registry
+    with translate_errors():
+        period = days_period(parse_day(start), parse_day(until))
+    with app.store.begin_read() as uow:
+        plans = settings.calendar.all_plans
+        material = load_material(uow, plans, settings.site.tz, period)
+    areas = coverage_by_area(material, registry, settings.ground_patrols.areas)
+    return {
+        "villages": [one.document for one in coverage_by_village(material, registry)],
+        "key_areas": [one.document for one in areas],
+    }
+
+
 @router.get("/helper-reports", response_model=list[ground_documents.HelperReportDocument],
             dependencies=[Depends(RequireScope("findings:read"))])  # fmt: skip
 def helper_reports(app: App, limit: Limit = 100) -> list[JsonObject]:
@@ -135,3 +177,17 @@ def helper_reports(app: App, limit: Limit = 100) -> list[JsonObject]:
         })
         for one in HelperService(app).reports(limit=limit)
     ]  # fmt: skip
+
+
+@router.post("/helper-reports", response_model=ground_documents.HelperReportFiled, status_code=201)
+def file_report(app: App, form: ground_documents.EnterReport, key: FileFindings) -> JsonObject:
+    """File a report for a helper, into the review queue; a repeat of its key files nothing."""
+    with translate_errors(f"grid {form.grid}"):
+        filed = HelperService(app).report(
+            HelperReport(
+                key=form.key, grid=GridCode(form.grid), category=form.category, text=form.text,
+                place=form.place,
+            ),
+            by=decided_by(key),
+        )  # fmt: skip
+    return {"finding": filed.id if filed else None, "repeated": filed is None}

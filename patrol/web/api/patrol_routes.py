@@ -30,6 +30,16 @@ def human_patrols(app: App, limit: Limit = 100) -> list[JsonObject]:
         ]
 
 
+@router.post("/human-patrols/plan", response_model=town_documents.HumanPatrolTask, status_code=201)
+def plan_patrol(app: App, form: town_documents.PlanPatrol, _key: Work) -> JsonObject:
+    """Plan today's task of a plan of site.yaml at once; 422: there is one already."""
+    with translate_errors(f"plan {form.plan}"):
+        planned = HumanPatrolService(app).plan_now(form.plan)
+        if planned is None:
+            raise ValueError(f"plan {form.plan}: today's task is planned already")
+    return _document(app, planned.id)
+
+
 @router.get("/human-patrols/{patrol_id}", response_model=town_documents.HumanPatrolTask,
             dependencies=READ)  # fmt: skip
 def one_human_patrol(app: App, patrol_id: str) -> JsonObject:

@@ -1,8 +1,8 @@
 """Documents of the API's town routes as OpenAPI describes them: own findings, duties of rounds."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from patrol.domain.finding import FilingSource
 from patrol.domain.priority import Level
@@ -112,6 +112,12 @@ class HumanPatrolTask(Document):
     cameras: list[CheckedCamera] | None = None
 
 
+class PlanPatrol(Document):
+    """Which plan of site.yaml's `patrols:`."""
+
+    plan: str = Field(max_length=64)
+
+
 class WorkPatrol(Document):
     """A move of a task for an account."""
 
@@ -170,6 +176,85 @@ class GridTags(Document):
     tags: list[str]
 
 
+class CaseMove(Document):
+    """An operator's move of a case; all but `phone`, `gone` and `withdraw` need a reason."""
+
+    move: Literal[
+        "phone", "reassign", "gone", "still_there", "extend", "suspend", "void", "withdraw"
+    ]
+    note: str = Field("", max_length=500)
+    grid: str = Field("", max_length=15, description="reassign: to which grid")
+    hours: float = Field(0.0, ge=0, le=720, description="extend: how many (office) hours")
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if self.move not in {"phone", "gone", "withdraw"} and not self.note.strip():
+            raise ValueError("note: is empty, give the reason")
+        if self.move == "extend" and not self.hours:
+            raise ValueError("hours: is 0, say how much longer")
+        return self
+
+
+class CaseDecision(Document):
+    """A supervisor's decision on a case; all but `grant` and `resume` need a reason."""
+
+    decision: Literal["grant", "refuse", "resume", "close", "reopen"]
+    note: str = Field("", max_length=500)
+
+    @model_validator(mode="after")
+    def _has_a_reason(self) -> Self:
+        if self.decision not in {"grant", "resume"} and not self.note.strip():
+            raise ValueError("note: is empty, give the reason")
+        return self
+
+
+class PendingApprovalDocument(Document):
+    """A request of a case or a broadcast that waits for approval."""
+
+    case: str
+    broadcast: str | None = Field(description="null: a request of the case itself")
+    kind: str = Field(description="extension, suspension, void, broadcast")
+    by: str
+    at: str
+    why: str
+    hours: float | None
+    close_if_granted: str | None
+
+
+class VerificationDocument(Document):
+    """A handled case that waits for a person's verification."""
+
+    case: str
+    level: str
+    since: str
+    due: str
+    due_light: str
+    before: str | None
+    after: str | None
+    machine: str
+    opinion: str
+
+
+class SentLists(Document):
+    """How many messages were queued."""
+
+    sent: int
+
+
+class AnswerHandOff(Document):
+    """A department's receipt or answer, as a person was told it."""
+
+    event: Literal["receive", "answer"]
+    text: str = Field("", max_length=1000)
+
+
+class DecideBroadcast(Document):
+    """Whether a broadcast that somebody else asked for is played."""
+
+    decision: Literal["approve", "refuse"]
+    text: str = Field("", max_length=200)
+
+
 class GiveCase(Document):
     """To which department of site.yaml a case is handed, and why."""
 
@@ -197,7 +282,7 @@ class HandOffDocument(Document):
 
 
 class AskBroadcast(Document):
-    """What is to be said, by which template; another person approves it in the console."""
+    """What is to be said, by which template; another person approves it."""
 
     template: str = Field("", max_length=64)
     text: str = Field("", max_length=300)

@@ -20,9 +20,9 @@ from patrol.app.town_service import (
     take_answer,
     take_playback,
 )
-from patrol.cases.supervision import check_tags, overdue_list
+from patrol.cases.supervision import overdue_list
 from patrol.domain.account import ApiKey
-from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.ids import CaseId
 from patrol.reports.documents import (
     JsonObject,
     broadcast_document,
@@ -48,7 +48,7 @@ from patrol.web.api.routes import (
     masked,
 )
 from patrol.web.context import public
-from patrol.web.errors import ResourceNotFound, translate_errors
+from patrol.web.errors import translate_errors
 
 router = APIRouter(dependencies=[Depends(BEARER)], route_class=DocumentRoute)
 SIGNATURE: Final = APIKeyHeader(
@@ -107,13 +107,8 @@ def tag_case(app: App, case_id: str, form: town_documents.Tags, key: Move) -> Js
 @router.put("/grids/{grid}/tags", response_model=town_documents.GridTags)
 def tag_grid(app: App, grid: str, form: town_documents.Tags, key: Move) -> JsonObject:
     """Give a grid exactly these tags."""
-    if grid not in app.registry.tree.grids:
-        raise ResourceNotFound(f"grid {grid}")
     with translate_errors(f"grid {grid}"):
-        tags = check_tags(form.tags)
-    with app.store.begin() as uow:
-        uow.grid_tags.put(GridCode(grid), tags, by=decided_by(key), at=app.clock.now())
-        uow.commit()
+        tags = TownService(app).tag_grid(grid, form.tags, by=decided_by(key))
     return {"grid": grid, "tags": list(tags)}
 
 

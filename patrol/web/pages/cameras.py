@@ -58,12 +58,17 @@ HealthById = Mapping[CameraId, tuple[str, datetime, str]]
 router = APIRouter()
 
 
+def listed_problems(exc: ConfigProblems, t: Translator) -> list[dict[str, object]]:
+    """The problems of a file as the page lists them: `file`, `line`, `field`, and the text."""
+    return [{**problem.as_json(), "text": t.problem(problem.text)} for problem in exc.problems]
+
+
 def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
     """What `action` returns, as JSON; or an error document that says why it was refused."""
     try:
         answer = action()
     except ConfigProblems as exc:
-        listed = [problem.as_json() for problem in exc.problems]
+        listed = listed_problems(exc, t)
         zh = f"有 {exc.count} 处问题，未作任何更改"
         en = f"{exc.count} problems; nothing was changed"
         if len(listed) < exc.count:
@@ -83,7 +88,7 @@ def refusal_text(code: str, t: Translator) -> str:
     for known in (labels.ACTION_REFUSALS, labels.REFUSALS, labels.FAILURES):
         if code in known:
             return t.pair(known[code])
-    return kind_label(code, t) if code in labels.PICTURE_FAULTS else code
+    return kind_label(code, t) if code in labels.PICTURE_FAULTS else t.problem(code)
 
 
 @router.get("/cameras.csv")
@@ -126,7 +131,7 @@ def check_import(context: ContextDep, user: MayChangeRegistry, file: Upload) -> 
     """Compare the uploaded file with the registry: its changes, or every problem in it."""
     data = read_upload(file)
     return json_or_reason(
-        lambda: _plan_document(context.app.camera_table.plan_import(data)), user.t
+        lambda: _plan_document(context.app.camera_table.plan_import(data), user.t), user.t
     )
 
 
@@ -141,7 +146,7 @@ def apply_import(
 
     def apply() -> dict[str, Any]:
         plan = context.app.camera_table.apply_import(data, version=mark, by=by, why=why)
-        return _plan_document(plan)
+        return _plan_document(plan, user.t)
 
     return json_or_reason(apply, user.t)
 
@@ -154,12 +159,12 @@ def read_upload(file: UploadFile) -> bytes:
     return data
 
 
-def _plan_document(plan: ImportPlan) -> dict[str, Any]:
+def _plan_document(plan: ImportPlan, t: Translator) -> dict[str, Any]:
     return {
         "mark": plan.version,
         "unchanged": plan.unchanged,
         "notices": [
-            {"line": one.line, "field": one.field, "text": one.text}
+            {"line": one.line, "field": one.field, "text": t.problem(one.text)}
             for one in plan.notices[:MAX_CHANGES_SHOWN]
         ],
         "counts": {kind: len(plan.of_kind(kind)) for kind in ("added", "changed", "retired")},

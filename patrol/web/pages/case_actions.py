@@ -196,10 +196,15 @@ def _supervise(action: CaseAction) -> Case:
 
 
 def _tag(action: CaseAction) -> Case:
-    tags = re.split(r"[\s,;，；、]+", action.form.tags)
     return tag_case(
-        action.uow, action.case, tags, by=action.by, now=action.now, payloads=action.payloads
-    )
+        action.uow, action.case, split_tags(action.form.tags), by=action.by, now=action.now,
+        payloads=action.payloads,
+    )  # fmt: skip
+
+
+def split_tags(text: str) -> list[str]:
+    """The tags that a person typed, parted by spaces or commas."""
+    return re.split(r"[\s,;，；、]+", text)
 
 
 def _hand_off(action: CaseAction) -> Case:

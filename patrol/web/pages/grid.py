@@ -57,6 +57,7 @@ def grid_page(context: ContextDep, user: MayViewGrid) -> Response:
         accounts = {one.person: one for one in uow.accounts.all() if one.person}
         online = frozenset(session.account for session in uow.sessions.of_account(None, user.now))
         known = uow.cases.list(limit=CASES_WITH_LAST_REPLIES)
+        tags = uow.grid_tags.all()
         running = Counter(case.grid for case in uow.cases.list(open_only=True, limit=5000))
     reachability = _Reachability(accounts=accounts, online=online, last_replies=last_replies(known))
     cameras = Counter(camera.grid for camera in registry.cameras.values())
@@ -68,6 +69,7 @@ def grid_page(context: ContextDep, user: MayViewGrid) -> Response:
             "level": one.level.value,
             "cameras": cameras[one.code],
             "cases": running[one.code],
+            "tags": tags.get(one.code, ()),
             "people": _people_of(registry, one, reachability, user),
         }
         for one in _in_order(registry, town)

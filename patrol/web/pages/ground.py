@@ -47,7 +47,7 @@ from patrol.domain.registry import PatrolPoint
 from patrol.pixels import PictureTooLarge
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayHelp, MayPatrolGround, WebContext
-from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors
+from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors, translate_rate
 from patrol.web.i18n import category_label, grid_name, level_label
 from patrol.web.pages.case_actions import visible_case
 from patrol.web.pages.phone import (
@@ -191,6 +191,8 @@ def note_helper_step(context: ContextDep, user: MayHelp, form: HelperStepForm) -
 @router.post("/ground/api/photo")
 async def upload_photo(context: ContextDep, user: MayHelp, request: Request) -> Response:
     """Store the photo of a report: turned upright, scaled down, without its metadata."""
+    with translate_rate():
+        context.field_limits.photos.count(user.account.name, user.now)
     upload = await read_photo(request)
     picture = await run_in_threadpool(_store_photo, context, user, upload)
     return JSONResponse({"photo": picture}, 201)
@@ -212,6 +214,8 @@ def send_report(context: ContextDep, user: MayHelp, form: HelperReportForm) -> R
     grid = user.account.grid
     if grid is None:
         raise Forbidden(f"{user.account.name} has no grid")
+    with translate_rate():
+        context.field_limits.reports.count(user.account.name, user.now)
     with translate_errors():
         filed = HelperService(context.app).report(
             HelperReport(

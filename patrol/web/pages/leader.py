@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from patrol.app.helper_service import HelperService, with_location
 from patrol.cases.reply_handler import ReplyOutcome, ReplyResult
-from patrol.domain.account import AccountRole, CasePhoto
+from patrol.domain.account import AccountRole, CasePhoto, Permission
 from patrol.domain.answering import answered_grids, first_announced, may_see_case, reply_grid_of
 from patrol.domain.case import RESTARTING_EVENTS, Case, CaseEvent, CaseState
 from patrol.domain.case_timers import ApprovalKind
@@ -35,7 +35,13 @@ from patrol.messaging.topics import EquipmentReplyTopic, ReplyTopic, ReportTopic
 from patrol.pixels import PictureTooLarge
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayAnswerOnSite, WebContext
-from patrol.web.errors import NO_STORE, InvalidRequest, error_document, translate_errors
+from patrol.web.errors import (
+    NO_STORE,
+    InvalidRequest,
+    error_document,
+    translate_errors,
+    translate_rate,
+)
 from patrol.web.i18n import (
     case_state_label,
     category_label,
@@ -104,9 +110,13 @@ class GroundReportForm(BaseModel):
 @router.get("/leader")
 def leader_page(context: ContextDep, user: MayAnswerOnSite) -> Response:
     """The page; its script fetches the cases, and shows cached ones without a connection."""
-    grid = grid_name(context.app.registry, user.account.grid or GridCode(""))
-    choices = pictured_categories(user.t)
-    answer = context.renderer.render_page("leader.html", user, grid=grid, categories=choices)
+    registry, account = context.app.registry, user.account
+    grid = grid_name(registry, account.grid) if account.grid else user.t("维修", "Maintenance")
+    answer = context.renderer.render_page(
+        "leader.html", user, grid=grid, categories=pictured_categories(user.t),
+        may_report=account.duty is not AccountRole.MAINTAINER,
+        may_patrol=user.has_permission(Permission.GROUND_PATROL),
+    )  # fmt: skip
     return allow_location(answer)
 
 
@@ -139,10 +149,26 @@ def own_cases(context: ContextDep, user: MayAnswerOnSite) -> Response:
             ],
             "ended": [_case_document(context, user, case, 0, answered) for case in past],
             "away": user.account.person in registry.absent,
+            "away_text": _leave_text(context, user),
             "phone": context.app.site.settings.centre_phone,
             "at": user.now.isoformat(),
         },
         headers=NO_STORE,
+    )
+
+
+def _leave_text(context: WebContext, user: CurrentUser) -> str:
+    """That the person is on leave, until when, and who stands in; empty where nobody is."""
+    registry, person, t = context.app.registry, user.account.person, user.t
+    if person is None or person not in registry.absent:
+        return ""
+    mine = (one for one in registry.leaves if one.person == person)
+    end = t.short_datetime(max(one.ends for one in mine if one.begins <= user.now))
+    instead = registry.absent[person]
+    name = person_name(registry, instead, {}) if instead else ""
+    return t(
+        f"您在请假中，至 {end}，案件由{name or '上一级'}办理。",
+        f"You are on leave until {end}; {name or 'the next above'} has the cases.",
     )
 
 
@@ -203,6 +229,8 @@ async def upload_photo(
     context: ContextDep, user: MayAnswerOnSite, request: Request, case_id: str, key: str
 ) -> Response:
     """Accept a photo: turned upright, scaled down, without its metadata."""
+    with translate_rate():
+        context.field_limits.photos.count(user.account.name, user.now)
     upload = await read_photo(request)
     is_new = await run_in_threadpool(_store_photo, context, user, case_id, key, upload)
     return JSONResponse({"kept": is_new}, 201 if is_new else 200)

@@ -244,7 +244,8 @@ def decided_page(  # noqa: PLR0917  each is a filter of the page
     """Decided findings: mine or everybody's, today's or all, with a text."""
     zone = context.site.tz
     chosen = decided_filter(
-        text.strip()[:100], context.app.registry, zone, by=user.account.name if mine else "",
+        text.strip()[:100], context.app.registry.cameras, zone,
+        by=user.account.name if mine else "",
         day=user.now.astimezone(zone).date() if day == "today" else None,
     )  # fmt: skip
     with context.app.store.begin_read() as uow:

@@ -19,7 +19,7 @@ from patrol.domain import labels, town_labels
 from patrol.domain.account import Permission
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.leave import Leave
-from patrol.domain.registry import GROUND_KINDS, Registry, Role
+from patrol.domain.registry import GROUND_KINDS, Grid, Registry, Role
 from patrol.domain.registry_change import RegistryChange, RegistryTable, RowChange
 from patrol.domain.routing import LEAVE_AHEAD, unstaffed_within
 from patrol.settings import ConfigProblems
@@ -27,7 +27,7 @@ from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayChangeRegistry, MayViewPeople, WebContext
 from patrol.web.errors import InvalidRequest, ResourceNotFound, error_document
 from patrol.web.i18n import grid_name, paginate, person_name
-from patrol.web.pages.cameras import Upload, json_or_reason, read_upload
+from patrol.web.pages.cameras import Upload, json_or_reason, listed_problems, read_upload
 
 PEOPLE_PER_PAGE: Final = 50
 CHANGES_SHOWN: Final = 30
@@ -68,6 +68,7 @@ def people_page(
         history=[_history_row(one, registry, user, names) for one in history],
         villages=sorted((one.code, one.name) for one in villages),
         grids=sorted((one.code, one.name) for one in registry.tree.grids.values()),
+        grid_rows=[_grid_row(one) for _, one in sorted(registry.tree.grids.items())],
         people=[(who.id, f"{who.name} · {grid_name(registry, who.grid)}")
                 for who in registry.people.values()],
         roles=[(role.value, t.pair(labels.ROLES[role])) for role in Role],
@@ -174,11 +175,11 @@ def _changed(
     except ConfigProblems as exc:
         first = exc.problems[0]
         message = user.t("没有保存", "not saved")
-        listed = [problem.as_json() for problem in exc.problems]
-        detail = f"{first.file} {first.field}: {first.text}"
+        listed = listed_problems(exc, user.t)
+        detail = f"{first.file} {first.field}{user.t.colon}{user.t.problem(first.text)}"
         return error_document(422, message, detail=detail, problems=listed)
     except (RegistryEditRefused, ValueError) as exc:
-        return error_document(409, user.t("没有保存", "not saved"), detail=str(exc))
+        return error_document(409, user.t("没有保存", "not saved"), detail=user.t.problem(str(exc)))
     context.auth.clear_cache()
     return JSONResponse(table_change_document(changed, context.app.registry))
 
@@ -232,6 +233,14 @@ def _person_row(ident: PersonId, registry: Registry, user: CurrentUser) -> dict[
         }
         if user.has_permission(Permission.REGISTRY)
         else {},
+    }  # fmt: skip
+
+
+def _grid_row(grid: Grid) -> dict[str, str]:
+    """A row of grids.csv, as its form has it."""
+    return {
+        "grid_code": grid.code, "name": grid.name, "level": str(grid.level),
+        "parent": grid.parent or "",
     }  # fmt: skip
 
 

@@ -51,6 +51,7 @@ from patrol.reports.queries import (
     ReportHeading,
     ReportMaterial,
     ReportPeriod,
+    days_period,
     ground_records,
     load_material,
 )
@@ -69,7 +70,6 @@ from patrol.web.i18n import category_label, grid_name, paginate, person_name
 from patrol.web.pages.case_actions import visible_case
 
 PATROLS_PER_PAGE: Final = 60
-MAX_DAYS: Final = 366
 LISTED_REPORTS: Final = 60
 MEDIA_TYPES: Final = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -180,9 +180,7 @@ def ledger_file(
     """The ledger of the days from `from` to `until`, both included."""
     with translate_errors():
         first, last = parse_day(start), parse_day(until)
-        if not timedelta() <= last - first <= timedelta(days=MAX_DAYS):
-            raise ValueError(f"until: {until} is before from, or more than {MAX_DAYS} days later")
-    heading, period = _heading(context, user, first, last)
+        heading, period = _heading(context, user, first, last)
     with context.app.store.begin_read() as uow:
         names = {account.name: account.shown_as for account in uow.accounts.all()}
         records = ground_records(uow, period)
@@ -318,11 +316,10 @@ def open_to_helpers(
 def _heading(
     context: WebContext, user: CurrentUser, first: date, last: date
 ) -> tuple[ReportHeading, ReportPeriod]:
-    name = f"{first}" if first == last else f"{first}..{last}"
-    period = ReportPeriod(kind="days", name=name, start=first, end=last + timedelta(days=1))
+    period = days_period(first, last)
     heading = ReportHeading(
-        kind="days", period=name, site=context.site.name, zone=context.site.tz, made_at=user.now,
-        registry=context.app.registry,
+        kind=period.kind, period=period.name, site=context.site.name, zone=context.site.tz,
+        made_at=user.now, registry=context.app.registry,
     )  # fmt: skip
     return heading, period
 

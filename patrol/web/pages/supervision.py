@@ -1,30 +1,35 @@
 """Supervision (督办): the overdue list, approvals that wait for me, and verifications by keys."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.app.town_service import TownService
-from patrol.cases.supervision import MAX_OPEN_CASES, overdue_list
+from patrol.cases.supervision import overdue_list, pending_approvals
 from patrol.domain import labels, town_labels
 from patrol.domain.answering import may_see_case
 from patrol.domain.approval import span_texts
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.ids import CaseId
 from patrol.domain.registry import Registry
-from patrol.domain.supervision import OverdueCase
+from patrol.domain.supervision import OverdueCase, PendingApproval
 from patrol.domain.verification import RECHECK_EVENTS, MachineOpinion, machine_opinion
 from patrol.web.auth import CurrentUser
 from patrol.web.context import (
     ContextDep,
+    IdempotencyKey,
     MayActOnCases,
     MaySettle,
     MaySupervise,
+    MayTag,
     MayViewCases,
     WebContext,
+    request_key,
 )
-from patrol.web.errors import NO_STORE, InvalidRequest
+from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors
 from patrol.web.i18n import (
     Translator,
     category_label,
@@ -33,7 +38,7 @@ from patrol.web.i18n import (
     person_name,
     stored_texts,
 )
-from patrol.web.pages.case_actions import shown_revision, visible_case
+from patrol.web.pages.case_actions import shown_revision, split_tags, visible_case
 from patrol.web.pages.extension import granting_text
 
 router = APIRouter()
@@ -79,49 +84,59 @@ def send_overdue(context: ContextDep, user: MaySupervise) -> Response:
     """Send every cadre the own overdue list now."""
     if user.is_outside_centre:
         raise InvalidRequest(user.t("由镇中心发送", "the town's centre sends it"))
-    return JSONResponse({"sent": TownService(context.app).send_overdue()})
+    return JSONResponse({"sent": TownService(context.app).send_overdue(by=user.account.name)})
+
+
+class GridTagsForm(BaseModel):
+    """All tags that a grid shall have, parted by spaces or commas."""
+
+    tags: str = Field(default="", max_length=400)
+
+
+@router.post("/api/grids/{grid}/tags")
+def tag_grid(
+    context: ContextDep, user: MayTag, grid: str, form: GridTagsForm, key: IdempotencyKey = ""
+) -> Response:
+    """Give a grid exactly these tags; cases in it and below count under them."""
+    with translate_errors(f"grid {grid}"):
+        tags = TownService(context.app).tag_grid(
+            grid, split_tags(form.tags), by=user.account.name,
+            request=request_key(user, key, f"tags of {grid}", form),
+        )  # fmt: skip
+    return JSONResponse({"grid": grid, "tags": list(tags)})
 
 
 @router.get("/approvals")
 def approvals_page(context: ContextDep, user: MaySettle) -> Response:
     """What waits for my approval, as one list: requests of cases, and broadcasts."""
-    registry, t = context.app.registry, user.t
     with context.app.store.begin_read() as uow:
-        cases = uow.cases.list(open_only=True, limit=MAX_OPEN_CASES)
-        asked = uow.broadcasts.list(asked_only=True)
-        of_broadcasts = {one.id: one for one in uow.cases.with_ids(a.case for a in asked)}
+        waiting = pending_approvals(uow)
         names = {account.name: account.shown_as for account in uow.accounts.all()}
-    lines = [
-        {
-            "case": case.id,
-            "seen": shown_revision(case),
-            "broadcast": "",
-            "what": _request_text(case, user),
-            "about": _about(case, context, user),
-            "by": person_name(registry, case.request.by, names),
-            "at": t.short_datetime(case.request.at),
-            "why": stored_texts(context.app.registry, user.t)(case.request.why),
-            "if_granted": granting_text(case, case.request, user),
-        }
-        for case in cases
-        if case.request is not None and case.request.by != user.account.name
-    ]
-    lines += [
-        {
-            "case": one.case,
-            "seen": "",
-            "broadcast": one.id,
-            "what": t("大喇叭播报", "broadcast"),
-            "about": _about(of_broadcasts.get(one.case), context, user),
-            "by": person_name(registry, one.by, names),
-            "at": t.short_datetime(one.at),
-            "why": stored_texts(context.app.registry, user.t)(one.text),
-            "if_granted": "",
-        }
-        for one in asked
-        if one.by != user.account.name
-    ]
+    rows = (_approval_row(one, names, context, user) for one in waiting)
+    lines = [row for row in rows if row is not None]
     return context.renderer.render_page("approvals.html", user, lines=lines)
+
+
+def _approval_row(
+    one: PendingApproval, names: Mapping[str, str], context: WebContext, user: CurrentUser
+) -> dict[str, Any] | None:
+    """One line of the list; None: this account asked for it itself."""
+    case, t, asked = one.case, user.t, one.broadcast or one.case.request
+    if asked is None or asked.by == user.account.name:
+        return None
+    registry = context.app.registry
+    read, request = stored_texts(registry, t), None if one.broadcast else case.request
+    return {
+        "case": case.id,
+        "seen": shown_revision(case) if request else "",
+        "broadcast": one.broadcast.id if one.broadcast else "",
+        "what": _request_text(case, user) if request else t("大喇叭播报", "broadcast"),
+        "about": f"{category_label(case.category, t)} {grid_name(registry, case.grid)}",
+        "by": person_name(registry, asked.by, names),
+        "at": t.short_datetime(asked.at),
+        "why": read(request.why if request else one.broadcast.text if one.broadcast else ""),
+        "if_granted": granting_text(case, request, user) if request else "",
+    }
 
 
 def _request_text(case: Case, user: CurrentUser) -> str:
@@ -132,13 +147,6 @@ def _request_text(case: Case, user: CurrentUser) -> str:
     kind = t.pair(labels.APPROVAL_KINDS[request.kind])
     span = t.pair(span_texts(request, case.policy.office)) if request.span_s else ""
     return f"{kind} {span}".rstrip()
-
-
-def _about(case: Case | None, context: WebContext, user: CurrentUser) -> str:
-    if case is None:
-        return "—"
-    registry = context.app.registry
-    return f"{category_label(case.category, user.t)} {grid_name(registry, case.grid)}"
 
 
 def _machine_text(case: Case, registry: Registry, t: Translator) -> str:

@@ -101,7 +101,8 @@ def _system_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         ],
         "wrong": sum(not one.ok for one in (*waits, *services, *kept)),
         "dead_letters": [
-            (user.t.short_datetime(one.at), one.topic, one.reason) for one in dead_letters
+            (user.t.short_datetime(one.at), one.topic, user.t.problem(one.reason))
+            for one in dead_letters
         ],
     }
 
@@ -127,7 +128,7 @@ def _queue_lines(uow: UnitOfWork, user: CurrentUser) -> Iterator[StatusLine]:
         yield StatusLine(
             what=t("代理拒收的消息", "Messages that the broker refuses"),
             text=t(f"{count} 条", f"{count}"), ok=False,
-            note="; ".join(f"{m.key}: {m.problem}" for m in refused.first),
+            note=t.problem("; ".join(f"{m.key}: {m.problem}" for m in refused.first)),
         )  # fmt: skip
     totals = uow.findings.waiting_totals()
     yield since(
@@ -182,7 +183,7 @@ def _service_line(one: ServiceStatus, t: Translator) -> StatusLine:
         what=t.pair(labels.label_of(labels.SERVICE_PARTS, one.name)),
         text=text,
         ok=one.ok,
-        note=ago if one.ok else one.text,
+        note=ago if one.ok else t.problem(one.text),
     )
 
 

@@ -13,9 +13,8 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from patrol.cases.shift_handover import SIGNATURES_READ
 from patrol.domain import labels
-from patrol.domain.account import Account, AccountRole, Permission
+from patrol.domain.account import Permission
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding, WaitingTotal
 from patrol.domain.health import Trouble, TroubleKind
@@ -26,7 +25,6 @@ from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan, Round, RoundState, RoundTotals
 from patrol.domain.routing import LEAVE_AHEAD, UnstaffedGrid, unstaffed_within
 from patrol.domain.schedule import Stoppage, StoppageScope
-from patrol.domain.shift_handover import shift_owner
 from patrol.domain.verification import awaits_person
 from patrol.domain.wall_clock import LONGEST_STEP, ClockRecord
 from patrol.review.alarms import alarming
@@ -48,6 +46,7 @@ from patrol.web.i18n import (
 )
 from patrol.web.pages.attention import alarm_text
 from patrol.web.pages.cases import time_left
+from patrol.web.pages.presence import presence
 from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
 MIN_ELAPSED_TO_FORECAST_S: Final = 3.0
@@ -60,7 +59,6 @@ MAX_BANNERS: Final = 4
 GRIDS_NAMED: Final = 3
 SHOWN_NOTICES: Final = 5
 SHOWN_LINKS: Final = 3
-ON_DUTY: Final = (AccountRole.OPERATOR, AccountRole.SHIFT_SUPERVISOR)
 router = APIRouter()
 
 
@@ -136,7 +134,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         unreviewed = _unreviewed(uow, context, user)
         health = uow.health.all()
         accounts = {account.name: account for account in uow.accounts.all()}
-        on_shift = _people_on_shift(uow, accounts, user.now)
+        present = presence(uow, accounts, day, context, user)
         cluster = context.app.cluster
         unserved = cluster.unserved(uow) if cluster is not None else []
     names = {name: account.shown_as for name, account in accounts.items()}
@@ -162,7 +160,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         "queue": _queue_card(totals, queue[0].finding if queue else None, len(claimed), user),
         "villages": _village_healths(registry, health, day),
         "notices": _notices((*cases, *recent), user, registry, names),
-        **on_shift,
+        **present,
     }
 
 
@@ -228,22 +226,6 @@ def _plan_cards(
     plans_of_day = context.calendar.plans_on(day)
     cards = [plan_card(uow, plan, day, user) for plan in context.plans.values()]
     return [card for card in cards if card.plan in plans_of_day or card.round]
-
-
-def _people_on_shift(
-    uow: UnitOfWork, accounts: Mapping[str, Account], now: datetime
-) -> dict[str, Any]:
-    """Who owns the shift, and which operators and supervisors are logged in beside."""
-    owner = shift_owner(uow.handovers.entries(limit=SIGNATURES_READ))
-    logged_in = {session.account for session in uow.sessions.of_account(None, now)}
-    return {
-        "shift_of": accounts[owner].shown_as if owner in accounts else owner,
-        "on_duty": [
-            accounts[name].shown_as
-            for name in sorted(logged_in & accounts.keys())
-            if name != owner and accounts[name].duty in ON_DUTY
-        ],
-    }
 
 
 def _banners(

@@ -81,7 +81,7 @@ function showStrip(now) {
   text.textContent = now.alarm && (isWide() ? now.alarm : `⚠ ${now.totals.finding}`)
   text.title = now.alarm
   text.setAttribute("aria-label", now.alarm)
-  if (alarming.length) text.href = `/review?finding=${alarming[0]}`
+  if (alarming.length && text.hasAttribute("href")) text.href = `/review?finding=${alarming[0]}`
   mute.hidden = !isLoud()
   strip.dataset.loud = String(isLoud() && now.alarm_sound)
 }

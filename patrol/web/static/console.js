@@ -4,16 +4,9 @@
 
 import { renew as renewPiece } from "./renewal.js"
 import { deliver, onAttempt, sentence, submit, unsentOfAnybody } from "./kept.js"
-import { OtherAccount, request } from "./session.js"
+import { leave, logInAgain, OtherAccount, request } from "./session.js"
 
 const texts = document.body.dataset
-
-// The page is left once: a second navigation would cut the first one off.
-let isLeaving = false
-function leave(go) {
-  if (!isLeaving) go()
-  isLeaving = true
-}
 
 export async function send(address, body, options = {}) {
   const answer = await request(address, {
@@ -25,7 +18,7 @@ export async function send(address, body, options = {}) {
     const other = error instanceof OtherAccount
     throw new Error(other ? texts.stranger.replace("{account}", error.account) : texts.unreachable)
   })
-  if (answer.status === 401) leave(() => location.assign(`/login?next=${encodeURIComponent(location.pathname)}`))
+  if (answer.status === 401) logInAgain()
   const reply = answer.status === 204 ? {} : await answer.json().catch(() => ({}))
   if (!answer.ok)
     throw Object.assign(new Error(reply.words ?? answer.statusText), { status: answer.status, reply })

@@ -19,6 +19,19 @@ export function openDatabase(name, stores) {
   }
 }
 
+// A page that goes drops what it was about to write. Work that must reach the database before its
+// page is left is named here, and `written` waits for it.
+const unwritten = new Set()
+export function beforeLeaving(work) {
+  unwritten.add(work)
+  const over = () => unwritten.delete(work)
+  work.then(over, over)
+  return work
+}
+export async function written() {
+  while (unwritten.size) await Promise.allSettled([...unwritten])
+}
+
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")

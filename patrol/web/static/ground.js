@@ -106,7 +106,9 @@ async function send(message) {
     const headers = { "content-type": "image/jpeg" }
     const { state, answer } = await page.attempt("/ground/api/photo", { headers, body: body.photo })
     if (state === "later") return false
-    body.photo = answer.ok ? (await answer.json()).photo : ""
+    const told = await answer.json().catch(() => ({}))
+    body.photo = answer.ok ? told.photo : ""
+    if (!answer.ok) await page.refuse(told.words ?? String(answer.status))
     // the name is kept: a report that is sent again sends no second photo
     await page.queue.add({ ...message, photo: body.photo })
   }

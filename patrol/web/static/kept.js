@@ -1,8 +1,8 @@
 // Actions that must not be lost: kept in IndexedDB, each with its own key, and sent until the server
 // has accepted or refused them, by whichever page of the same account is open. The server drops
 // repeats of a key. What is not sent, and what was refused unseen, stands on the page until it is.
-import { newKey, openDatabase } from "./database.js"
-import { account, OtherAccount, request, verdict } from "./session.js"
+import { beforeLeaving, newKey, openDatabase } from "./database.js"
+import { account, logInAgain, OtherAccount, request, verdict } from "./session.js"
 
 const TIMEOUT_MS = 20_000,
   WAITS_MS = [1000, 2000, 4000, 8000, 15_000]
@@ -41,7 +41,9 @@ export function onAttempt(act) {
 }
 
 // Keep an action and send it `after_ms` from now. The same action twice is one. Its key.
-export async function keepPost({ address, body, what, after_ms = 0 }) {
+export const keepPost = (action) => beforeLeaving(keep(action))
+
+async function keep({ address, body, what, after_ms = 0 }) {
   const all = await everybodys(),
     text = JSON.stringify(body)
   const same = all.find(
@@ -169,7 +171,7 @@ async function send(entry) {
     const reply = await answer.json().catch(() => ({}))
     const state = verdict(answer.status)
     if (state !== "login") return { state, reply: { status: answer.status, ...reply } }
-    location.assign(`/login?next=${encodeURIComponent(location.pathname)}`)
+    logInAgain()
   } catch (error) {
     if (error instanceof OtherAccount) stranger = error.account
   }

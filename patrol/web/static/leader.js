@@ -39,7 +39,10 @@ function draw(shown, waiting) {
       child.remove()
       cards.delete(child.dataset.id)
     }
-  document.getElementById("none").hidden = shown.cases.length > 0
+  document.getElementById("none").hidden = shown.cases.length > 0 || Boolean(shown.away_text)
+  const away = document.getElementById("away")
+  away.textContent = shown.away_text ?? ""
+  away.hidden = !shown.away_text
   const ended = document.getElementById("ended")
   ended.replaceChildren(
     ...shown.ended.map((item) => {
@@ -188,7 +191,7 @@ list.addEventListener("submit", async (event) => {
   if (form.matches(".arrival") && !message.photo && !message.location) return
   await page.enqueue(message, "say")
 })
-document.getElementById("report").addEventListener("submit", async (event) => {
+document.getElementById("report")?.addEventListener("submit", async (event) => {
   event.preventDefault()
   const form = event.target,
     { category, place, text } = form.elements

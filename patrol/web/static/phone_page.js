@@ -1,8 +1,8 @@
 // A page for the phone: shows the last state that it has, queues what is done on it, and sends the
 // queue when there is a link. leader.js and ground.js say what they show and how a message is sent.
-import { newKey } from "./database.js"
+import { beforeLeaving, newKey } from "./database.js"
 import { cachePage, openPhone, smaller } from "./phone.js"
-import { account, OtherAccount, request, verdict } from "./session.js"
+import { account, logInAgain, OtherAccount, request, verdict } from "./session.js"
 
 const FILES = ["database.js", "phone.js", "phone_page.js", "session.js"] // imported, for a visit without a link
 const line = document.getElementById("link")
@@ -22,13 +22,11 @@ export function openPhonePage({ home, state, name, concerns, waits = () => true,
     sending = false,
     source
 
-  const logInAgain = () => location.assign(`/login?next=${home}`) // what is queued stays
-
   async function fetchState() {
     try {
       const answer = await fetch(state, { headers: { accept: "application/json" } })
       if (answer.status === 401) {
-        logInAgain()
+        logInAgain(home)
         return
       }
       if (!answer.ok) throw new Error(answer.status)
@@ -75,7 +73,7 @@ export function openPhonePage({ home, state, name, concerns, waits = () => true,
     showConnection(await waitingMessages())
   }
 
-  async function enqueue(message, address) {
+  async function append(message, address) {
     const all = await queue.all()
     await queue.add({
       key: newKey(),
@@ -85,6 +83,10 @@ export function openPhonePage({ home, state, name, concerns, waits = () => true,
       client_at: new Date().toISOString(),
       ...message,
     })
+  }
+
+  async function enqueue(message, address) {
+    await beforeLeaving(append(message, address))
     await draw()
     deliver()
   }
@@ -123,7 +125,7 @@ export function openPhonePage({ home, state, name, concerns, waits = () => true,
     stranger = ""
     const outcome = verdict(answer.status)
     if (outcome !== "login") return { state: outcome, answer }
-    logInAgain()
+    logInAgain(home) // what is queued stays
     return { state: "later", answer }
   }
 

@@ -1,6 +1,8 @@
 // Requests under this page's login. The CSRF token belongs to a session: a page that was opened (or
 // cached) under an earlier one gets 403 of kind "csrf", asks whose session it is now, and tries once
 // more with the new token, unless another account has logged in meanwhile.
+import { written } from "./database.js"
+
 export const account = document.body.dataset.account ?? ""
 let csrf = document.querySelector('meta[name="csrf"]')?.content ?? ""
 
@@ -33,6 +35,18 @@ async function isStale(answer) {
     .catch(() => ({}))
   return reply.kind === "csrf"
 }
+
+// The page is left once (a second navigation would cut the first one off), and not before what it
+// keeps is written.
+let isLeaving = false
+export async function leave(go) {
+  if (isLeaving) return
+  isLeaving = true
+  await written()
+  go()
+}
+export const logInAgain = (next = location.pathname) =>
+  leave(() => location.assign(`/login?next=${encodeURIComponent(next)}`))
 
 // What is to be done with an answer: "done", "login" (then once more), "later" (the same again), or
 // "refused" (never again).

@@ -1,8 +1,8 @@
 """The year's calendar of leave: who is away when, and the registry that follows it.
 
 Every grid leader is away several times; a party-group leader, a neighbour or nobody stands in, and
-sometimes both are away. Who is away sends no reply (town.py); the audit checks that nobody waited
-for them (`problems`).
+sometimes both are away. Some leave is entered at once, for a leader who calls in sick. Who is away
+sends no reply (town.py); the audit checks that nobody waited for them (`problems`).
 """
 
 import random
@@ -59,6 +59,14 @@ class LeaveCalendar:
     def move_to(self, now: datetime) -> None:
         """Make absent who is on leave at `now`."""
         self._absent = absences(self.leaves, now)
+
+    def call_in_sick(self, person: PersonId, now: datetime, until: datetime) -> None:
+        """Enter a leave from `now` on; the leader of the next grid of the register stands in."""
+        leaders = [one for one, who in self.registry.people.items() if who.role is Role.GRID_LEADER]
+        neighbour = leaders[leaders.index(person) - 1]
+        sick = Leave(person=person, begins=now, ends=until, substitute=neighbour)
+        self.leaves = (*self.leaves, sick)
+        self.move_to(now)
 
     def changes(self, start: datetime, end: datetime) -> Sequence[datetime]:
         """When `move_to` is due."""

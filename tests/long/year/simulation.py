@@ -22,6 +22,7 @@ from patrol.cases.escalator import Escalator
 from patrol.cases.reply_handler import ReplyHandler
 from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.domain.case import Case
+from patrol.domain.ids import PersonId
 from patrol.domain.outbox import OutboxMessage
 from patrol.messaging import OutboxRelay, PayloadBuilder
 from patrol.messaging.payloads import NO_REPLIES, ReceivedReplies
@@ -96,6 +97,7 @@ class YearSimulation:
         self.leaders = YearLeaders(
             self.truth, ReplyProfile(), seed, self.rng, self.clock.now, self.at,
             self._receive_reply, is_away=self.leave.is_away,
+            on_sick=self._call_in_sick,
         )  # fmt: skip
         self.staff = Staff(
             store, self.payload_builder, registry, self.truth, self.leaders.case_subjects, self.rng
@@ -111,6 +113,7 @@ class YearSimulation:
             self.clock.now, self.at, self.leave.is_away, self._note_unsent,
         )  # fmt: skip
         self._off_until = self.clock.now()
+        self._weather = random.Random(f"weather/{seed}")
         self._due: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._relays = itertools.count(1)
@@ -188,6 +191,15 @@ class YearSimulation:
         self.leave.move_to(now)
         self.escalator.run_due(self.clock.now())
 
+    def _call_in_sick(self, person: PersonId) -> None:
+        """Enter a sick leader's leave until the next morning; a neighbour stands in."""
+        now = self.clock.now()
+        until = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        if not self.leave.is_away(person, now):
+            self.leave.call_in_sick(person, now, until)
+            self.at(until, lambda: self._change_of_leave(until))
+        self.escalator.run_due(now)
+
     def _switch_machine_off(self) -> None:
         self._off_until = self.clock.now() + timedelta(hours=9.5)
 
@@ -236,6 +248,7 @@ class YearSimulation:
             self._run_due_rounds(now)
         if local.minute == 0:
             self.rosters.run()
+            self.truth.heal(self._weather)
         self.escalator.run_due(now)
         for case in self.staff.recheck_due(now):
             self._case_seen(case)  # a recheck that failed sends no message

@@ -15,11 +15,12 @@ from zoneinfo import ZoneInfo
 
 from patrol.domain.camera import Camera, Consent, ConsentState
 from patrol.domain.finding import Finding
-from patrol.domain.ids import CameraId
-from patrol.domain.registry import Registry
+from patrol.domain.ids import CameraId, PersonId
+from patrol.domain.registry import Registry, Role
 from patrol.reports.queries import ReportHeading, ReportMaterial, load_material, period_of
 from patrol.reports.report import Report, compose_report, report_document
 from patrol.store import Store
+from simulators.people.reply_profile import EQUIPMENT as EQUIPMENT_CODE
 from simulators.people.reply_profile import ReplyProfile, awaits_reply, plan_replies
 
 RENEWED_BEFORE: Final = timedelta(days=14)  # a consent runs out: somebody calls at the house
@@ -35,9 +36,13 @@ WEIGHTS: Final = (30, 20, 14, 14, 18, 3, 1)
 FAULTS: Final = ("blur", "occlusion", "freeze", "artifacts")
 EQUIPMENT: Final = "equipment"  # the category of every camera fault
 FAULT_SHARE: Final = 0.08  # of what goes wrong
+HEALS_SHARE: Final = 0.03  # of the camera faults each hour: rain washes a lens, frost thaws
 OUT_OF_ORDER: Final = 0.03  # of replies: the network holds one back
 HELD_BACK_MIN: Final = (5, 240)
 ASKS_FOR_TIME: Final = 0.02
+CALLS_IN_SICK: Final = 0.02  # of the cases that a leader gets
+SICK_NOTICE: Final = timedelta(minutes=20)
+REPAIR_H: Final = (2, 40)  # after the acknowledgement: the maintainer comes from the county
 Schedule = Callable[[datetime, Callable[[], None]], None]  # schedules work
 SendReply = Callable[[str, bytes], None]
 
@@ -132,6 +137,12 @@ class TownTruth:
             kind = self.rng.choice(FAULTS) if is_fault else self.rng.choices(SCENES, WEIGHTS)[0]
             self._present[camera][EQUIPMENT if is_fault else kind] = kind
 
+    def heal(self, rng: random.Random) -> None:
+        """Let some camera faults go by themselves, whatever their cases wait for."""
+        for camera, kinds in self._present.items():
+            if EQUIPMENT in kinds and rng.random() < HEALS_SHARE:
+                self.clear(camera, EQUIPMENT)
+
     def kinds_at(self, camera: CameraId) -> Iterable[str]:
         """The kinds of problems that a camera could show."""
         there = self._present.get(camera)
@@ -163,6 +174,7 @@ class YearLeaders:
     at: Schedule
     send: SendReply
     is_away: Callable[[str, datetime], bool] = lambda _person, _at: False  # on leave
+    on_sick: Callable[[PersonId], None] = lambda _person: None  # a leader calls in sick
     case_subjects: dict[str, tuple[CameraId, str] | None] = field(default_factory=dict)  # by case
     counts: Counter[str] = field(default_factory=Counter)
     shown: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -188,9 +200,15 @@ class YearLeaders:
             self._plan_replies(topic, case)
 
     def _plan_replies(self, topic: str, case: Mapping[str, Any]) -> None:
+        if self._calls_in_sick(case):
+            return
         reply = topic.replace("/case/", "/reply/")
+        is_about_camera = case["category"]["code"] == EQUIPMENT_CODE
+        repair = timedelta(hours=self.rng.uniform(*REPAIR_H) if is_about_camera else 0)
         for planned in plan_replies(case, self.profile, self.seed):
             when = self.now() + timedelta(seconds=planned.after_s)
+            if planned.body["type"] in {"arrive", "feedback"}:
+                when += repair
             body = {"v": 1, **planned.body}
             if planned.removes_problem:
                 self.at(when, lambda: self._clear(case["case"]))
@@ -201,6 +219,19 @@ class YearLeaders:
             if body["type"] == "acknowledge" and self.rng.random() < ASKS_FOR_TIME:
                 more = {**body, "type": "extend", "key": f"{body['key']}/more", "text": "等配件"}
                 self._schedule_reply(when + timedelta(minutes=3), reply, more)
+
+    def _calls_in_sick(self, case: Mapping[str, Any]) -> bool:
+        """Whether the leader of the first rung calls the centre instead of answering."""
+        rung = case.get("rung") or {}
+        is_leaders = rung.get("role") == Role.GRID_LEADER and not self.is_away(
+            str(rung["person"]), self.now()
+        )
+        if not is_leaders or self.rng.random() >= CALLS_IN_SICK:
+            return False
+        person = PersonId(rung["person"])
+        self.counts["called in sick"] += 1
+        self.at(self.now() + SICK_NOTICE, lambda: self.on_sick(person))
+        return True
 
     def _schedule_reply(self, when: datetime, topic: str, body: Mapping[str, Any]) -> None:
         self.at(when, lambda: self._send_unless_away(topic, body))

@@ -21,11 +21,10 @@ from streams.gb28181.requests import Identity
 from streams.model import Codec, KeyFrame
 from streams.mpeg.key_pictures import KeyPicture, KeyPictureFinder
 from streams.mpeg.program_stream import ProgramStreamDemuxer
+from tests.conftest import missing_part
 from tests.zoo.clips import START, clip_of
 
 pytestmark = pytest.mark.slow
-needs_sipp = pytest.mark.skipif(shutil.which("sipp") is None, reason="no sipp")
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg")
 OURS, DEVICE, PASSWORD = "34020000002000000001", "34020000001180000001", "s3cret28181"
 REGISTER = """<send retrans="500"><![CDATA[
 REGISTER sip:{ours}@3402000000 SIP/2.0
@@ -82,6 +81,18 @@ SERVER = (
 )
 
 
+@pytest.fixture
+def _sipp() -> None:
+    if shutil.which("sipp") is None:
+        missing_part("no sipp (Debian: sip-tester)")
+
+
+@pytest.fixture
+def _ffmpeg() -> None:
+    if shutil.which("ffmpeg") is None:
+        missing_part("no ffmpeg")
+
+
 def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -114,7 +125,7 @@ async def sipp(*arguments: str) -> int:
             await process.wait()
 
 
-@needs_sipp
+@pytest.mark.usefixtures("_sipp")
 @pytest.mark.parametrize(("password", "status"), [(PASSWORD, 200), ("wrong", 403)])
 def test_sipp_registers_with_us(tmp_path: Path, password: str, status: int) -> None:
     scenario = tmp_path / "device.xml"
@@ -138,7 +149,7 @@ def test_sipp_registers_with_us(tmp_path: Path, password: str, status: int) -> N
     assert any(isinstance(event, PeerRegistered) for event in events) == (status == 200)
 
 
-@needs_sipp
+@pytest.mark.usefixtures("_sipp")
 @pytest.mark.parametrize("password", [PASSWORD, "wrong"])
 def test_we_register_with_sipp_which_checks_our_digest(tmp_path: Path, password: str) -> None:
     scenario, at = tmp_path / "above.xml", free_port()
@@ -209,7 +220,7 @@ def test_a_program_stream_of_gstreamer_gives_every_key_picture(tmp_path: Path) -
     command = ["/usr/bin/python3", "-c", GST, str(out)]
     code = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, timeout=40).returncode
     if code == 1:
-        pytest.skip("no GStreamer with mpegpsmux for the system's Python")
+        missing_part("no GStreamer with mpegpsmux for the system's Python")
     assert code == 0
     found = pictures(out.read_bytes())
     assert [picture.codec for picture in found] == [Codec.H264] * 3
@@ -222,7 +233,7 @@ def test_a_program_stream_of_gstreamer_gives_every_key_picture(tmp_path: Path) -
         assert decode(frame).size_px == (320, 240)
 
 
-@needs_ffmpeg
+@pytest.mark.usefixtures("_ffmpeg")
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_a_program_stream_of_ffmpeg_gives_every_key_picture(tmp_path: Path, codec: str) -> None:
     found = pictures(muxed_by_ffmpeg(tmp_path, codec))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from simulators.gb28181.wire import digest_answer
+from streams.gb28181 import peers
 from streams.gb28181.events import (
     AlarmReceived,
     CatalogReceived,
@@ -15,7 +16,7 @@ from streams.gb28181.events import (
     Refused,
 )
 from streams.gb28181.invite_session import Dialog, InviteSession, SessionEvent, SessionState
-from streams.gb28181.peers import MAX_WRONG_PASSWORDS
+from streams.gb28181.peers import MAX_WRONG_PASSWORDS, REGISTER_PERIOD_S
 from streams.gb28181.sdp import make_offer, read_answer
 from streams.gb28181.sip_digest import NONCE_LIFE_S
 from streams.gb28181.sip_message import SipMessage, parse_message
@@ -184,6 +185,8 @@ def test_a_catalogue_comes_in_messages_of_its_own(bench: Bench) -> None:
         )
         data = bench.command("Response", "Catalog", f"<SumNum>3</SumNum>{item}", number or 0)
         assert [m.status for m in bench.receive(data)] == [200]
+    assert bench.events() == []
+    bench.pass_s(1.0)
     (event,) = bench.events()
     assert isinstance(event, CatalogReceived)
     assert (len(event.catalog.items), event.catalog.complete) == (3, True)
@@ -223,6 +226,42 @@ def test_a_body_that_makes_no_sense_is_answered_and_nothing_stops(bench: Bench, 
     bench.register()
     (answer,) = bench.receive(bench.request("MESSAGE", body))
     assert answer.status in {200, 400}
+
+
+def test_reasons_that_others_choose_are_counted_together(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "MAX_REASONS", 40)
+    bench.register()
+    bench.events()
+    for number in range(120):
+        name = "".join(chr(97 + int(digit)) for digit in f"{number:05d}")
+        (answer,) = bench.receive(bench.request(name.upper()))
+        assert answer.status == 403
+        bench.receive(bench.command("Query", f"X{name}"))
+    assert len(bench.events()) <= 41
+    counted = bench.platform.refusals.by_reason()
+    assert counted["an unknown method asked of us"] == 120
+    assert sum(counted.values()) == 240
+    assert len(counted) <= 41
+
+
+def test_registers_without_end_are_put_off_unread(bench: Bench) -> None:
+    answers = [bench.receive(bench.request("REGISTER"))[0] for _ in range(2 * 60)]
+    assert [answer.status for answer in answers] == [401] * 60 + [503] * 60
+    assert answers[-1].get("retry-after") == "60"
+    assert kinds(bench) == ["Refused"]
+    assert bench.register(flow=replace(FLOW, host="192.0.2.8")).status == 200
+    bench.now_s += REGISTER_PERIOD_S
+    assert bench.register().status == 200
+
+
+def test_another_host_does_not_lock_a_peer_out(bench: Bench) -> None:
+    liar = Flow("udp", "192.0.2.66", 5060, "192.0.2.1")
+    for _ in range(8):
+        assert bench.register("guess", flow=liar).status == 403
+    assert bench.register(flow=liar).status == 403
+    assert bench.register().status == 200
 
 
 @pytest.mark.parametrize("method", ["INVITE", "SUBSCRIBE", "INFO", "PUBLISH"])
@@ -303,6 +342,22 @@ def test_over_tcp_nothing_is_repeated(bench: Bench) -> None:
     assert bench.pass_s(5) == []
 
 
+def test_an_invite_follows_a_peer_that_turns_up_elsewhere(bench: Bench) -> None:
+    """What an earlier run knew of it is old: it started again meanwhile, and has another port."""
+    session, invite = opened(bench)
+    moved = replace(FLOW, port=5099)
+    bench.platform.outbox.clear()
+    bench.platform.receive(
+        parse_message(bench.command("Notify", "Keepalive")), moved, bench.now_s, WALL
+    )
+    sent = [(flow.port, data.split(b" ")[0]) for flow, data in bench.platform.outbox]
+    assert sorted(sent) == [(5099, b"INVITE"), (5099, b"SIP/2.0")]
+    bench.sent()
+    bench.receive(bench.answer(invite, "200 OK", body=ANSWER), moved)
+    assert session.state is SessionState.ESTABLISHED
+    assert session.dialog.flow == moved
+
+
 def test_a_repeated_200_is_acknowledged_again(bench: Bench) -> None:
     session, invite = opened(bench)
     data = bench.answer(invite, "200 OK", body=ANSWER)
@@ -373,9 +428,22 @@ def test_a_bye_is_tried_three_times_then_the_session_stays_in_the_journal(bench:
     session, invite = opened(bench)
     bench.receive(bench.answer(invite, "200 OK", body=ANSWER))
     bench.platform.sessions.close(session, bench.now_s)
-    bench.pass_s(20)
-    assert session.bye_tries == 3
+    moved = replace(FLOW, port=5099)
+    bench.receive(bench.command("Notify", "Keepalive"), moved)
+    bench.platform.tick(bench.now_s)
+    ways = []
+    for _ in range(200):
+        bench.now_s += 0.1
+        bench.platform.tick(bench.now_s)
+        ways += [f.port for f, data in bench.platform.outbox if data.startswith(b"BYE")]
+        bench.sent()
+    assert (session.bye_tries, set(ways)) == (3, {moved.port})
     assert session.events[-1] is SessionEvent.ABANDONED
+    assert bench.platform.sessions.end_orphans("nvr", bench.now_s) == 1
+    (bye,) = bench.sent()
+    assert (bye.call_id, bye.cseq[0]) == (invite.call_id, 5)
+    bench.receive(bench.answer(bye, "481 No Such Call"))
+    assert bench.platform.sessions.ended_orphans == [invite.call_id]
 
 
 # -- orphans, and what we begin -----------------------------------------------------------------

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from streams.gb28181.catalog import (
     GONE_AFTER,
+    LONGEST_S,
+    SETTLE_S,
     Catalog,
     CatalogAssembler,
     KnownChannel,
@@ -41,6 +43,8 @@ SPELLINGS = {
     "GB2312": CATALOG.encode("gb2312"),
     "GB18030 with a rare character": CATALOG.replace("桥", "𪚥").encode("gb18030"),
     "UTF-8 under a GB2312 prolog": CATALOG.encode(),
+    "UTF-8 with a mark": b"\xef\xbb\xbf" + CATALOG.encode(),
+    "UTF-16": CATALOG.encode("utf-16"),
     "no prolog": CATALOG.partition("?>")[2].encode("gb18030"),
     "a bare ampersand": CATALOG.replace("&amp;", "&").encode("gb18030"),
     "a doubled end tag": CATALOG.replace("</Item>", "</Item></Item>").encode("gb18030"),
@@ -106,6 +110,14 @@ def assembler(regions: tuple[str, ...] = ()) -> CatalogAssembler:
     return CatalogAssembler(number=7, regions=regions, idle_s=8.0, last_at_s=0.0)
 
 
+def received(mine: CatalogAssembler, last: CatalogPart) -> Catalog:
+    """The catalogue, a silence behind its last part."""
+    mine.add(last, 1.0)
+    catalog = mine.due(9.0)
+    assert catalog is not None
+    return catalog
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.permutations(range(12)), st.lists(st.integers(0, 11), max_size=6), st.integers(1, 5))
 def test_parts_come_in_any_order_and_twice(
@@ -114,16 +126,39 @@ def test_parts_come_in_any_order_and_twice(
     listed, mine = codes(12), assembler()
     sent = [*order, *repeated]
     parts = [[listed[n] for n in sent[at : at + size]] for at in range(0, len(sent), size)]
-    results = [mine.add(part(*one, total=12), 1.0) for one in parts]
-    done = [result for result in results if result is not None]
-    assert done
-    assert set(done[0].items) == set(listed)
-    assert done[0].complete
+    for one in parts:
+        mine.add(part(*one, total=12), 1.0)
+    done = mine.due(1.0 + SETTLE_S)
+    assert done is not None
+    assert set(done.items) == set(listed)
+    assert done.complete
+
+
+@pytest.mark.parametrize(("total", "complete"), [(5, False), (6, True), (4, False)])
+def test_parts_behind_the_sum_are_taken_and_the_sum_is_not_believed(
+    total: int,
+    complete: bool,  # noqa: FBT001
+) -> None:
+    mine, listed = assembler(), codes(6)
+    mine.add(part(*listed[:5], total=total), 1.0)
+    assert mine.due(1.4) is None
+    mine.add(part(*listed[5:], total=total), 1.4)
+    done = mine.due(1.4 + SETTLE_S)
+    assert done is not None
+    assert (len(done.items), done.complete) == (6, complete)
+
+
+def test_a_catalogue_that_never_ends_is_ended() -> None:
+    mine, now_s = assembler(), 0.0
+    while mine.due(now_s) is None:
+        now_s += 1.0
+        mine.add(part(CODE, total=2), now_s)
+        assert now_s <= LONGEST_S
 
 
 def test_a_silence_makes_it_partial_and_a_wrong_sum_too() -> None:
     mine = assembler()
-    assert mine.add(part(*codes(3), total=4), 1.0) is None
+    mine.add(part(*codes(3), total=4), 1.0)
     assert mine.due(8.9) is None
     partial = mine.due(9.0)
     assert partial is not None
@@ -131,18 +166,17 @@ def test_a_silence_makes_it_partial_and_a_wrong_sum_too() -> None:
 
 
 def test_a_sum_of_zero_is_no_whole_catalogue() -> None:
-    empty = assembler().add(part(total=0), 1.0)
-    assert empty is not None
+    empty = received(assembler(), part(total=0))
     assert not empty.complete
 
 
 def test_another_region_and_ten_thousand_items_are_counted() -> None:
     mine = assembler(("6209",))
-    result = mine.add(part(*codes(3), f"62090000{CODE[8:]}", total=4), 1.0)
-    assert result is not None
+    mine.add(part(*codes(2), total=4), 1.0)
+    result = received(mine, part(*codes(3), f"62090000{CODE[8:]}", total=4))
     assert (result.foreign, list(result.items)) == (3, [f"62090000{CODE[8:]}"])
-    many = assembler().add(part(*codes(10_000), total=10_000), 1.0)
-    assert many is not None
+    assert (result.repeated, result.complete) == (2, True)
+    many = received(assembler(), part(*codes(10_000), total=10_000))
     assert len(many.items) == 10_000
 
 

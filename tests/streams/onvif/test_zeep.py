@@ -4,19 +4,16 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import onvif
 import pytest
+from lxml import etree
+from zeep import Client
+from zeep.transports import Transport
 
-pytest.importorskip("zeep")
-onvif = pytest.importorskip("onvif")
-
-from lxml import etree  # noqa: E402  with zeep
-from zeep import Client  # noqa: E402  behind the check
-from zeep.transports import Transport  # noqa: E402
-
-from simulators.http_sources.http_server import HttpRequest  # noqa: E402
-from simulators.http_sources.onvif_device import OnvifDevice, OnvifFault  # noqa: E402
-from streams.onvif import soap  # noqa: E402
-from tests.support.lookalikes import media  # noqa: E402
+from simulators.http_sources.http_server import HttpRequest
+from simulators.http_sources.onvif_device import OnvifDevice, OnvifFault
+from streams.onvif import soap
+from tests.support.lookalikes import media
 
 WSDL = Path(onvif.__file__).parent / "wsdl"
 ENVELOPE = "{http://www.w3.org/2003/05/soap-envelope}"

@@ -114,3 +114,40 @@ def test_nothing_raises_or_warns(height: int, width: int, seed: int, smooth: int
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         diagnose([picture, picture[::-1].copy()])
+
+
+def slide(
+    ground: tuple[int, int, int], *, words: str, lines: bool, size: tuple[int, int]
+) -> Picture:
+    """Words and an emblem, drawn; compressed as it arrives."""
+    width, height = size
+    picture = np.full((height, width, 3), ground, np.uint8)
+    if lines:
+        picture[:: height // 12], picture[:, :: width // 16] = 90, 90
+    ink = (20, 20, 20) if sum(ground) > 380 else (240, 240, 240)
+    centre = (width // 2, height // 3)
+    cv2.rectangle(picture, centre, (centre[0] + width // 8, centre[1] + height // 8), ink, -1)
+    where = (width // 6, height * 2 // 3)
+    cv2.putText(picture, words, where, cv2.FONT_HERSHEY_DUPLEX, width / 700, ink, 2, cv2.LINE_AA)
+    coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+
+
+@pytest.mark.parametrize("words", ["SIN SENAL", "2026-05-01 09:30:11", "KEIN SIGNAL", "404"])
+@pytest.mark.parametrize(("ground", "lines"), [
+    ((60, 60, 60), False), ((60, 60, 60), True), ((120, 40, 10), True), ((200, 190, 180), False),
+])  # fmt: skip
+def test_a_drawn_slide_is_never_normal(
+    words: str, ground: tuple[int, int, int], *, lines: bool
+) -> None:
+    for size in ((704, 576), (1280, 720)):
+        assert diagnose([slide(ground, words=words, lines=lines, size=size)]).faults
+
+
+def test_snow_fog_and_a_dim_street_have_more_levels_than_a_drawing(
+    street: list[Picture],
+) -> None:
+    for frame in street[3:30:9]:
+        light = frame.astype(np.float32)
+        for seen in (light * 0.35, 0.3 * light + 165, np.minimum(light * 0.3 + 200, 255)):
+            assert "solid_color" not in diagnose([seen.astype(np.uint8)]).faults

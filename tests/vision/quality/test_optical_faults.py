@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from patrol.evaluation.camera_optics import defocus, through_camera, to_light
 from patrol.evaluation.lens_faults import LENS_FAULTS
 from patrol.vision.quality import QualityHistory, diagnose
+from patrol.vision.quality.baseline import SLOPE
+from patrol.vision.quality.edges import edge_slope
 from patrol.vision.quality.image_views import halved
 from patrol.vision.quality.soft_cover import softly_covered_share
 
@@ -100,3 +102,39 @@ def test_daylight_changes_colour_along_its_own_axis(
     light = to_light(street[25]) * np.array(gains, np.float32)
     picture = through_camera(light, np.random.default_rng(4))
     assert ("color_cast" in diagnose([picture], history=baseline).faults) is cast
+
+
+def test_a_little_defocus_is_told_by_structure_and_edges_together(
+    street: list[Picture], baseline: QualityHistory
+) -> None:
+    for seed, frame in enumerate(street[20:38:4]):
+        for radius, told in ((0.0, False), (0.004, True)):
+            light = defocus(to_light(frame), radius)
+            picture = through_camera(light, np.random.default_rng(seed))
+            assert ("blur" in diagnose([picture], history=baseline).faults) is told
+
+
+def test_edges_are_kept_of_a_few_samples_and_survive_the_store(
+    street: list[Picture], baseline: QualityHistory
+) -> None:
+    kept = QualityHistory.from_bytes(baseline.to_bytes()).baseline()
+    assert kept is not None
+    assert kept.slope == pytest.approx(
+        np.median([edge_slope(diagnose([one]).features[0].luma) for one in street[:14:2]]), rel=0.05
+    )
+    without = QualityHistory(light=baseline.light, rows=baseline.rows.copy(), hours=baseline.hours)
+    without.rows[:, SLOPE] = 0  # as stored before edges were kept
+    older = without.baseline()
+    assert older is not None
+    assert np.isnan(older.slope)
+    assert diagnose([street[20]], history=without).faults == ()
+
+
+def test_a_soft_cover_does_not_explain_a_picture_without_any_steep_edge(
+    street: list[Picture],
+) -> None:
+    told = [
+        diagnose([spoiled(frame, "blur", SEVERE, seed)]).faults
+        for seed, frame in enumerate(street[4:20:5])
+    ]
+    assert all("blur" in faults for faults in told)

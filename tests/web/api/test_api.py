@@ -127,7 +127,30 @@ READS = {
     "/reports/month/2026-11": "reports:read",
     f"/reports/round/{ROUND}": "reports:read",
     "/holds": "holds:read",
+    "/approvals": "cases:read",
+    "/verifications": "cases:read",
+    "/broadcasts": "cases:read",
+    "/ground-coverage?from=2026-11-22&until=2026-11-22": "rounds:read",
+    "/check-in-codes": "rounds:work",
 }
+WRITES = {
+    "/cases/C1/moves": "cases:move",
+    "/cases/C1/decisions": "cases:settle",
+    "/cases/C1/helpers/steps": "cases:move",
+    "/broadcasts/B1/decision": "cases:settle",
+    "/hand-offs/H1/answer": "cases:move",
+    "/overdue/send": "cases:move",
+    "/helper-reports": "findings:file",
+    "/human-patrols/plan": "rounds:work",
+}
+
+
+@pytest.mark.parametrize(("path", "scope"), WRITES.items())
+def test_each_act_needs_its_scope(app: Application, client: Client, path: str, scope: str) -> None:
+    assert client.post(path, json={}).status_code == 401
+    wrong = key(app, *(set(API_SCOPES) - {scope}))
+    refused = client.post(path, json={}, headers=wrong)
+    assert (refused.status_code, refused.json()["detail"]) == (403, scope)
 
 
 @pytest.mark.parametrize(("path", "scope"), READS.items())
