@@ -36,12 +36,12 @@ from tests.conftest import missing_part
 from tests.long.chaos.audit import find_problems
 from tests.long.chaos.people import ChaosLeaders
 from tests.support.cluster import (
-    LEADS,
+    BEGAN,
     ClusterPlace,
+    logged_at,
     prepare_database,
     prepare_place,
     round_problems,
-    said_at,
     start_part,
 )
 from tests.support.cluster_messages import SITE, shows_a_vehicle
@@ -145,7 +145,7 @@ class Cluster:
 
     def led_at(self, name: str) -> list[float]:
         """When it began to lead, monotonic seconds."""
-        return said_at(self.logs / f"{name}.log", LEADS)
+        return logged_at(self.logs / f"{name}.log", BEGAN)
 
     def leaderless_s(self) -> list[float]:
         """For each leader that was taken away: seconds until the next led."""

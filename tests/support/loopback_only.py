@@ -70,10 +70,10 @@ def sockets_elsewhere() -> set[str]:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address of /proc/net: words of 32 bits, each in this machine's order."""
+    """An address of /proc/net: numbers of 32 bits, each in this machine's order."""
     raw = bytes.fromhex(text.partition(":")[0])
-    words = struct.unpack(f"={len(raw) // 4}I", raw)
-    address = ipaddress.ip_address(struct.pack(f"!{len(words)}I", *words))
+    numbers = struct.unpack(f"={len(raw) // 4}I", raw)
+    address = ipaddress.ip_address(struct.pack(f"!{len(numbers)}I", *numbers))
     mapped = getattr(address, "ipv4_mapped", None)
     return mapped or address
 
