@@ -78,7 +78,7 @@ class RoundFigures:
         return 1000.0 * (self.worker_cpu_s + self.coordinator_cpu_s) / self.cameras
 
     @property
-    def every_camera_once(self) -> bool:
+    def all_recorded_once(self) -> bool:
         """Every camera recorded once, as seen; of a cluster each from one result."""
         recorded = self.results.get(ResultOutcome.RECORDED, 0) if self.workers else self.cameras
         return self.recorded == self.seen == recorded == self.cameras
@@ -91,7 +91,7 @@ class RoundFigures:
             "seen": self.seen,
             "shards": self.shards,
             "workers": self.workers,
-            "every_camera_once": self.every_camera_once,
+            "all_recorded_once": self.all_recorded_once,
             "wall_s": round(self.wall_s, 1),
             "cpu_ms_per_camera": round(self.cpu_ms_per_camera, 2),
             "coordinator_cpu_ms_per_camera": round(

@@ -25,16 +25,16 @@ def test_cost_is_of_all_processes_of_the_product() -> None:
     assert TOGETHER.cpu_ms_per_camera == pytest.approx(32.5)
 
 
-def test_every_camera_once_is_of_visits_and_results() -> None:
-    assert TOGETHER.every_camera_once
-    assert ALONE.every_camera_once
+def test_the_all_recorded_once_where_every_camera_is_recorded_once() -> None:
+    assert TOGETHER.all_recorded_once
+    assert ALONE.all_recorded_once
     unequal = (
         replace(TOGETHER, recorded=599),
         replace(TOGETHER, seen=599),
         replace(TOGETHER, results={"recorded": 599, "late": 1}),
         replace(ALONE, recorded=599),
     )
-    assert not any(figures.every_camera_once for figures in unequal)
+    assert not any(figures.all_recorded_once for figures in unequal)
 
 
 def test_ratios_are_to_one_process_and_to_the_smallest_county() -> None:
@@ -63,7 +63,7 @@ def test_a_database_that_is_somebody_elses_is_not_emptied(
 def test_a_small_county_on_two_workers(new_postgres_database: Callable[[], str]) -> None:
     found = cluster_rounds.run(new_postgres_database(), sizes=(250,), workers=2)
     (alone,), (together,) = found["one_process"], found["cluster"]
-    assert alone["every_camera_once"]
-    assert together["every_camera_once"]
+    assert alone["all_recorded_once"]
+    assert together["all_recorded_once"]
     assert (together["shards"], together["workers"]) == (3, 2)
     assert together["recorded"] == alone["recorded"] == 250

@@ -36,9 +36,9 @@ from tests.conftest import missing_part
 from tests.long.chaos.audit import find_problems
 from tests.long.chaos.people import ChaosLeaders
 from tests.support.cluster import (
-    BEGAN,
+    LEADING,
     ClusterPlace,
-    logged_at,
+    logged_at_s,
     prepare_database,
     prepare_place,
     round_problems,
@@ -145,7 +145,7 @@ class Cluster:
 
     def led_at(self, name: str) -> list[float]:
         """When it began to lead, monotonic seconds."""
-        return logged_at(self.logs / f"{name}.log", BEGAN)
+        return logged_at_s(self.logs / f"{name}.log", LEADING)
 
     def leaderless_s(self) -> list[float]:
         """For each leader that was taken away: seconds until the next led."""

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from patrol.clock import SystemClock
 from patrol.mqtt.embedded_broker import free_port
-from tests.support.cluster import BEGAN, ENDED, ClusterPlace, logged_at, start_part
+from tests.support.cluster import LEADING, LOST, ClusterPlace, logged_at_s, start_part
 from tests.support.tcp_proxy import TcpProxy
 
 TAKEN_OVER_WITHIN_S = 30.0
@@ -46,7 +46,7 @@ def pair(place: ClusterPlace, tmp_path: Path) -> Iterator[Pair]:
     there = make_url(place.database).set(port=proxy.port).render_as_string(hide_password=False)
     more = {"within_s": 300.0, "broker_port": port}  # no broker: what waits for it is not asked
     leader = start_part("service", replace(place, database=there), tmp_path / "leader.log", **more)
-    wait_until(lambda: logged_at(tmp_path / "leader.log", BEGAN), STARTED_WITHIN_S)
+    wait_until(lambda: logged_at_s(tmp_path / "leader.log", LEADING), STARTED_WITHIN_S)
     standby = start_part("service", place, tmp_path / "standby.log", **more)
     yield Pair(leader, standby, proxy, tmp_path)
     for child in (leader, standby):
@@ -83,11 +83,11 @@ def hang_up(pair: Pair) -> None:
 def test_the_standby_leads_within_thirty_seconds(pair: Pair, fault: Callable[[Pair], None]) -> None:
     clock = SystemClock()
     clock.sleep(3.0)  # the standby has started and waits: a later start would be no takeover
-    assert not logged_at(pair.logs / "standby.log", BEGAN)
+    assert not logged_at_s(pair.logs / "standby.log", LEADING)
     since_s = clock.monotonic_s()
     fault(pair)
-    wait_until(lambda: logged_at(pair.logs / "standby.log", BEGAN), 2 * TAKEN_OVER_WITHIN_S)
-    led_at_s = logged_at(pair.logs / "standby.log", BEGAN)[0]
+    wait_until(lambda: logged_at_s(pair.logs / "standby.log", LEADING), 2 * TAKEN_OVER_WITHIN_S)
+    led_at_s = logged_at_s(pair.logs / "standby.log", LEADING)[0]
     sys.stdout.write(f"{fault.__name__}: the standby leads after {led_at_s - since_s:.1f} s\n")
     assert led_at_s - since_s < TAKEN_OVER_WITHIN_S
     if fault is freeze:  # on waking it must end before it does anything
@@ -95,4 +95,4 @@ def test_the_standby_leads_within_thirty_seconds(pair: Pair, fault: Callable[[Pa
     pair.leader.join(10)
     assert pair.leader.exitcode is not None
     if fault is hang:
-        assert logged_at(pair.logs / "leader.log", ENDED)[0] < led_at_s
+        assert logged_at_s(pair.logs / "leader.log", LOST)[0] < led_at_s

@@ -85,8 +85,8 @@ from tests.support.cluster_messages import (
     serving_messages,
 )
 
-BEGAN: Final = "leads"
-ENDED: Final = "lost"
+LEADING: Final = "leads"
+LOST: Final = "lost"
 ROLE: Final = "patrol_worker"
 PASSWORD: Final = "worker-secret"
 HURRIED: Final = {
@@ -452,8 +452,8 @@ def start_part(kind: str, place: ClusterPlace, log: Path, **more: Any) -> BasePr
     return process
 
 
-def logged_at(log: Path, event: str) -> list[float]:
-    """When a part's process said so, monotonic seconds: BEGAN, ENDED."""
+def logged_at_s(log: Path, event: str) -> list[float]:
+    """When a part's process logged an event (LEADING, LOST), monotonic seconds."""
     lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
     return [float(line.split()[1]) for line in lines if line.startswith(f"{event} ")]
 
@@ -542,13 +542,13 @@ def _service_main(
     """Lead: send, receive, run rounds until `rounds` are finished; another may take over."""
 
     def lost(why: str) -> None:
-        print_line(ENDED, SystemClock().monotonic_s(), why)
+        print_line(LOST, SystemClock().monotonic_s(), why)
         os._exit(75)
 
     leadership = Leadership(place.database, SITE, SystemClock(), lost)
     with leadership.hold(threading.Event()) as is_leader:
         assert is_leader
-        print_line(BEGAN, SystemClock().monotonic_s())
+        print_line(LEADING, SystemClock().monotonic_s())
         with (
             open_store(place.database) as store,
             serving_messages(store, place.town, broker_port) as wake,
