@@ -113,6 +113,7 @@ def test_bad_input_is_one_line(cluster_site: ClusterSite, tmp_path: Path) -> Non
     service, worker, links = cluster_site.service, cluster_site.worker, cluster_site.links
 
     def refused(site: PatrolSite, *arguments: str) -> str:
+        site.environment = {**site.environment, "PATROL_LANGUAGE": "en"}
         done = site.patrol(*arguments, check=False)
         assert done.returncode in (1, 2), done.stderr
         assert "Traceback" not in done.stderr
