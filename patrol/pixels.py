@@ -12,7 +12,7 @@ before OpenCV is loaded, is the net below.)
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -268,15 +268,19 @@ def _mixed(own: U8, other: U8, of_own: float, of_other: float) -> U8:
     return np.asarray(mixed, np.uint8)
 
 
-def _levels(plane: U8, table: U8) -> U8:
-    return np.asarray(cv2.LUT(plane, table), np.uint8)
+class _LevelScale(NamedTuple):
+    """Coded levels to full-range ones: `span` levels from `low` on become `neutral` to +255."""
+
+    low: float
+    span: float
+    neutral: float
 
 
-def _level_table(low: float, span: float, neutral: float) -> U8:
-    """The full-range level of each coded level: `span` levels from `low` on become 0..255."""
-    coded = (np.arange(256) - low) * (255 / span) + neutral
-    table: U8 = np.clip(np.rint(coded), 0, 255).astype(np.uint8)
-    return table
+def _levels(plane: U8, scale: _LevelScale) -> U8:
+    """Rounded and clipped; a weighted sum of one plane takes half the time of a table."""
+    gain = 255 / scale.span
+    offset = scale.neutral - scale.low * gain
+    return np.asarray(cv2.addWeighted(plane, gain, plane, 0, offset), np.uint8)
 
 
 def _to_bgr_matrix(*, full_range: bool, bt709: bool) -> NDArray[np.float32]:
@@ -292,8 +296,8 @@ def _to_bgr_matrix(*, full_range: bool, bt709: bool) -> NDArray[np.float32]:
     return np.column_stack([plain, -zero]).astype(np.float32)
 
 
-_LUMA_LEVELS: Final = _level_table(16, 219, 0)
-_CHROMA_LEVELS: Final = _level_table(128, 224, 128)
+_LUMA_LEVELS: Final = _LevelScale(16, 219, 0)
+_CHROMA_LEVELS: Final = _LevelScale(128, 224, 128)
 _TO_BGR: Final = {
     (full, high): _to_bgr_matrix(full_range=full, bt709=high)
     for full in (False, True)

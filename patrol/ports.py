@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from patrol.domain.errors import Failed
 from patrol.domain.ids import MessageKey, Sha256
@@ -67,6 +67,9 @@ class Detector(Protocol):
         """Objects in a BGR picture of any size, best first."""
 
 
+WHOLE_PICTURE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
+
+
 @runtime_checkable
 class FineDetector(Detector, Protocol):
     """A detector whose input may be larger: for cameras whose zones wait for objects."""
@@ -74,8 +77,11 @@ class FineDetector(Detector, Protocol):
     def fine_input_px(self, size_px: tuple[int, int]) -> tuple[int, int]:
         """Width and height of the larger input for a picture of this (width, height)."""
 
-    def glance(self, bgr: BgrImage) -> Sequence[Detection]:
-        """As `detect`, with what it is so unsure of that only a closer look can tell."""
+    def glance(self, bgr: BgrImage, part: Box) -> Sequence[Detection]:
+        """As `detect`, with what it is so unsure of that only a closer look can tell.
+
+        `part` of the picture is enough (fractions of it); boxes are fractions of the whole.
+        """
 
     def detect_finely(self, bgr: BgrImage) -> Sequence[Detection]:
         """As `detect`, with smaller objects found, in at most twice its time at a square input."""

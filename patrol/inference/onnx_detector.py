@@ -37,7 +37,7 @@ from patrol.inference.output_decoders import (
     without_overlaps,
 )
 from patrol.pixels import half_size
-from patrol.ports import Detection
+from patrol.ports import WHOLE_PICTURE, Detection
 from streams.model import BgrImage
 
 
@@ -45,7 +45,7 @@ class Letterboxed(NamedTuple):
     """The input tensor, and where in it the picture lies."""
 
     tensor: NDArray[np.float32]  # 1 × 3 × height × width
-    offset_px: tuple[int, int]  # of the picture's top left corner
+    offset_px: tuple[int, int]  # of the picture's top left corner; negative: it was cut off
     size_px: tuple[int, int]  # width, height of the picture within
 
     def box(self, corners: NDArray[np.float32]) -> Box:
@@ -56,6 +56,26 @@ class Letterboxed(NamedTuple):
         x1 = min(1.0, max(0.0, (float(corners[2]) - left) / width))
         y1 = min(1.0, max(0.0, (float(corners[3]) - top) / height))
         return (x0, y0, max(0.0, x1 - x0), max(0.0, y1 - y0))
+
+    def cut(self, part: Box) -> "Letterboxed":
+        """A part of the picture (fractions of it) at the same scale, out to whole strides."""
+        (left, top), (width, height) = self.offset_px, self.size_px
+        rows, columns = self.tensor.shape[2:]
+        first_x, last_x = _strides_around(left + part[0] * width, part[2] * width, columns)
+        first_y, last_y = _strides_around(top + part[1] * height, part[3] * height, rows)
+        return Letterboxed(
+            np.ascontiguousarray(self.tensor[:, :, first_y:last_y, first_x:last_x]),
+            (left - first_x, top - first_y),
+            self.size_px,
+        )
+
+
+def _strides_around(start_px: float, length_px: float, most_px: int) -> tuple[int, int]:
+    """First and last (not included) pixel of the whole coarsest strides that hold a length."""
+    stride = STRIDES[-1]
+    first = min(max(0, math.floor(start_px / stride) * stride), most_px - stride)
+    last = math.ceil((start_px + length_px) / stride) * stride
+    return first, min(max(last, first + stride), most_px)
 
 
 def letterbox(bgr: BgrImage, spec: InputSpec) -> Letterboxed:
@@ -146,6 +166,10 @@ FINE_MIN_SCORE: Final = 0.38  # at more pixels ghosts score higher: least score 
 # In all of the real pictures in which the fine look finds persons (139) or vehicles (252) the
 # ordinary one has them at this score or more; of those in which it finds none, 30 % have it too.
 GLANCE_MIN_SCORE: Final = 0.05
+# Of a part there is nothing else to speak for a closer look: of 760 zones drawn around what the
+# fine look finds in 380 real pictures, 2 have nothing at this score and 5 at 0.05, all of them of
+# two things a dozen pixels high; without a find 29 % have it, as 27 % of whole pictures the other.
+PART_MIN_SCORE: Final = 0.02
 TENSORS: Final = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 # onnxruntime reads it once, when it is loaded: with it no uploader, no event and no device id come
 # into being ("Disabling Telemetry" of its privacy notice). Its API comes after the first event.
@@ -186,12 +210,18 @@ class OnnxDetector:
         size = without_empty_padding(self.spec, (bgr.shape[1], bgr.shape[0]))
         return self._detect(bgr, size, self.min_score)
 
-    def glance(self, bgr: BgrImage) -> Sequence[Detection]:
-        """As `detect`, with what it is unsure of: whether `detect_finely` can find anything."""
+    def glance(self, bgr: BgrImage, part: Box = WHOLE_PICTURE) -> Sequence[Detection]:
+        """As `detect`, with what it is unsure of: whether `detect_finely` can find anything.
+
+        Only `part` of the picture is looked at, and what lies around it up to whole strides.
+        """
         if bgr.size == 0:
             return ()
         size = without_empty_padding(self.spec, (bgr.shape[1], bgr.shape[0]))
-        return self._detect(bgr, size, min(self.min_score, GLANCE_MIN_SCORE))
+        fitted = letterbox(bgr, size)
+        if part == WHOLE_PICTURE or not _takes_any_shape(self.spec):
+            return self._found_in(fitted, size, min(self.min_score, GLANCE_MIN_SCORE))
+        return self._found_in(fitted.cut(part), size, min(self.min_score, PART_MIN_SCORE))
 
     def fine_input_px(self, size_px: tuple[int, int]) -> tuple[int, int]:
         """Width and height of the larger input for a picture of this (width, height)."""
@@ -208,8 +238,15 @@ class OnnxDetector:
         return self._detect(bgr, size, max(self.min_score, FINE_MIN_SCORE))
 
     def _detect(self, bgr: BgrImage, size: InputSpec, min_score: float) -> Sequence[Detection]:
-        fitted = letterbox(bgr, size)
-        spec = self.spec if size is self.spec.input else replace(self.spec, input=size)
+        return self._found_in(letterbox(bgr, size), size, min_score)
+
+    def _found_in(
+        self, fitted: Letterboxed, size: InputSpec, min_score: float
+    ) -> Sequence[Detection]:
+        height, width = fitted.tensor.shape[2:]
+        spec = self.spec
+        if (width, height) != (spec.input.width_px, spec.input.height_px):
+            spec = replace(spec, input=replace(size, width_px=width, height_px=height))
         raw = without_overlaps(read_boxes(self.infer(fitted.tensor), spec, min_score), SAME_ABOVE)
         found = (
             Detection(label=self.spec.labels[label], score=float(score), box=fitted.box(corners))

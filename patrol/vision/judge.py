@@ -220,7 +220,13 @@ def _scene(
     if detectors.objects is not None and _needs_detector(visit, change, fire):
         local = visit.local.time()
         with STAGE_COSTS.measure(Stage.OBJECTS):
-            seen = detect_with_tiles(detectors.objects, pictures[0], visit.areas.zones, local)
+            seen = detect_with_tiles(
+                detectors.objects,
+                pictures[0],
+                visit.areas.zones,
+                local,
+                whole=bool(change.new_objects or fire),
+            )
         detections = tuple(one for one in seen if not is_ignored(one.box, ignore))
         change = explain_by_objects(change, detections)
     hits = zone_hits(detections, visit.areas.zones, visit.local.time(), pictures[0].size_px)

@@ -23,7 +23,7 @@ from typing import Final
 from patrol.domain.camera import Polygon, Zone
 from patrol.domain.observation import Box
 from patrol.pixels import AnyPicture, PicturePyramid
-from patrol.ports import Detection, Detector, FineDetector
+from patrol.ports import WHOLE_PICTURE, Detection, Detector, FineDetector
 from patrol.vision.geometry import (
     PixelRect,
     evenly_spaced_starts,
@@ -115,6 +115,10 @@ def _without_duplicates(hits: Iterable[ZoneHit]) -> list[ZoneHit]:
     return kept
 
 
+ABOVE: Final = 0.25  # of the picture over the zones, where the heads are of what stands in them
+BESIDE: Final = 0.12  # ... and where half of it is that has its feet just inside
+BELOW: Final = 0.06  # ... and that has its feet hidden
+LARGEST_PART: Final = 0.5  # of the picture: more is no cheaper to look at than all of it
 MAX_TILES: Final = 8  # tiles of one visit
 SEEN_PX: Final = 32  # in the input, from which small objects are found reliably
 LOST_PX: Final = 20  # below which they mostly are not: tiles although no zone asks for them
@@ -129,9 +133,17 @@ PIECE_SHARE: Final = 0.7  # of a box lies in another of its label: a piece of it
 
 
 def detect_with_tiles(
-    detector: Detector, picture: AnyPicture, zones: Sequence[Zone], local: time
+    detector: Detector,
+    picture: AnyPicture,
+    zones: Sequence[Zone],
+    local: time,
+    *,
+    whole: bool = True,
 ) -> tuple[Detection, ...]:
-    """All objects in the picture, small ones in the zones that ask for tiles too; best first."""
+    """All objects in the picture, small ones in the zones that ask for tiles too; best first.
+
+    `whole`: False where nobody asks for what is far from the zones: it may be missing then.
+    """
     pyramid = PicturePyramid.of(picture)
     size_px = pyramid.size_px
     wanted = zones_for_objects(zones, local)
@@ -140,7 +152,8 @@ def detect_with_tiles(
     far = [zone for zone in wanted if _needs_tiles(zone, size_px, look_px)]
     tiles = tiles_for(far, size_px, detector.input_px)
     if not tiles and finely is not None:
-        glanced = finely.glance(_large_enough(pyramid, detector.input_px))
+        part = WHOLE_PICTURE if whole else part_around(wanted)
+        glanced = finely.glance(_large_enough(pyramid, detector.input_px), part)
         if not _may_hold_wanted(glanced, wanted):
             return each_vehicle_once([one for one in glanced if one.score >= detector.min_score])
         return each_vehicle_once(finely.detect_finely(_large_enough(pyramid, look_px)))
@@ -154,6 +167,20 @@ def detect_with_tiles(
             if not _is_cut_by_border(seen.box, tile, size_px)
         ]
     return each_vehicle_once(merge_detections(found))
+
+
+def part_around(zones: Sequence[Zone]) -> Box:
+    """The part of the picture in which everything lies that may count in one of the zones.
+
+    The whole where that is more than LARGEST_PART of it.
+    """
+    points = [point for zone in zones for point in zone.polygon]
+    left = max(0.0, min(x for x, _ in points) - BESIDE)
+    top = max(0.0, min(y for _, y in points) - ABOVE)
+    right = min(1.0, max(x for x, _ in points) + BESIDE)
+    bottom = min(1.0, max(y for _, y in points) + BELOW)
+    width, height = right - left, bottom - top
+    return (left, top, width, height) if width * height <= LARGEST_PART else WHOLE_PICTURE
 
 
 def _may_hold_wanted(glanced: Iterable[Detection], zones: Iterable[Zone]) -> bool:

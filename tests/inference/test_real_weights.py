@@ -16,6 +16,7 @@ from patrol.inference.errors import DetectorUnavailable, ModelBroken
 from patrol.inference.manifest import InputSpec
 from patrol.inference.onnx_detector import OnnxDetector, open_detector
 from patrol.ports import Detection
+from patrol.vision.geometry import iou
 from patrol.vision.objects import detect_with_tiles
 
 VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
@@ -117,6 +118,19 @@ def test_the_fine_look_finds_more_far_people(
         for look in (yolox.detect, yolox.detect_finely)
     )
     assert many > few
+
+
+def test_a_glance_at_a_part_finds_what_stands_there_at_its_place(
+    yolox: OnnxDetector, street: list[NDArray[np.uint8]]
+) -> None:
+    whole = yolox.detect(street[0])
+    best = whole[0]
+    x, y, width, height = best.box
+    part = (max(0.0, x - 0.1), max(0.0, y - 0.1), width + 0.2, height + 0.2)
+    found = yolox.glance(street[0], part)
+    assert max(iou(seen.box, best.box) for seen in found if seen.label == best.label) > 0.8
+    beside = (0.0 if x > 0.5 else 0.75, 0.0, 0.25, 1.0)
+    assert all(iou(seen.box, best.box) < 0.2 for seen in yolox.glance(street[0], beside))
 
 
 @pytest.mark.parametrize(("changed", "message"), [

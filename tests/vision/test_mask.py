@@ -1,5 +1,7 @@
 """The visible area: not one pixel outside it survives."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -70,3 +72,13 @@ def test_the_mask_is_as_large_as_the_polygon() -> None:
     seen = exact_visible_mask(YARD, (1000, 1000)).mean() / 255
     assert polygon_area(YARD) == pytest.approx(seen, abs=0.002)
     assert exact_visible_mask(None, (4, 3)).min() == 255
+
+
+def test_a_towns_masks_take_little_memory() -> None:
+    tracemalloc.start()
+    for shift in range(10):
+        polygon = ((0.1 + shift / 100, 0.1), (0.9, 0.12), (0.8, 0.95), (0.15, 0.9))
+        exact_visible_mask(polygon, (1920, 1080))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 10 * 20_000  # bytes; one bit per pixel would be 259,200 each

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from patrol.domain.camera import DailyHours, Polygon, Zone
+from patrol.domain.observation import Box
 from patrol.ports import Detection
 from patrol.vision.objects import (
     MAX_TILES,
@@ -154,8 +155,9 @@ class LongSighted(ShortSighted):
     def fine_input_px(self, size_px: tuple[int, int]) -> tuple[int, int]:
         return (736, 416) if size_px[0] > size_px[1] else (416, 736)
 
-    def glance(self, bgr: NDArray[np.uint8]) -> Sequence[Detection]:
+    def glance(self, bgr: NDArray[np.uint8], part: Box) -> Sequence[Detection]:
         self.glances += 1
+        self.part = part
         return self.glanced
 
     def detect_finely(self, bgr: NDArray[np.uint8]) -> Sequence[Detection]:
@@ -222,3 +224,21 @@ def test_a_van_under_three_names_is_one_vehicle_and_a_person_before_it_stays() -
     assert [(one.label, one.score) for one in found] == [
         ("truck", 0.7), ("person", 0.6), ("car", 0.4),
     ]  # fmt: skip
+
+
+POND: Polygon = ((0.4, 0.5), (0.6, 0.5), (0.6, 0.7), (0.4, 0.7))
+
+
+@pytest.mark.parametrize(("polygon", "whole", "part"), [
+    pytest.param(POND, False, (0.28, 0.25, 0.44, 0.51), id="a pond, and room for who stands there"),
+    pytest.param(POND, True, (0, 0, 1, 1), id="a pond, and something elsewhere to explain"),
+    pytest.param(WHOLE, False, (0, 0, 1, 1), id="a zone over the whole picture"),
+    pytest.param(((0, 0), (0.2, 0), (0.2, 0.1)), False, (0, 0, 0.32, 0.16), id="in a corner"),
+])  # fmt: skip
+def test_a_glance_is_taken_at_the_zones_unless_the_whole_is_asked_for(
+    polygon: Polygon, *, whole: bool, part: Box
+) -> None:
+    detector = LongSighted()
+    zones = [zone(polygon, ask=None)]
+    detect_with_tiles(detector, yard(900, 500), zones, NOON, whole=whole)
+    assert detector.part == pytest.approx(part)

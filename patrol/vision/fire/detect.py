@@ -25,13 +25,13 @@ from patrol.vision.fire.flame import (
     is_same_place,
     light_source_share,
 )
+from patrol.vision.fire.flame_pair import flame_size
 from patrol.vision.fire.flicker_gate import may_flicker
 from patrol.vision.fire.smoke import find_smoke
 from patrol.vision.fire.types import DEFAULT_FIRE_OPTIONS, FireKind, FireOptions, FireRegion
 from patrol.vision.reference.scene_memory import ReferenceModel, SceneMemory
 from patrol.vision.reference.small_picture import (
     ScenePicture,
-    bgr_by_dtype,
     medium_bgr,
     whole_bgr,
 )
@@ -83,10 +83,10 @@ def _flames(
     options: FireOptions,
 ) -> list[FireRegion]:
     """What the flame gauge finds, where the coarse test lets it look at all."""
-    medium = [medium_bgr(picture) for picture in pictures]
-    if not may_flicker(bgr_by_dtype(medium[0]), bgr_by_dtype(medium[-1]), options):
+    small = [flame_size(medium_bgr(pictures[end])) for end in (0, -1)]
+    if not may_flicker(small[0], small[-1], options):
         return []
-    return find_flames(medium, reference, visible, options)
+    return find_flames(small, reference, visible, options)
 
 
 def detect_with_model(

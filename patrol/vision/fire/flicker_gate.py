@@ -1,10 +1,10 @@
 """A coarse test before the flame gauge: whether anything that may be aflame changes at all.
 
 Most visits to most cameras show nothing that is both as bright and red as a flame and another
-between the two pictures; they need none of the gauge's work. The limits are the gauge's own,
-eased by MARGIN, on pictures of more pixels than it judges: where the mean of some pixels is beyond
-a limit, one of them is. White counts where something near glows red (flame_pair.py). Used by
-detect.py. Pure.
+between the two pictures; they need none of the gauge's work. The limits are the gauge's own, eased
+by MARGIN for what it moves back and averages, on pictures of its larger size: where the mean of
+some pixels is beyond a limit, one of them is. White counts where something near glows red
+(flame_pair.py). Used by detect.py. Pure.
 """
 
 from typing import Final
@@ -19,12 +19,12 @@ from patrol.vision.reference.small_picture import as_u8
 from streams.model import BgrImage
 
 MARGIN: Final = 8.0  # grey levels by which every limit is eased
-NEAR: Final = np.ones((7, 7), np.uint8)  # the change lies this near to what may be aflame, px
-LEAST_SHARE: Final = 0.25  # of the least area that the gauge looks at
+NEAR: Final = np.ones((5, 5), np.uint8)  # the change lies this near to what may be aflame, px
+LEAST_SHARE: Final = 0.5  # of the least area that the gauge looks at
 
 
 def may_flicker(first: BgrImage, last: BgrImage, options: FireOptions) -> bool:
-    """Whether two BGR pictures of one visit show enough that may be aflame, and changes.
+    """Whether two BGR pictures of the gauge's size show enough that may be aflame, and changes.
 
     True where they differ in size: then it is the gauge's to say.
     """
