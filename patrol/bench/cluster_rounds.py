@@ -7,6 +7,7 @@ alone: what a process needs to start is counted in neither. Pictures go through 
 """
 
 import csv
+import json
 import os
 import secrets
 import subprocess  # nosec B404
@@ -124,8 +125,10 @@ def run(
             if size <= ALONE_AT_MOST:
                 report(f"{size} cameras: a round of one process")
                 alone.append(_measure_alone(town, url))
+                report(json.dumps(alone[-1].row()))
             report(f"{size} cameras: a round on {workers} workers")
             together.append(_measure_together(town, url, links, workers))
+            report(json.dumps(together[-1].row()))
     _empty_database(url)
     return rounds_document(alone, together)
 

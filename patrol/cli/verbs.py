@@ -262,7 +262,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "bench cluster": Verb(
         "bench:bench_cluster",
-        "任务队列的代价，五万片积压。 The job queue, at a backlog of 50,000 shards.",
+        "任务队列与多机整轮的代价。 The job queue, and whole rounds on workers.",
     ),
     "bench lists": Verb(
         "bench:bench_lists",

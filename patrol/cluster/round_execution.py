@@ -157,12 +157,11 @@ class ClusterExecution:
         live = await queue.live(self._job.round)  # first: what ends after it has delivered
         delivered = await asyncio.to_thread(self._cameras_delivered)
         self._under_way = sum(len(one.shard.cameras) for one in live if one.is_running)
-        covered = delivered | _cameras_of(live)
+        uncovered = self._pending - delivered - _cameras_of(live)
         visits = [
             visit
             for visit in self._job.visits
-            if visit.camera in self._pending - covered
-            and self._submissions[visit.camera] < MAX_SUBMISSIONS
+            if visit.camera in uncovered and self._submissions[visit.camera] < MAX_SUBMISSIONS
         ]
         if not visits:
             return

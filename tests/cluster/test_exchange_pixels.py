@@ -69,6 +69,11 @@ class ClusterSite:
             yield opened
 
 
+@pytest.fixture(autouse=True)
+def _reads_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATROL_LANGUAGE", "en")
+
+
 @pytest.fixture
 def site(
     empty_cluster_database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -84,7 +84,7 @@ def test_a_standby_takes_over_and_the_round_is_walked_once(cluster_site: Cluster
     (leader,) = service.children
     standby = service.start("run")
     log = service.folder / "run.log"
-    wait_for("the second stands by", lambda: "standing by" in log.read_text("utf-8"), 240)
+    wait_for("the second stands by", lambda: "待命" in log.read_text("utf-8"), 240)
     worker.start("worker", "--links", ",".join(cluster_site.links), "--name", "edge-1")
     wait_for("the round is under way", lambda: 0 < cluster_site.unfinished() < 25, 240)
     leader.send_signal(signal.SIGKILL)
@@ -100,19 +100,20 @@ def test_a_standby_takes_over_and_the_round_is_walked_once(cluster_site: Cluster
     assert not cluster_site.status()["unserved_links"]
     assert cluster_site.status()["results"]["refused"] == 0
     worker.children[0].send_signal(signal.SIGTERM)
-    assert worker.children[0].wait(40) == 0
+    assert worker.children[0].wait(30) == 0
     wait_for(
         "its links count as not served",
         lambda: cluster_site.status()["unserved_links"] == cluster_site.links,
     )
     standby.send_signal(signal.SIGTERM)
-    assert standby.wait(40) == 0
+    assert standby.wait(30) == 0
 
 
 def test_bad_input_is_one_line(cluster_site: ClusterSite, tmp_path: Path) -> None:
     service, worker, links = cluster_site.service, cluster_site.worker, cluster_site.links
 
     def refused(site: PatrolSite, *arguments: str) -> str:
+        site.environment = {**site.environment, "PATROL_LANGUAGE": "en"}
         done = site.patrol(*arguments, check=False)
         assert done.returncode in (1, 2), done.stderr
         assert "Traceback" not in done.stderr
@@ -130,7 +131,7 @@ def test_bad_input_is_one_line(cluster_site: ClusterSite, tmp_path: Path) -> Non
         worker, "worker", "--links", links[0], "--name", "edge-1"
     )
     running.send_signal(signal.SIGTERM)
-    running.wait(40)
+    running.wait(30)
     site = (worker.folder / "site.yaml").read_text("utf-8")
     worker.edit(site=_other_site(site))
     assert "is the database of site" in refused(worker, "worker", "--links", links[0])
