@@ -33,26 +33,26 @@ def test_an_account_is_made_closed_and_opened(cli_site: CliSite, pipe: Any) -> N
         "disabled": True,
     }  # fmt: skip
     assert cli_site("user", "enable", "wang").code == 0
-    assert "wang  operator  wang  可用" in cli_site("user", "list").out
+    assert "wang  值班员  wang  可用" in cli_site("user", "list").out
     assert SECRET.encode() not in (cli_site.home / "patrol.db").read_bytes()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["add", "wang", "--duty", "operator", "--password-stdin"], "至少 10 位"),
+        (["add", "wang", "--duty", "operator", "--password-stdin"], "at least 10"),
         (["add", "w/ng", "--duty", "operator", "--password-stdin"], "'w/ng'"),
         (["add", "li", "--duty", "grid_leader", "--grid", "9", "--password-stdin"], "'9'"),
         (["add", "li", "--duty", "boss", "--password-stdin"], "--duty"),
         (["add", "li", "--duty", "operator"], "--password-stdin"),
-        (["passwd", "nobody", "--password-stdin"], "至少 10 位"),
+        (["passwd", "nobody", "--password-stdin"], "at least 10"),
         (["disable", "nobody"], "account 'nobody': there is none"),
     ],
 )
 def test_what_cannot_be_done_is_bad_input_in_one_line(
     cli_site: CliSite, pipe: Any, arguments: list[str], message: str
 ) -> None:
-    pipe("short\n" if "至少" in message else f"{SECRET}\n")
+    pipe("short\n" if "at least" in message else f"{SECRET}\n")
     ended = cli_site("user", *arguments)
     assert ended.code == 2
     assert message in ended.err

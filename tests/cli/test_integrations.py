@@ -102,7 +102,7 @@ def test_what_is_held_is_listed_with_its_reason(
         "case": "", "grid": small_site.GROUP, "why": "grid_busy", "first_word": True,
         "since": "2026-11-22T04:00:00Z", "until": "2026-11-22T05:00:00Z",
     }  # fmt: skip
-    assert "暂缓：grid_busy，至 11-22 13:00" in command_line("deliveries", "list")[1]
+    assert "暂缓：该网格一小时内推送过多，至 11-22 13:00" in command_line("deliveries", "list")[1]
     one = json.loads(command_line("case", held["case"], "--json")[1])
     assert one["held"]["why"] == "grid_busy"
     assert [event["what"] for event in one["events"]] == ["dispatch", "hold"]
@@ -149,7 +149,7 @@ def test_what_the_broker_refuses_is_listed_retried_and_dropped(
     ]  # fmt: skip
     assert document["refused"][0]["reason"] == "Packet too large (0x95)"
     text = command_line("deliveries", "list")[1]
-    assert "mqtt one: 代理拒收" in text
+    assert "mqtt one：代理拒收" in text
     assert "Packet too large (0x95) (patrol/v1/shangba/round/one/latest)" in text
     health = json.loads(command_line("health", "--json")[1])["messages"]
     assert (health["refused"], health["given_up"], health["first"][0]["key"]) == (1, 3, "one")

@@ -50,7 +50,7 @@ def test_each_notifier_gets_one_message_and_a_line(notified: SetUp, gateway: Htt
     (site.home / "patrol.db").unlink()
     ended = site("notify", "test", "--by", "老王")
     assert (ended.code, ended.err) == (0, "")
-    lines = [f"✓ {name}: 已送交" for name in ("duty-1", "duty-2", "chat-1")]
+    lines = [f"✓ {name}：已送交" for name in ("duty-1", "duty-2", "chat-1")]
     assert ended.out.splitlines() == lines
     assert sorted(one.path for one in gateway.requests) == ["/a", "/b", "/c"]
     body = json.loads(gateway.requests[0].body)
@@ -69,7 +69,7 @@ def test_one_that_fails_ends_with_1_and_the_others_are_sent(
     assert (ended.code, ended.document["ok"]) == (1, False)
     assert outcomes(ended.document) == {"bad-1": "failed", "good-1": "sent"}
     ended = site("notify", "test")
-    assert ended.err.startswith("bad-1: 未送达")
+    assert ended.err.startswith("bad-1：未送达")
     assert "s3cret" not in ended.out + ended.err
     assert site("notify", "test", "good").code == site("notify", "test", "good-1").code == 0
     assert len(gateway.requests) == 4

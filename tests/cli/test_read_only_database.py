@@ -40,7 +40,8 @@ NEEDS_MORE = {  # verbs that ask for something before they open the database
     "meeting": ["--period", "2026-11", "--out", "pack.html"], "replay": ["R1"],
     "ground show": ["G1"], "ground check-in": ["G1", "000001", "--person", "x"],
     "ground decide": ["K1"], "ground ledger": ["--out", "ledger.xlsx"], "helper open": ["C1"],
-    "helper close": ["C1"], "helper report": ["--grid", "620902104203001", "--text", "x"],
+    "helper close": ["C1"], "helper step": ["C1", "going", "--person", "x"],
+    "helper report": ["--grid", "620902104203001", "--text", "x"],
     "people set": ["person_id=x"], "people remove": ["x"], "people import": ["people.csv"],
     "leave add": ["x", "--from", "2099-01-01", "--until", "2099-01-02"], "leave end": ["x", "x"],
 }  # fmt: skip

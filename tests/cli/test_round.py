@@ -54,7 +54,7 @@ def test_a_round_over_what_may_not_be_visited_says_so(cli_site: CliSite) -> None
     indoor = next(one["camera"] for one in listed if one["why"] == "indoor")
     ended = cli_site("round", "--camera", indoor)
     assert "没有可以巡查的点位" in ended.err
-    assert "indoor 1" in ended.err
+    assert "没有可以巡查的点位：室内 1" in ended.err
 
 
 def test_a_round_that_stopped_half_way_says_how_to_go_on(

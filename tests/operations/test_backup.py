@@ -301,7 +301,7 @@ def test_by_the_command_line(
     assert patrol(capsys, config, "restore", str(made.out))[0] == 0
     code, _, err = patrol(capsys, config, "restore", str(made.out))
     assert code == 1
-    assert "is not empty" in err
+    assert "不是空的" in err
     assert len(err.splitlines()) == 1
     second = str(tmp_path / "second.tar")
     code, out, err = patrol(capsys, config, "backup", "--out", second, "--json")

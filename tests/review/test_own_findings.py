@@ -208,8 +208,8 @@ def test_decided_findings_are_found_by_decider_day_and_text(dismissed: Store) ->
 def test_a_text_counts_in_names_of_cameras_and_categories() -> None:
     camera = small_site.finding().camera
     name = REGISTRY.cameras[camera].name
-    assert camera in decided_filter(f" {name} ", REGISTRY, UTC).cameras
-    assert decided_filter("其他", REGISTRY, UTC).categories == ["other"]
+    assert camera in decided_filter(f" {name} ", REGISTRY.cameras, UTC).cameras
+    assert decided_filter("其他", REGISTRY.cameras, UTC).categories == ["other"]
     assert "other" in decided_filter("OTHER", REGISTRY, UTC).categories
     assert decided_filter(" ", REGISTRY, UTC) == DecidedFilter(cameras=[], categories=[])
     day = decided_filter("", REGISTRY, NOON.tzinfo or UTC, day=NOON.date())

@@ -479,7 +479,7 @@ def test_a_round_by_hand_without_any_camera_is_refused_and_counted_by_reason(
         for camera in scheduler_setup.deps.cameras():
             uow.consents.withdraw(camera, by="test", now=NINE)
         uow.commit()
-    with pytest.raises(NothingToVisit, match="consent_withdrawn 12") as refused:
+    with pytest.raises(NothingToVisit, match="consent withdrawn 12") as refused:
         scheduler_setup.runner.begin_round(
             "morning", NINE + HOUR, at_any_hour=True, may_be_empty=False
         )

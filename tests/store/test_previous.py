@@ -115,6 +115,6 @@ def test_files_left_in_the_working_directory_are_named_and_nothing_is_begun_anew
 
     assert f"{tmp_path}/files/secret is there, but relative paths count from" in upgraded()
     (tmp_path / "files").rename(tmp_path / "config/files")
-    assert f"{tmp_path}/config/patrol.db does not exist, and {tmp_path}/patrol.db" in upgraded()
+    assert f"{tmp_path}/config/patrol.db 不存在，而 {tmp_path}/patrol.db" in upgraded()
     (tmp_path / "patrol.db").rename(tmp_path / "config/patrol.db")
     assert documents(tmp_path, "db", "upgrade")["before"] == "0009"

@@ -33,6 +33,7 @@ NOT_FROM_OUTSIDE: Final = {  # public functions that take bytes, and why they ha
     "patrol/cluster/exchange.py": OURS,
     "patrol/cluster/worker_services.py": OURS,
     "patrol/domain/picture_link.py": OURS,
+    "patrol/evaluation/damaged_streams.py": OURS,
     "patrol/files.py": OURS,
     "patrol/inference/onnx_shapes.py": "a weight file, whose sha256 was compared before",
     "patrol/integrations/canary.py": CALLED,
