@@ -265,6 +265,7 @@ def test_the_table_goes_out_and_comes_back_changed(
         writer.writeheader()
         writer.writerows(rows)
     page.click("a[href='/camera-import']")
+    page.wait_for_load_state()  # its script listens: the button is the page's, not the browser's
     page.set_input_files("input[name=file]", changed)
     page.click("#import button")
     page.wait_for_selector(".takeover")
