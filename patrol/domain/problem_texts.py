@@ -10,7 +10,7 @@ tests/project_rules/test_problem_texts.py holds that it has every text of the co
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -21,9 +21,11 @@ from typing_extensions import override
 
 CATALOGUE_FILE: Final = "problem_texts.zh.po"
 MAX_CHARACTERS: Final = 4000  # of one line; a longer one quotes a document
-MAX_DEPTH: Final = 6  # of texts within texts
+MAX_TEXTS: Final = 60  # within one line that are looked up; what is left stays as it is
+MAX_PLACES: Final = 4  # before a problem: a file, a line, a field, an address
 _HOLE: Final = "{}"
-_JOINTS: Final = (("; ", "；"), (": ", "："), ("：", "："))
+_JOINT: Final = ": "  # between a place and its problem
+_JOINTS: Final = (("; ", "；"), (_JOINT, "："), ("：", "："))
 _ENTRY: Final = re.compile(r'^(msgid|msgstr) (".*")$', re.MULTILINE)
 _PART: Final = re.compile(r"[,;] | ?\(")
 _LETTERS: Final = re.compile(r"[A-Za-z]{2}")
@@ -60,6 +62,15 @@ class _Template:
         """How many characters are the template's own; of two that fit, the heavier is meant."""
         return sum(map(len, self.pieces))
 
+    def words_begin(self, values: Sequence[str]) -> int:
+        """Where in a text with these values the first of the template's own words begins."""
+        at = 0
+        for piece, value in zip(self.pieces, values, strict=False):
+            if _LETTERS.search(piece):
+                break
+            at += len(piece) + len(value)
+        return at
+
     def values(self, text: str) -> list[str] | None:
         """What stands in the holes of `text`; None where it is not of this template.
 
@@ -89,6 +100,41 @@ def _next_part(text: str, at: int, end: int) -> int:
 class _Catalogue:
     whole: Mapping[str, str]  # texts without holes, in lower case: systems differ in it
     templates: tuple[tuple[str, _Template], ...]  # with their anchors, the heaviest first
+
+    def find(self, text: str, *, begins: bool = False) -> tuple[_Template, list[str]] | None:
+        """The heaviest template of the whole text; `begins`: that begins with words of its own."""
+        for anchor, template in self.templates:
+            if (
+                anchor in text
+                and (template.pieces[0] or not begins)
+                and (values := template.values(text)) is not None
+            ):
+                return template, values
+        return None
+
+    def problem_begins(self, text: str, found: tuple[_Template, list[str]] | None) -> int | None:
+        """Where a place (`FILE:LINE: field`) ends and the problem begins: the joint between them.
+
+        A template that begins with a value takes the place and the problem's first words for one
+        value; so what follows the place is meant if it is heavier by itself. None: nothing is.
+        """
+        if self.find(text, begins=True) is not None:
+            return None
+        weight, end = 1, len(text)
+        if found is not None:
+            template, values = found
+            weight = template.weight - 1  # its first blank may be the joint's
+            end = template.words_begin(values) + len(_JOINT)
+        at = -1
+        for _ in range(MAX_PLACES):
+            at = text.find(_JOINT, at + 1, end)
+            if at < 0:
+                break
+            problem = text[at + len(_JOINT) :]
+            own = self.find(problem, begins=True)
+            if problem.lower() in self.whole or (own is not None and own[0].weight >= weight):
+                return at
+        return None
 
 
 def catalogue_entries() -> Iterator[tuple[str, str]]:
@@ -134,31 +180,47 @@ def problem_text(text: str, language: str) -> str:
 def _line_in_chinese(line: str) -> str:
     if len(line) > MAX_CHARACTERS:
         return line
-    return _in_chinese(line, MAX_DEPTH) or line
+    return _Translation().of_text(line) or line
 
 
-def _in_chinese(text: str, depth: int) -> str | None:
-    """The Chinese of one text; None where neither it nor a part of it is known."""
-    if depth == 0 or not _LETTERS.search(text):
+class _Translation:
+    """One line's: so many texts within texts are looked up, whatever somebody wrote into it."""
+
+    def __init__(self) -> None:
+        self._left = MAX_TEXTS
+
+    def of_text(self, text: str) -> str | None:
+        """The Chinese of one text; None where neither it nor a part of it is known."""
+        if self._left == 0 or not _LETTERS.search(text):
+            return None
+        self._left -= 1
+        catalogue = _catalogue()
+        if (known := catalogue.whole.get(text.lower())) is not None:
+            return known
+        found = catalogue.find(text)
+        if (at := catalogue.problem_begins(text, found)) is not None:
+            return f"{self._of_place(text[:at])}：{self._of_value(text[at + len(_JOINT) :])}"
+        if found is None:
+            return self._of_joined(text)
+        template, values = found
+        shown = [_Value(self._of_value(value)) for value in values]
+        if not template.pieces[0]:
+            shown[0] = _Value(shown[0].replace(_JOINT, "："))
+        return template.chinese.format(*shown)
+
+    def _of_value(self, text: str) -> str:
+        return self.of_text(text) or text
+
+    def _of_place(self, place: str) -> str:
+        """What stands before a problem: a file, a line, a field, or another text."""
+        return self._of_value(place).replace(_JOINT, "：")
+
+    def _of_joined(self, text: str) -> str | None:
+        for joint, chinese_joint in _JOINTS:
+            head, found, tail = text.partition(joint)
+            if not found:
+                continue
+            first, rest = self.of_text(head), self.of_text(tail)
+            if first is not None or rest is not None:
+                return f"{first or head}{chinese_joint}{rest or tail}"
         return None
-    catalogue = _catalogue()
-    if (known := catalogue.whole.get(text.lower())) is not None:
-        return known
-    for anchor, template in catalogue.templates:
-        if anchor in text and (values := template.values(text)) is not None:
-            shown = [_Value(_in_chinese(value, depth - 1) or value) for value in values]
-            if not template.pieces[0]:  # what stands before the text itself: a file, a field
-                shown[0] = _Value(shown[0].replace(": ", "："))
-            return template.chinese.format(*shown)
-    return _joined_in_chinese(text, depth)
-
-
-def _joined_in_chinese(text: str, depth: int) -> str | None:
-    for joint, chinese_joint in _JOINTS:
-        head, found, tail = text.partition(joint)
-        if not found:
-            continue
-        first, rest = _in_chinese(head, depth - 1), _in_chinese(tail, depth)
-        if first is not None or rest is not None:
-            return f"{first or head}{chinese_joint}{rest or tail}"
-    return None
