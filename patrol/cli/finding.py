@@ -12,7 +12,7 @@ import typer
 from patrol.cli.cases import case_document
 from patrol.cli.confirm import parse_level
 from patrol.cli.options import AsJson, By, FindingArgument, RoundArgument, operator
-from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.output import bad_input, console, print_json, print_none
 from patrol.cli.queue import finding_document
 from patrol.cli.site import (
     app_of,
@@ -166,7 +166,7 @@ def list_decided(
         tail = "  ".join(filter(None, (one.gauge, one.decided_by, _reason_text(one, read))))
         console().print(f"{one.id}  {at}  {state}  {named}  {tail}", markup=False)
     if not found:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def _reason_text(one: Finding, read: StoredTexts) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patrol.cli.options import AsJson, By, operator
-from patrol.cli.output import bad_input, console, print_err, print_json
+from patrol.cli.output import bad_input, console, print_err, print_json, print_none
 from patrol.cli.site import app_of, site_names, site_of, store_of, trusted_now_of
 from patrol.domain.ground_labels import (
     CHECK_IN_PROBLEMS,
@@ -96,7 +96,7 @@ def list_patrols(
             markup=False,
         )
     if not patrols:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False) -> None:
@@ -164,7 +164,7 @@ def list_review(context: typer.Context, *, as_json: AsJson = False) -> None:
     for one in waiting:
         console().print(_check_in_line(one), markup=False)
     if not waiting:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def decide(

@@ -8,7 +8,7 @@ import typer
 
 from patrol.cases import shift_handover
 from patrol.cli.options import AsJson, By, operator
-from patrol.cli.output import colon, console, print_json, value_text
+from patrol.cli.output import colon, console, print_json, print_none, value_text
 from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now
 from patrol.domain.labels import HANDOVER_LISTS, label_text
 from patrol.domain.reader_language import translate
@@ -85,7 +85,7 @@ def list_signatures(
         )
         console().print(f"{entry.number:>5}  {at}  {entry.who} {what}  {entry.note}", markup=False)
     if not entries:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def _print_signature(entry: HandoverEntry, *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from patrol.cli.options import AsJson, By, CaseArgument, operator
-from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.output import bad_input, console, print_json, print_none
 from patrol.cli.site import app_of, site_names, store_of
 from patrol.domain.case import Case
 from patrol.domain.finding import category_named
@@ -74,7 +74,7 @@ def list_cases(context: typer.Context, *, as_json: AsJson = False) -> None:
     for case in cases:
         console().print(_line(case), markup=False)
     if not cases:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def list_reports(
@@ -107,7 +107,7 @@ def list_reports(
             markup=False,
         )
     if not reports:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def file_report(

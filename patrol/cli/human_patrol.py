@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from patrol.cli.options import AsJson, By, CameraArgument, operator
-from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.output import bad_input, console, print_json, print_none
 from patrol.cli.site import app_of, camera_named, site_names, store_of
 from patrol.domain.human_patrol import CheckOutcome, HumanPatrol, HumanPatrolEvent, count_checks
 from patrol.domain.ids import PictureId
@@ -87,7 +87,7 @@ def list_patrols(
             markup=False,
         )
     if not tasks:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False) -> None:

@@ -72,6 +72,11 @@ LINES_A_PAGE: Final = 50
 NO_LIMIT: Final = 100_000  # more than any list here has
 
 
+def print_none() -> None:
+    """Print that a list has no rows."""
+    console().print(translate("无", "none"), markup=False)
+
+
 def print_page_number(page: int, count: int, size: int) -> None:
     """Print below a table which page it is, where there are several."""
     if (pages := -(-count // size)) > 1:

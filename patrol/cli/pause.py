@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from patrol.cli.options import AsJson, By, operator
-from patrol.cli.output import bad_input, code_text, colon, console, print_json
+from patrol.cli.output import bad_input, code_text, colon, console, print_json, print_none
 from patrol.cli.site import EndAction, end_by_number, site_for_lists, site_of, store_of, trusted_now
 from patrol.domain.problem_texts import problem_text
 from patrol.domain.reader_language import reader_language, translate
@@ -134,7 +134,7 @@ def show_stoppages(context: typer.Context, *, as_json: AsJson = False) -> None:
             markup=False,
         )
     if not standing:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def _add_stoppage(

@@ -18,7 +18,7 @@ from patrol.administration.people_documents import (
     table_change_document,
 )
 from patrol.cli.options import AsJson, By, config_directory, operator
-from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.output import bad_input, console, print_json, print_none
 from patrol.cli.site import site_for_lists, site_names, site_of, store_of, trusted_clock
 from patrol.domain.labels import ROLES, label_of, label_text
 from patrol.domain.reader_language import translate
@@ -69,7 +69,7 @@ def list_rows(
         ]
         console().print("  ".join(str(cell) for cell in cells if cell) + away, markup=False)
     if not rows:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def set_row(
@@ -162,7 +162,7 @@ def show_history(
         line = f"{at}  {one.by}  {one.table}  {one.row}  {what}  {cells}  {one.why}"
         console().print(line.rstrip(), markup=False)
     if not found:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def add_leave(

@@ -10,7 +10,7 @@ import typer
 
 from patrol.cli.cases import case_document, no_case_text, print_case
 from patrol.cli.options import AsJson, By, CaseArgument, operator
-from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.output import NO_LIMIT, bad_input, console, print_json, print_none
 from patrol.cli.site import (
     RELAY_WITHIN_S,
     app_of,
@@ -25,6 +25,7 @@ from patrol.domain.hand_off import HandOffEvent
 from patrol.domain.labels import APPROVAL_KINDS, DUE_LIGHTS, label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.town_labels import BROADCAST_STATES, HAND_OFF_STATES, OVERDUE_STEPS
+from patrol.domain.verification import pending_verifications
 from patrol.reports.documents import broadcast_document, hand_off_document, overdue_document
 from patrol.reports.waiting_documents import approval_document, verification_document
 
@@ -185,7 +186,7 @@ def list_hand_offs(context: typer.Context, *, as_json: AsJson = False) -> None:
         state = label_text(label_of(HAND_OFF_STATES, one.state))
         console().print(f"{one.id}  {one.case} → {one.recipient}  {state}", markup=False)
     if not found:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def broadcast(
@@ -256,7 +257,7 @@ def list_broadcasts(
         state = label_text(label_of(BROADCAST_STATES, one.state))
         console().print(f"{one.id}  {one.case}  {one.speaker}  {state}  {one.text}", markup=False)
     if not found:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def list_approvals(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -278,13 +279,14 @@ def list_approvals(context: typer.Context, *, as_json: AsJson = False) -> None:
         ident = one["broadcast"] or one["case"]
         console().print(f"{ident}  {what}  {one['by']}  {read(one['why'])}", markup=False)
     if not documents:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def list_verifications(context: typer.Context, *, as_json: AsJson = False) -> None:
     """待核查：已反馈、等人核查的案件，最急的在前。 Cases that wait for a verification."""
-    with app_of(context) as app:
-        waiting = app.to_verify()
+    with store_of(site_names(context)) as store, store.begin_read() as uow:
+        cases = uow.cases.list(open_only=True, limit=NO_LIMIT)
+        waiting = pending_verifications(cases, trusted_now(uow))
     if as_json:
         print_json([verification_document(one) for one in waiting])
         return
@@ -292,7 +294,7 @@ def list_verifications(context: typer.Context, *, as_json: AsJson = False) -> No
         light = label_text(label_of(DUE_LIGHTS, one.due_light))
         console().print(f"{one.case}  {one.level}  {light}", markup=False)
     if not waiting:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def _service(app: "Application") -> "TownService":

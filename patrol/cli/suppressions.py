@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from patrol.cli.options import AsJson, By
-from patrol.cli.output import console, print_json
+from patrol.cli.output import console, print_json, print_none
 from patrol.cli.site import EndAction, end_by_number, site_names, store_of, trusted_now
 from patrol.domain.reader_language import translate
 from patrol.domain.suppression import Suppression
@@ -57,7 +57,7 @@ def show_suppressions(
             markup=False,
         )
     if not rows:
-        console().print(translate("无", "none"), markup=False)
+        print_none()
 
 
 def revoke_suppression(
