@@ -22,7 +22,7 @@ from patrol.administration.accounts import (
     set_disabled,
     unlock,
 )
-from patrol.cli.account_lists import account_document
+from patrol.cli.key import account_document
 from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, colon, console, print_err, print_json
 from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now, trusted_now_of

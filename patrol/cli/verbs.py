@@ -141,7 +141,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "reassign:phoned", "登记已电话通知。 Note in the case who was notified by telephone."
     ),
     "who-looked": Verb(
-        "consent_lists:who_looked",
+        "who_looked:who_looked",
         "谁看过：某点位（或某农户全部点位）的调阅登记，新的在前。 Who looked at its cameras.",
     ),
     "household": Verb(
@@ -228,7 +228,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "取消撤回，以登记册为准。 Take a withdrawal back; the registry's own consent counts again.",
     ),
     "consent list": Verb(
-        "consent_lists:show_consents",
+        "who_looked:show_consents",
         "哪些摄像头不能看，为什么。 Which cameras may not be looked through, and why.",
     ),
     "user add": Verb("user:add_user", "新建账号。 A new account."),
@@ -242,7 +242,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "user unlock": Verb(
         "user:unlock_user", "解除密码输错的锁定。 Forgive its wrong passwords, at once."
     ),
-    "user list": Verb("account_lists:show_users", "账号列表。 All accounts."),
+    "user list": Verb("key:show_users", "账号列表。 All accounts."),
     "bench capture": Verb(
         "bench:bench_capture",
         "取一帧的代价，与其他做法同场比较。 One key frame, beside the alternatives.",
@@ -279,9 +279,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "user:add_key",
         "新建密钥，只显示这一次。 A new key; it is shown once and kept only as a hash.",
     ),
-    "key list": Verb(
-        "account_lists:show_keys", "全部密钥，不含密文。 All keys, without their secrets."
-    ),
+    "key list": Verb("key:show_keys", "全部密钥，不含密文。 All keys, without their secrets."),
     "key revoke": Verb("user:revoke_key", "撤销密钥，立即生效。 Revoke a key, at once."),
     "deliveries list": Verb(
         "health:show_deliveries",

@@ -62,7 +62,7 @@ class _Template:
         """How many characters are the template's own; of two that fit, the heavier is meant."""
         return sum(map(len, self.pieces))
 
-    def words_begin(self, values: Sequence[str]) -> int:
+    def own_text_start(self, values: Sequence[str]) -> int:
         """Where in a text with these values the first of the template's own words begins."""
         at = 0
         for piece, value in zip(self.pieces, values, strict=False):
@@ -124,7 +124,7 @@ class _Catalogue:
         if found is not None:
             template, values = found
             weight = template.weight - 1  # its first blank may be the joint's
-            end = template.words_begin(values) + len(_JOINT)
+            end = template.own_text_start(values) + len(_JOINT)
         at = -1
         for _ in range(MAX_PLACES):
             at = text.find(_JOINT, at + 1, end)
@@ -184,7 +184,7 @@ def _line_in_chinese(line: str) -> str:
 
 
 class _Translation:
-    """One line's: so many texts within texts are looked up, whatever somebody wrote into it."""
+    """Translates one line; a bounded number of texts within it is looked up."""
 
     def __init__(self) -> None:
         self._left = MAX_TEXTS

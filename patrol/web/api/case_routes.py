@@ -4,23 +4,20 @@ What the console's buttons do (pages/case_actions.py) and the verbs of the comma
 and who may grant have scopes of their own, and nobody grants what the same key asked for.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
 
 from patrol.app import Application
 from patrol.app.town_service import TownService
-from patrol.cases import actions
+from patrol.cases.person_moves import PERSON_MOVES, PersonMove
 from patrol.cases.supervision import pending_approvals
 from patrol.domain.account import ApiKey
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.broadcast import BroadcastEvent
-from patrol.domain.case import Case, CaseEvent
-from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.hand_off import HandOffEvent
-from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.ids import CaseId
 from patrol.reports.documents import (
     JsonObject,
     broadcast_document,
@@ -28,7 +25,6 @@ from patrol.reports.documents import (
     hand_off_document,
 )
 from patrol.reports.waiting_documents import approval_document, verification_document
-from patrol.store import UnitOfWork
 from patrol.web.api import documents, town_documents
 from patrol.web.api.routes import (
     BEARER,
@@ -46,13 +42,6 @@ router = APIRouter(dependencies=[Depends(BEARER)], route_class=DocumentRoute)
 Move = Annotated[ApiKey, Depends(RequireScope("cases:move"))]
 Settle = Annotated[ApiKey, Depends(RequireScope("cases:settle"))]
 READ: Final = [Depends(RequireScope("cases:read"))]
-# An action on the case with this id: its transaction, application, author and moment.
-CaseAction = Callable[[UnitOfWork, CaseId, Application, str, datetime], Case]
-ASKED_FOR: Final[Mapping[str, ApprovalKind]] = {
-    "extend": ApprovalKind.EXTENSION,
-    "suspend": ApprovalKind.SUSPENSION,
-    "void": ApprovalKind.VOID,
-}
 
 
 @router.get("/approvals", response_model=list[town_documents.PendingApprovalDocument],
@@ -77,7 +66,7 @@ def move_case(app: App, case_id: str, form: CaseMove, key: Move) -> JsonObject:
 
     409: the case is in no state for it. 422: the reason, the grid or the hours are missing.
     """
-    return _changed(app, case_id, _move(form), key)
+    return _changed(app, case_id, form.move, form.note, key, grid=form.grid, hours=form.hours)
 
 
 @router.post("/cases/{case_id}/decisions", response_model=documents.Case)
@@ -86,7 +75,7 @@ def decide_case(app: App, case_id: str, form: CaseDecision, key: Settle) -> Json
 
     409: the case is in no state for it, or this key asked for it itself.
     """
-    return _changed(app, case_id, _decision(form), key)
+    return _changed(app, case_id, form.decision, form.note, key)
 
 
 @router.post("/overdue/send", response_model=town_documents.SentLists)
@@ -128,72 +117,29 @@ def decide_broadcast(
     return masked(app, broadcast_document(decided))
 
 
-def _changed(app: Application, case_id: str, action: CaseAction, key: ApiKey) -> JsonObject:
-    """Run the action in one transaction; the document of the case after it."""
-    now = app.clock.now()
+def _changed(
+    app: Application, case_id: str, move: str, note: str, key: ApiKey, *, grid: str = "",
+    hours: float = 0.0,
+) -> JsonObject:  # fmt: skip
+    """Run the move in one transaction; the document of the case after it."""
+    by, now = decided_by(key), app.clock.now()
     with translate_errors(f"case {case_id}"), app.store.begin() as uow:
-        changed = action(uow, CaseId(case_id), app, decided_by(key), now)
+        wanted = PersonMove(
+            uow=uow, case=CaseId(case_id), by=by, now=now, note=note.strip(), grid=grid,
+            payloads=app.payloads, registry=app.registry, more_time=timedelta(hours=hours),
+        )  # fmt: skip
+        _check(move, wanted)
+        changed = PERSON_MOVES[move](wanted)
         uow.commit()
     app.wake_relays()
     return masked(app, case_document(changed))
 
 
-def _move(form: CaseMove) -> CaseAction:
-    def run(uow: UnitOfWork, case: CaseId, app: Application, by: str, now: datetime) -> Case:
-        payloads, note = app.payloads, form.note.strip()
-        if form.move in ASKED_FOR:
-            span_s = timedelta(hours=form.hours if form.move == "extend" else 0).total_seconds()
-            kind = ASKED_FOR[form.move]
-            request = ApprovalRequest(kind=kind, by=by, at=now, why=note, span_s=span_s)
-            return actions.request_approval(uow, case, request, payloads=payloads)
-        if form.move == "reassign":
-            return actions.reassign_case(
-                uow, case, _grid(app, form.grid), by=by, now=now, note=note, payloads=payloads,
-                registry=app.registry,
-            )  # fmt: skip
-        if form.move == "phone":
-            return actions.record_phone_call(
-                uow, case, by=by, now=now, note=note, payloads=payloads
-            )
-        if form.move == "withdraw":
-            return _withdraw(uow, case, app, by, now)
-        return actions.apply_person_decision(
-            uow, case, gone=form.move == "gone", by=by, now=now, note=note, payloads=payloads
-        )
-
-    return run
-
-
-def _withdraw(uow: UnitOfWork, case: CaseId, app: Application, by: str, now: datetime) -> Case:
-    """The case without the request that the same key made. Raises ApprovalImpossible."""
-    request = uow.cases.get(case).request
-    if request is None or request.by != by:
-        raise ApprovalImpossible(f"case {case}: no request of this key waits")
-    return actions.reject(uow, case, by=by, now=now, payloads=app.payloads, note="")
-
-
-def _decision(form: CaseDecision) -> CaseAction:
-    def run(uow: UnitOfWork, case: CaseId, app: Application, by: str, now: datetime) -> Case:
-        payloads, note = app.payloads, form.note.strip()
-        match form.decision:
-            case "grant":
-                return actions.approve(uow, case, by=by, now=now, payloads=payloads, note=note)
-            case "refuse":
-                return actions.reject(uow, case, by=by, now=now, payloads=payloads, note=note)
-            case "resume":
-                return actions.resume_case(uow, case, by=by, now=now, payloads=payloads, note=note)
-            case "reopen":
-                return actions.reopen_case(uow, case, by=by, now=now, payloads=payloads, note=note)
-            case _:
-                return actions.end_case(
-                    uow, case, CaseEvent.CLOSE, by=by, now=now, payloads=payloads, note=note
-                )
-
-    return run
-
-
-def _grid(app: Application, code: str) -> GridCode:
-    """The code of a known grid. Raises ValueError."""
-    if code not in app.registry.tree.grids:
-        raise ValueError(f"grid {code!r}: not in grids.csv, give one of its 15-digit codes")
-    return GridCode(code)
+def _check(move: str, wanted: PersonMove) -> None:
+    """Raises ApprovalImpossible: no request of the same key waits. ValueError: an unknown grid."""
+    if move == "withdraw":
+        request = wanted.uow.cases.get(wanted.case).request
+        if request is None or request.by != wanted.by:
+            raise ApprovalImpossible(f"case {wanted.case}: no request of this key waits")
+    if move == "reassign" and wanted.grid not in wanted.registry.tree.grids:
+        raise ValueError(f"grid {wanted.grid!r}: not in grids.csv, give one of its 15-digit codes")

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.app.town_service import TownService
-from patrol.cases import actions
 from patrol.cases.hand_off import OutsideContacts, ask_broadcast, hand_off_case
+from patrol.cases.person_moves import PERSON_MOVES, PersonMove
 from patrol.cases.request_keys import remember_request
 from patrol.cases.supervision import supervise_case, tag_case, urge_case
 from patrol.domain.access_labels import NOTE_MASKED
@@ -25,8 +25,7 @@ from patrol.domain.account import Permission
 from patrol.domain.answering import may_see_case
 from patrol.domain.approval import SUSPENDABLE_STATES
 from patrol.domain.case import CASE_TRANSITIONS, Case, CaseEvent, CaseState
-from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
-from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.ids import CaseId
 from patrol.domain.registry import GridLevel, GridTree
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.store import UnitOfWork
@@ -117,9 +116,13 @@ class CaseAction:
         return self.form.note.strip()
 
     @property
-    def signature(self) -> dict[str, Any]:
-        """The keyword arguments that most actions take."""
-        return {"by": self.by, "now": self.now, "note": self.note, "payloads": self.payloads}
+    def person_move(self) -> PersonMove:
+        """The action as the table of moves takes it."""
+        return PersonMove(
+            uow=self.uow, case=self.case, by=self.by, now=self.now, note=self.note,
+            payloads=self.payloads, registry=self.context.app.registry, grid=self.form.grid,
+            more_time=timedelta(hours=self.form.hours),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,50 +138,8 @@ class CaseButton:
     needs_note: bool = True
 
 
-def _verify(gone: bool) -> Callable[[CaseAction], Case]:  # noqa: FBT001  two buttons of one action
-    return lambda action: actions.apply_person_decision(
-        action.uow, action.case, gone=gone, **action.signature
-    )
-
-
-def _request_approval(kind: ApprovalKind) -> Callable[[CaseAction], Case]:
-    def make(action: CaseAction) -> Case:
-        span = timedelta(hours=action.form.hours if kind is ApprovalKind.EXTENSION else 0)
-        request = ApprovalRequest(
-            kind=kind, by=action.by, at=action.now, why=action.note, span_s=span.total_seconds()
-        )
-        return actions.request_approval(action.uow, action.case, request, payloads=action.payloads)
-
-    return make
-
-
-def _grant(action: CaseAction) -> Case:
-    return actions.approve(action.uow, action.case, **action.signature)
-
-
-def _refuse(action: CaseAction) -> Case:
-    return actions.reject(action.uow, action.case, **action.signature)
-
-
-def _resume(action: CaseAction) -> Case:
-    return actions.resume_case(action.uow, action.case, **action.signature)
-
-
-def _reassign(action: CaseAction) -> Case:
-    to, registry = GridCode(action.form.grid), action.context.app.registry
-    return actions.reassign_case(action.uow, action.case, to, registry=registry, **action.signature)
-
-
-def _close(action: CaseAction) -> Case:
-    return actions.end_case(action.uow, action.case, CaseEvent.CLOSE, **action.signature)
-
-
-def _reopen(action: CaseAction) -> Case:
-    return actions.reopen_case(action.uow, action.case, **action.signature)
-
-
-def _phone(action: CaseAction) -> Case:
-    return actions.record_phone_call(action.uow, action.case, **action.signature)
+def _person_move(name: str) -> Callable[[CaseAction], Case]:
+    return lambda action: PERSON_MOVES[name](action.person_move)
 
 
 def _urge(action: CaseAction) -> Case:
@@ -236,7 +197,7 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
         label=("核查通过，办结", "Verified: close"),
         permission=Permission.MOVE_CASES,
         is_shown=lambda case: case.state is CaseState.FED_BACK,
-        run=_verify(gone=True),
+        run=_person_move("gone"),
         strong=True,
         needs_note=False,
     ),
@@ -244,7 +205,7 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
         label=("仍存在，退回重办", "Still there: rework"),
         permission=Permission.MOVE_CASES,
         is_shown=lambda case: case.state is CaseState.FED_BACK,
-        run=_verify(gone=False),
+        run=_person_move("still_there"),
     ),
     "grant": CaseButton(
         label=("批准", "Grant"),
@@ -252,19 +213,19 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
         strong=True,
         needs_note=False,
         is_shown=lambda case: case.request is not None,
-        run=_grant,
+        run=_person_move("grant"),
     ),
     "refuse": CaseButton(
         label=("不批准", "Refuse"),
         permission=Permission.SETTLE,
         is_shown=lambda case: case.request is not None,
-        run=_refuse,
+        run=_person_move("refuse"),
     ),
     "withdraw": CaseButton(
         label=("撤回申请", "Take it back"),
         permission=Permission.MOVE_CASES,
         is_shown=lambda case: case.request is not None,
-        run=_refuse,
+        run=_person_move("withdraw"),
         needs_note=False,
     ),
     "resume": CaseButton(
@@ -273,33 +234,33 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
         needs_note=False,
         strong=True,
         is_shown=lambda case: case.suspension is not None,
-        run=_resume,
+        run=_person_move("resume"),
     ),
     "phone": CaseButton(
         label=("已电话通知", "Phoned"),
         permission=Permission.MOVE_CASES,
         needs_note=False,
         is_shown=_allows(CaseEvent.PHONE),
-        run=_phone,
+        run=_person_move("phone"),
     ),
     "reassign": CaseButton(
         label=("转派", "Reassign"),
         permission=Permission.MOVE_CASES,
         asks_for="note grid",
         is_shown=_allows(CaseEvent.REASSIGN),
-        run=_reassign,
+        run=_person_move("reassign"),
     ),
     "extend": CaseButton(
         label=("申请延期", "Ask for time"),
         permission=Permission.MOVE_CASES,
         asks_for="note hours",
         is_shown=lambda case: _can_request(case) and not case.is_unannounced,
-        run=_request_approval(ApprovalKind.EXTENSION),
+        run=_person_move("extend"),
     ),
     "suspend": CaseButton(
         label=("申请挂起", "Ask to suspend"),
         permission=Permission.MOVE_CASES,
-        run=_request_approval(ApprovalKind.SUSPENSION),
+        run=_person_move("suspend"),
         is_shown=lambda case: (
             _can_request(case)
             and case.state in SUSPENDABLE_STATES
@@ -310,7 +271,7 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
     "void": CaseButton(
         label=("申请作废", "Ask to void"),
         permission=Permission.MOVE_CASES,
-        run=_request_approval(ApprovalKind.VOID),
+        run=_person_move("void"),
         is_shown=lambda case: _can_request(case) and _allows(CaseEvent.VOID)(case),
     ),
     "urge": CaseButton(
@@ -353,13 +314,13 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
         label=("办结", "Close"),
         permission=Permission.SETTLE,
         is_shown=_allows(CaseEvent.CLOSE),
-        run=_close,
+        run=_person_move("close"),
     ),
     "reopen": CaseButton(
         label=("重开", "Reopen"),
         permission=Permission.SETTLE,
         is_shown=_allows(CaseEvent.REOPEN),
-        run=_reopen,
+        run=_person_move("reopen"),
     ),
 }
 
@@ -447,4 +408,5 @@ def check_note(context: ContextDep, user: AnyUser, form: NoteForm) -> Response:
 def masked_note_warning(context: WebContext, user: CurrentUser, note: str) -> str:
     """The sentence that names what of the note is masked; empty where nothing is."""
     masked = dict.fromkeys(context.app.payloads.masked_parts(note))
-    return f"{user.t.pair(NOTE_MASKED)}: {'; '.join(masked)}" if masked else ""
+    colon, between = user.t("：", ": "), user.t("；", "; ")
+    return f"{user.t.pair(NOTE_MASKED)}{colon}{between.join(masked)}" if masked else ""
