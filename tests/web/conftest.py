@@ -58,7 +58,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeededTown]:
             case = next(c for c in uow.cases.list(open_only=True) if c.before is not None)
         people = list(site.registry.people.values())
         leader = next(p for p in people if p.role is Role.GRID_LEADER and p.grid == case.grid)
-        other = next(p for p in people if p.role is Role.GRID_LEADER and p.grid != case.grid)
+        leaders = (p for p in people if p.role is Role.GRID_LEADER and p.grid != case.grid)
+        other, busy = next(leaders), next(leaders)
         village = site.registry.tree.grids[case.grid].parent
         cadre = next(p for p in people if p.role is Role.VILLAGE_CADRE and p.grid == village)
         far = next(p for p in people if p.role is Role.VILLAGE_CADRE and p.grid != village)
@@ -79,6 +80,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeededTown]:
             ("operator2", AccountRole.OPERATOR, None),
             ("helper", AccountRole.HELPER, leader.id),
             ("far_helper", AccountRole.HELPER, other.id),
+            ("busy_leader", AccountRole.GRID_LEADER, busy.id),  # reach the limits of an hour
+            ("busy_helper", AccountRole.HELPER, busy.id),
         ]
         hashed = hash_password(PASSWORD)  # once: it is slow on purpose
         for name, duty, person in named:

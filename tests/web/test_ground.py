@@ -259,9 +259,9 @@ def test_a_photo_as_a_telephone_makes_it_is_taken(log_in: LogIn) -> None:
 @pytest.mark.parametrize(
     ("name", "path", "most"),
     [
-        ("far_helper", "/ground/api/report", REPORTS_AN_HOUR),
-        ("far_helper", "/ground/api/photo", PHOTOS_AN_HOUR),
-        ("other_leader", "/leader/api/photo/none/key-photo-1", PHOTOS_AN_HOUR),
+        ("busy_helper", "/ground/api/report", REPORTS_AN_HOUR),
+        ("busy_helper", "/ground/api/photo", PHOTOS_AN_HOUR),
+        ("busy_leader", "/leader/api/photo/none/key-photo-1", PHOTOS_AN_HOUR),
     ],
 )
 def test_one_account_sends_so_many_an_hour_and_the_phone_keeps_the_rest(

@@ -49,6 +49,15 @@ def leader(town: Any) -> Any:
 
 
 @pytest.fixture
+def villager(town: Any, leader: Any) -> Any:
+    """Somebody of the leader's grid without a login, which another name would end."""
+    return next(
+        p for p in town.app.registry.people.values()
+        if p.grid == leader.grid and p.role is Role.RESPECTED_VILLAGER
+    )  # fmt: skip
+
+
+@pytest.fixture
 def other_leader(town: Any, leader: Any) -> Any:
     with town.store.begin_read() as uow:
         person = uow.accounts.get("other_leader").person
@@ -136,15 +145,9 @@ def test_a_refusal_names_file_field_and_fix(log_in: LogIn, leader: Any) -> None:
     assert gone.status_code == 404
 
 
-def test_an_import_is_compared_and_taken_over(
-    log_in: LogIn, town: Any, leader: Any, files: Path
-) -> None:
+def test_an_import_is_compared_and_taken_over(log_in: LogIn, villager: Any, files: Path) -> None:
     admin = log_in("admin")
     exported = admin.get("/people/people.csv").content
-    villager = next(  # without a login, which another name would end
-        p for p in town.app.registry.people.values()
-        if p.grid == leader.grid and p.role is Role.RESPECTED_VILLAGER
-    )  # fmt: skip
     row = f"{villager.id},{villager.name}"
     changed = exported.replace(row.encode(), f"{villager.id},改名乡贤".encode())
     upload = {"file": ("people.csv", changed)}
@@ -275,7 +278,7 @@ def api_client(console: Any, town: Any, *scopes: str) -> httpx.Client:
 
 
 def test_the_api_reads_changes_imports_and_tells_the_history(
-    console: Any, town: Any, leader: Any, files: Path
+    console: Any, town: Any, leader: Any, villager: Any, files: Path
 ) -> None:
     with api_client(console, town, "people:read", "people:write") as api:
         rows = api.get("/registry/people").json()
@@ -292,9 +295,11 @@ def test_the_api_reads_changes_imports_and_tells_the_history(
         assert [one["what"] for one in history[:2]] == ["removed", "added"]
         assert history[1]["why"] == "开会"
         assert api.get("/unstaffed").json() == []
-        text = (files / "people.csv").read_text("utf-8-sig").replace(leader.name, "又改名", 1)
+        row = f"{villager.id},{villager.name}"
+        text = (files / "people.csv").read_text("utf-8-sig")
+        text = text.replace(row, f"{villager.id},又改名")
         plan = api.post("/registry/people/import", json={"csv": text}).json()
-        assert [one["row"] for one in plan["changes"]] == [leader.id]
+        assert [one["row"] for one in plan["changes"]] == [villager.id]
         taken = {"csv": text, "version": plan["version"]}
         assert api.post("/registry/people/import", json=taken).status_code == 200
         assert api.post("/registry/people/import", json=taken).status_code == 409

@@ -229,11 +229,10 @@ async def upload_photo(
     context: ContextDep, user: MayAnswerOnSite, request: Request, case_id: str, key: str
 ) -> Response:
     """Accept a photo: turned upright, scaled down, without its metadata."""
-    case = await run_in_threadpool(_announced_case, context, user, case_id)
     with translate_rate():
         context.field_limits.photos.count(user.account.name, user.now)
     upload = await read_photo(request)
-    is_new = await run_in_threadpool(_store_photo, context, user, case, key, upload)
+    is_new = await run_in_threadpool(_store_photo, context, user, case_id, key, upload)
     return JSONResponse({"kept": is_new}, 201 if is_new else 200)
 
 
@@ -390,16 +389,12 @@ def _case_history(
     ]
 
 
-def _announced_case(context: WebContext, user: CurrentUser, case_id: str) -> Case:
+def _store_photo(
+    context: WebContext, user: CurrentUser, case_id: str, key: str, upload: bytes
+) -> bool:
     case = visible_case(context, user, CaseId(case_id))
     if reply_grid_of(user.account, case, context.app.registry) is None:
         raise Forbidden(f"{case.id} was not announced to the grid of {user.account.name}")
-    return case
-
-
-def _store_photo(
-    context: WebContext, user: CurrentUser, case: Case, key: str, upload: bytes
-) -> bool:
     try:
         jpeg, width, height = normalized_photo(upload)
     except PictureTooLarge as exc:
