@@ -32,9 +32,8 @@ class HouseholdData:
     clock: Clock
     settings: Settings
     picture_caches: list[Callable[[], None]] = field(default_factory=list)  # forget deleted ones
-    expiring_caches: list[Callable[[datetime], None]] = field(
-        default_factory=list
-    )  # forget old ones
+    # Forget what is old at this time.
+    expiring_caches: list[Callable[[datetime], None]] = field(default_factory=list)
     exchange: "ExchangePixels | None" = None  # of a cluster
     _deletions_known: int = -1
     _deletions_erased: int = -1

@@ -217,17 +217,7 @@ def test_who_leaves_takes_leave_and_login_along(editing: Editing) -> None:
         LEAVE, {"person_id": "V1", "from": "2026-12-01", "until": "2026-12-02", "substitute": "L1"},
         by="lead",
     )  # fmt: skip
-    account = Account(
-        name="zhang", duty=AccountRole.GRID_LEADER, shown_as="张", password="x", grid=GROUP,
-        person=PersonId("L1"), created_at=NOON,
-    )  # fmt: skip
-    session = LoginSession(
-        id="s" * 64, account="zhang", begun_at=NOON, ends_at=NOON + timedelta(days=1)
-    )
-    with editing.store.begin() as uow:
-        uow.accounts.put(account)
-        uow.sessions.add(session)
-        uow.commit()
+    log_in_as_leader(editing)
     change = editing.tables.remove_row(PEOPLE, "L1", by="admin", why="调离")
     assert change.logins_ended == ("zhang",)
     assert {(str(c.table), c.row, str(c.what)) for c in change.changes} == {

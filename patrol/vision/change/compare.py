@@ -80,9 +80,7 @@ MUCH = 0.3  # of the object's box is the region: a large box round everything ex
 MIN_OBJECT_SCORE = 0.45  # of a detection; a doubtful one must not explain a region away
 STILL = 0.03  # of a region's pixels changed within the visit: nothing alive stands so still
 SCATTERED_ASKS = 0.02  # share hidden, below which nobody asks what is usual
-SCATTERED_USUAL = (
-    3.0  # times the most that an accepted sample lost; of some eight, so more may come
-)
+SCATTERED_USUAL = 3.0  # times the most that one of some eight accepted samples lost
 PARKED_VISITS = 3  # in a row, about a day
 
 
