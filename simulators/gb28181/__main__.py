@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,7 +108,7 @@ def read_faults(text: str) -> tuple[DeviceFaults, AboveFaults]:
             raise ValueError(f"no fault {name!r}, give some of {known}")
         values[kind][name] = _value(name, getattr(knobs[kind], name), value)
     device = DeviceFaults(mux=MuxOptions(**values["mux"]), **values["device"])
-    return device, replace(AboveFaults(), **values["above"])
+    return device, AboveFaults(**values["above"])
 
 
 def _names(knobs: Knobs) -> set[str]:

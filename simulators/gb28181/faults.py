@@ -23,9 +23,7 @@ class DeviceFaults:
     length_zero: bool = False  # Content-Length: 0 in front of a body
     length_excess: int = 0  # by so many bytes Content-Length is more than the datagram has
     signs_as: str = ""  # the code in From of its messages: a lower platform's, a camera's
-    exact: bool = (
-        False  # drops what comes from another address than it wrote to, or has no From tag
-    )
+    exact: bool = False  # drops what is from another address than it wrote to, or has no From tag
     no_to_tag: bool = False
     chinese_header: bool = False  # GB bytes in User-Agent
     # catalogue
