@@ -28,6 +28,7 @@ from patrol.mqtt.connection import BrokerAddress, Protocol
 from patrol.mqtt.mosquitto_files import CENTRE, MqttAccount
 
 HOST: Final = "127.0.0.1"
+_handed_out: Final[set[int]] = set()
 PORT_TRIES: Final = 4
 LARGEST_BYTES: Final = 256 * 1024  # our own limit of 64 KiB is answered with a reason, not a cut
 _CONFIG = """\
@@ -165,11 +166,17 @@ class EmbeddedBroker:
 
 
 def free_port() -> int:
-    """A port of loopback that is free just now."""
+    """A port of loopback that is free just now and was not handed out by this process before.
+
+    The kernel may give one number twice in a row while nothing listens there yet.
+    """
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
-        return port
+    if port in _handed_out:
+        return free_port()
+    _handed_out.add(port)
+    return port
 
 
 def in_use(port: int) -> bool:
