@@ -73,7 +73,7 @@ def test_every_camera_once_with_its_picture_and_its_reference(rounds: Rounds) ->
 
 
 def test_stopped_and_taken_up_visits_nobody_twice(rounds: Rounds) -> None:
-    rounds.cameras.delay_s = 0.3
+    rounds.cameras.silent_after = 3  # so that the round cannot end before it is stopped
     stop = threading.Event()
 
     def on_progress(progress: RoundProgress) -> None:
@@ -82,7 +82,7 @@ def test_stopped_and_taken_up_visits_nobody_twice(rounds: Rounds) -> None:
 
     first = rounds.run(stop=stop, on_progress=on_progress)
     assert first.state is RoundState.INTERRUPTED
-    rounds.cameras.delay_s = 0.0
+    rounds.cameras.silent_after = None
     second = rounds.run()
     assert (second.id, second.state) == (first.id, RoundState.FINISHED)
     assert round_problems(rounds.place, rounds.store, [first.id]) == []

@@ -87,6 +87,7 @@ from tests.support.cluster_messages import (
 
 LEADING: Final = "leads"
 LOST: Final = "lost"
+SILENT_POLL_S: Final = 0.02
 ROLE: Final = "patrol_worker"
 PASSWORD: Final = "worker-secret"
 HURRIED: Final = {
@@ -188,15 +189,22 @@ def _as_worker(url: str) -> str:
 
 @dataclass
 class SleepingCameras:
-    """A camera client whose cameras answer after a while."""
+    """A camera client whose cameras answer after a while; after `silent_after` calls, none does.
+
+    It can be set back to None from another thread: those who wait are answered then.
+    """
 
     delay_s: float = 0.0
+    silent_after: int | None = None
     calls: list[str] = field(default_factory=list)
 
     async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
         """Make one visit."""
         self.calls.append(address.path)
+        number = len(self.calls)
         await asyncio.sleep(self.delay_s)
+        while self.silent_after is not None and number > self.silent_after:  # noqa: ASYNC110
+            await asyncio.sleep(SILENT_POLL_S)  # another thread ends it
         now = datetime.now(UTC)  # noqa: TID251  a camera has its own clock
         key_frame = KeyFrame(
             codec=Codec.H264, data=b"", taken_at=now, media_time_s=0.0, sha256="0" * 64
