@@ -107,7 +107,7 @@ def test_what_is_held_is_listed_with_its_reason(
     assert one["held"]["why"] == "grid_busy"
     assert [event["what"] for event in one["events"]] == ["dispatch", "hold"]
     shown = command_line("case", held["case"])[1]
-    assert re.search(r"暂缓推送 +grid_busy，至 11-22 13:00", shown), shown
+    assert re.search(r"暂缓推送 +该网格一小时内推送过多，至 11-22 13:00", shown), shown
 
 
 def test_what_was_given_up_is_tried_again(command_line: CommandLine, sqlite_database: str) -> None:

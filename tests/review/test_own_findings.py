@@ -210,8 +210,8 @@ def test_a_text_counts_in_names_of_cameras_and_categories() -> None:
     name = REGISTRY.cameras[camera].name
     assert camera in decided_filter(f" {name} ", REGISTRY.cameras, UTC).cameras
     assert decided_filter("其他", REGISTRY.cameras, UTC).categories == ["other"]
-    assert "other" in decided_filter("OTHER", REGISTRY, UTC).categories
-    assert decided_filter(" ", REGISTRY, UTC) == DecidedFilter(cameras=[], categories=[])
+    assert "other" in decided_filter("OTHER", REGISTRY.cameras, UTC).categories
+    assert decided_filter(" ", REGISTRY.cameras, UTC) == DecidedFilter(cameras=[], categories=[])
     day = decided_filter("", REGISTRY, NOON.tzinfo or UTC, day=NOON.date())
     assert day.since is not None
     assert day.until is not None

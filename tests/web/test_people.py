@@ -131,7 +131,7 @@ def test_a_refusal_names_file_field_and_fix(log_in: LogIn, leader: Any) -> None:
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("people.csv role：'x' 未知，给出其一：town_duty, ")
     unknown = log_in("admin").post("/api/people/people", json={"person_id": leader.id, "a": "b"})
-    assert (unknown.status_code, "column 'a' is unknown" in unknown.text) == (409, True)
+    assert (unknown.status_code, "没有 'a' 这一列" in unknown.text) == (409, True)
     gone = log_in("admin").post("/api/people/people/remove", json={"row": "nobody"})
     assert gone.status_code == 404
 
