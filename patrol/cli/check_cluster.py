@@ -21,6 +21,7 @@ from patrol.cluster.exchange import (
 )
 from patrol.cluster.grants import role_problems
 from patrol.domain.errors import BadInput
+from patrol.domain.reader_language import translate
 from patrol.encryption import SiteKey
 from patrol.settings import Settings, Site
 from patrol.settings.site_cluster import KEY_FILE
@@ -66,9 +67,8 @@ def _check_role(settings: Settings) -> ClusterFinding:
         engine.dispose()
     if problems:
         return ClusterFinding(ok=False, text="; ".join(one.text for one in problems))
-    return ClusterFinding(
-        ok=True, text=f"工作机角色 {role} 权限恰当 the workers' role may do what it must"
-    )
+    text = translate(f"工作机角色 {role} 权限恰当", f"the workers' role {role} may do what it must")
+    return ClusterFinding(ok=True, text=text)
 
 
 def _check_exchange(settings: Settings, config: Path) -> ClusterFinding:
@@ -81,9 +81,8 @@ def _check_exchange(settings: Settings, config: Path) -> ClusterFinding:
         else:
             site_key = read_site_key(settings, os.environ)
             if site_key is None:
-                return ClusterFinding(
-                    ok=True, text="密钥在首次启动时生成 the key is made at first start"
-                )
+                later = translate("密钥在首次启动时生成", "the key is made at first start")
+                return ClusterFinding(ok=True, text=later)
             key = cluster_key(site_key)
         exchange = open_exchange(section.pictures, key, section.exchange, ca_file=section.ca_file)
         name = exchange.put(Folder.RESULTS, PROBE)
@@ -91,7 +90,6 @@ def _check_exchange(settings: Settings, config: Path) -> ClusterFinding:
             exchange.get(Folder.RESULTS, name)
             exchange.delete(Folder.RESULTS, name)
     except (BadInput, ExchangeRefused, BlobMissing) as exc:
-        return ClusterFinding(ok=False, text=f"照片交换处 the exchange of pictures: {exc}")
-    return ClusterFinding(
-        ok=True, text=f"照片交换处可用 the exchange of pictures works: {exchange.place}"
-    )
+        return ClusterFinding(ok=False, text=f"the exchange of pictures: {exc}")
+    works = translate("照片交换处可用：", "the exchange of pictures works: ")
+    return ClusterFinding(ok=True, text=f"{works}{exchange.place}")
