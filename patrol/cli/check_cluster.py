@@ -20,13 +20,14 @@ from patrol.cluster.exchange import (
     open_exchange,
 )
 from patrol.cluster.grants import role_problems
+from patrol.cluster.worker import WorkerRefused, refuse_wrong_site
 from patrol.domain.errors import BadInput
 from patrol.domain.reader_language import translate
 from patrol.encryption import SiteKey
 from patrol.settings import Settings, Site
 from patrol.settings.site_cluster import KEY_FILE
 from patrol.settings.site_keys import read_site_key
-from patrol.store import StoreUnavailable
+from patrol.store import Store, StoreUnavailable
 from patrol.store.engine import connect, make_engine, parse_url
 
 PROBE: Final = b"patrol check"
@@ -47,26 +48,31 @@ def is_worker(settings: Settings) -> bool:
 
 
 def check_cluster(site: Site, config: Path) -> Iterator[ClusterFinding]:
-    """Try the role and the exchange."""
-    yield _check_role(site.settings)
+    """Try the role, whose database it is, and the exchange."""
+    yield check_role(site.settings)
     yield _check_exchange(site.settings, config)
 
 
-def _check_role(settings: Settings) -> ClusterFinding:
+def check_role(settings: Settings) -> ClusterFinding:
+    """Whether the workers' role may do what it must, no more; a worker's database is its site's."""
     assert settings.cluster is not None  # noqa: S101  the caller asked  # nosec B101
     role, engine = settings.cluster.worker_role, make_engine(parse_url(settings.database))
     try:
         connection = connect(engine, read_only=True)
         try:
-            problems = role_problems(connection, role)
+            problems = [one.text for one in role_problems(connection, role)]
         finally:
             connection.close()
+        if not problems and is_worker(settings):
+            refuse_wrong_site(Store(engine), settings.site.id)
     except StoreUnavailable as exc:
         return ClusterFinding(ok=False, text=f"{role}: {exc}")
+    except WorkerRefused as exc:
+        return ClusterFinding(ok=False, text=str(exc))
     finally:
         engine.dispose()
     if problems:
-        return ClusterFinding(ok=False, text="; ".join(one.text for one in problems))
+        return ClusterFinding(ok=False, text="; ".join(problems))
     text = translate(f"工作机角色 {role} 权限恰当", f"the workers' role {role} may do what it must")
     return ClusterFinding(ok=True, text=text)
 
