@@ -20,12 +20,14 @@ from patrol.cluster.exchange import (
     open_exchange,
 )
 from patrol.cluster.grants import role_problems
+from patrol.cluster.worker import WorkerRefused, refuse_wrong_site
 from patrol.domain.errors import BadInput
+from patrol.domain.reader_language import translate
 from patrol.encryption import SiteKey
 from patrol.settings import Settings, Site
 from patrol.settings.site_cluster import KEY_FILE
 from patrol.settings.site_keys import read_site_key
-from patrol.store import StoreUnavailable
+from patrol.store import Store, StoreUnavailable
 from patrol.store.engine import connect, make_engine, parse_url
 
 PROBE: Final = b"patrol check"
@@ -46,29 +48,33 @@ def is_worker(settings: Settings) -> bool:
 
 
 def check_cluster(site: Site, config: Path) -> Iterator[ClusterFinding]:
-    """Try the role and the exchange."""
-    yield _check_role(site.settings)
+    """Try the role, whose database it is, and the exchange."""
+    yield check_role(site.settings)
     yield _check_exchange(site.settings, config)
 
 
-def _check_role(settings: Settings) -> ClusterFinding:
+def check_role(settings: Settings) -> ClusterFinding:
+    """Whether the workers' role may do what it must, no more; a worker's database is its site's."""
     assert settings.cluster is not None  # noqa: S101  the caller asked  # nosec B101
     role, engine = settings.cluster.worker_role, make_engine(parse_url(settings.database))
     try:
         connection = connect(engine, read_only=True)
         try:
-            problems = role_problems(connection, role)
+            problems = [one.text for one in role_problems(connection, role)]
         finally:
             connection.close()
+        if not problems and is_worker(settings):
+            refuse_wrong_site(Store(engine), settings.site.id)
     except StoreUnavailable as exc:
         return ClusterFinding(ok=False, text=f"{role}: {exc}")
+    except WorkerRefused as exc:
+        return ClusterFinding(ok=False, text=str(exc))
     finally:
         engine.dispose()
     if problems:
-        return ClusterFinding(ok=False, text="; ".join(one.text for one in problems))
-    return ClusterFinding(
-        ok=True, text=f"工作机角色 {role} 权限恰当 the workers' role may do what it must"
-    )
+        return ClusterFinding(ok=False, text="; ".join(problems))
+    text = translate(f"工作机角色 {role} 权限恰当", f"the workers' role {role} may do what it must")
+    return ClusterFinding(ok=True, text=text)
 
 
 def _check_exchange(settings: Settings, config: Path) -> ClusterFinding:
@@ -81,9 +87,8 @@ def _check_exchange(settings: Settings, config: Path) -> ClusterFinding:
         else:
             site_key = read_site_key(settings, os.environ)
             if site_key is None:
-                return ClusterFinding(
-                    ok=True, text="密钥在首次启动时生成 the key is made at first start"
-                )
+                later = translate("密钥在首次启动时生成", "the key is made at first start")
+                return ClusterFinding(ok=True, text=later)
             key = cluster_key(site_key)
         exchange = open_exchange(section.pictures, key, section.exchange, ca_file=section.ca_file)
         name = exchange.put(Folder.RESULTS, PROBE)
@@ -91,7 +96,6 @@ def _check_exchange(settings: Settings, config: Path) -> ClusterFinding:
             exchange.get(Folder.RESULTS, name)
             exchange.delete(Folder.RESULTS, name)
     except (BadInput, ExchangeRefused, BlobMissing) as exc:
-        return ClusterFinding(ok=False, text=f"照片交换处 the exchange of pictures: {exc}")
-    return ClusterFinding(
-        ok=True, text=f"照片交换处可用 the exchange of pictures works: {exchange.place}"
-    )
+        return ClusterFinding(ok=False, text=f"the exchange of pictures: {exc}")
+    works = translate("照片交换处可用：", "the exchange of pictures works: ")
+    return ClusterFinding(ok=True, text=f"{works}{exchange.place}")

@@ -8,13 +8,29 @@ from typing import Annotated, Any, Final
 import typer
 
 from patrol.cli.options import AsJson, config_directory
-from patrol.cli.output import bad_input, console, logs_to_stderr, print_err, print_json
+from patrol.cli.output import bad_input, colon, console, logs_to_stderr, print_err, print_json
 from patrol.cli.site import site_of, store_of, until_signalled
 from patrol.domain.ids import plain_id_problem
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language, translate
 from patrol.settings import Site
 from patrol.settings.site_keys import read_site_key
 
 EXCHANGE_PATH: Final = "/exchange"
+LIVES: Final = {True: ("在岗", "lives"), False: ("失联", "silent")}
+LEFT: Final = ("已退出", "left")
+SHARD_STATES: Final = {
+    "waiting": ("等待", "waiting"),
+    "running": ("进行", "running"),
+    "stalled": ("停滞", "stalled"),
+}
+RESULT_STATES: Final = {
+    "waiting": ("待记", "waiting"),
+    "recorded": ("已记", "recorded"),
+    "repeated": ("重复", "repeated"),
+    "late": ("迟到", "late"),
+    "refused": ("拒收", "refused"),
+}
 Links = Annotated[
     str, typer.Option("--links", metavar="LINKS", help="链路，逗号分隔。 Links, with commas.")
 ]
@@ -45,13 +61,16 @@ def work(
         record = worker.services.record
 
         def ready() -> None:
+            links, slots = ", ".join(record.links), record.slots
             print_err(
-                f"工作机 worker {record.name}：{', '.join(record.links)} · {record.slots} 片并行"
-                " shards at once; Ctrl-C 停止 stops"
+                translate(
+                    f"工作机 {record.name}：{links} · {slots} 片并行，Ctrl-C 停止",
+                    f"worker {record.name}: {links} · {slots} shards at once, Ctrl-C stops",
+                )
             )
 
         worker.run(stop, ready=ready)
-    print_err("已停止 stopped")
+    print_err(translate("已停止", "stopped"))
 
 
 def show_status(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -123,7 +142,12 @@ def write_slice(
     )
     for file in files:
         console().print(str(file), markup=False, soft_wrap=True)
-    print_err(f"数据库口令放在 put the role's password into {PASSWORD_VARIABLE}")
+    print_err(
+        translate(
+            f"数据库口令写入 {PASSWORD_VARIABLE}",
+            f"put the role's password into {PASSWORD_VARIABLE}",
+        )
+    )
 
 
 def _links(text: str) -> list[str]:
@@ -143,35 +167,36 @@ def _require_cluster(site: Site) -> Any:
 
 
 def _print_status(document: dict[str, Any]) -> None:
-    out, leader = console(), document["leader"]
-    out.print(
-        "主持 leader: "
-        + (f"{leader['host']} ({leader['silent_s']:.0f} s)" if leader else "无 none"),
-        markup=False,
-    )
-    for worker in document["workers"]:
-        state = "在岗 lives" if worker["lives"] else "失联 silent"
-        if worker["has_left"]:
-            state = "已退出 left"
-        note = f" · {worker['note']}" if worker["note"] else ""
-        out.print(
-            f"{worker['name']} ({worker['host']}, {worker['version']}): {state}"
-            f" {worker['silent_s']:.0f} s · {', '.join(worker['links'])}"
-            f" · {worker['running']}/{worker['slots']}{note}",
-            markup=False,
-            soft_wrap=True,
-        )
-    shards, results = document["shards"], document["results"]
-    out.print(
-        f"分片 shards：等待 waiting {shards['waiting']} · 进行 running {shards['running']}"
-        f" · 停滞 stalled {shards['stalled']} · 最久 oldest {shards['oldest_s']:.0f} s",
-        markup=False,
-    )
-    out.print(
-        f"结果 results：待记 waiting {results['waiting']} · 已记 recorded {results['recorded']}"
-        f" · 重复 repeated {results['repeated']} · 迟到 late {results['late']}"
-        f" · 拒收 refused {results['refused']} · 每分钟 a minute {document['visits_per_min']}",
-        markup=False,
-    )
+    leader, shards, results = document["leader"], document["shards"], document["results"]
+    who = f"{leader['host']} ({leader['silent_s']:.0f} s)" if leader else translate("无", "none")
+    lines = [
+        translate(f"主持：{who}", f"leader: {who}"),
+        *map(_worker_line, document["workers"]),
+        translate("分片：", "shards: ")
+        + _counts(SHARD_STATES, shards)
+        + translate(" · 最久", " · oldest")
+        + f" {shards['oldest_s']:.0f} s",
+        translate("结果：", "results: ")
+        + _counts(RESULT_STATES, results)
+        + translate(" · 每分钟", " · a minute")
+        + f" {document['visits_per_min']}",
+    ]
+    for line in lines:
+        console().print(line, markup=False, soft_wrap=True)
     for link in document["unserved_links"]:
-        out.print(f"没有工作机可达链路 no worker reaches link {link}", markup=False)
+        text = translate(f"没有工作机可达链路 {link}", f"no worker reaches link {link}")
+        console().print(text, markup=False, soft_wrap=True)
+
+
+def _worker_line(worker: dict[str, Any]) -> str:
+    state = LEFT if worker["has_left"] else LIVES[worker["lives"]]
+    note = f" · {problem_text(worker['note'], reader_language())}" if worker["note"] else ""
+    return (
+        f"{worker['name']} ({worker['host']}, {worker['version']}){colon()}{translate(*state)}"
+        f" {worker['silent_s']:.0f} s · {', '.join(worker['links'])}"
+        f" · {worker['running']}/{worker['slots']}{note}"
+    )
+
+
+def _counts(states: dict[str, tuple[str, str]], counts: dict[str, Any]) -> str:
+    return " · ".join(f"{translate(*name)} {counts[state]}" for state, name in states.items())

@@ -218,9 +218,12 @@ class FsspecExchange(Exchange):
     @override
     def write(self, folder: Folder, name: str, sealed: bytes) -> None:
         path = self._path(folder, name)
-        with _as_refusal(self.place):
-            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._files.pipe_file(path, sealed)
+        try:
+            with _as_refusal(self.place):
+                self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+                self._files.pipe_file(path, sealed)
+        except FileNotFoundError as exc:  # so stores say that there is no such bucket
+            raise ExchangeRefused(f"{self.place}: {exc.strerror or exc}") from exc
 
     @override
     def read(self, folder: Folder, name: str) -> bytes:

@@ -162,3 +162,5 @@ def test_a_store_that_refuses_is_told_by_its_address(tmp_path: Path) -> None:
         DirectoryExchange(KEY, tmp_path / "file").put(Folder.RESULTS, PICTURE)
     with pytest.raises(BadInput, match="nosuch"):
         FsspecExchange(KEY, "nosuch://bucket")
+    with pytest.raises(ExchangeRefused, match="/proc/exchange"):  # as where there is no such bucket
+        FsspecExchange(KEY, "file:///proc/exchange").put(Folder.RESULTS, PICTURE)

@@ -8,11 +8,14 @@ import pytest
 from psycopg import sql
 
 from patrol.app.worker import open_worker_store
+from patrol.cli.check_cluster import check_role
 from patrol.cluster.grants import grants_sql, role_problems
 from patrol.cluster.worker import WorkerRefused
+from patrol.settings import Settings
 from patrol.store.engine import connect, make_engine, parse_url
 from patrol.store.schema import metadata
 from tests.support.cluster import ROLE, ClusterPlace
+from tests.support.cluster_messages import SITE
 
 # What a worker needs; each test of a round on workers runs under this role, too.
 ALLOWED = (
@@ -94,7 +97,11 @@ def problems(place: ClusterPlace, role: str = ROLE) -> list[tuple[bool, str]]:
 def owner(place: ClusterPlace) -> Iterator[Callable[[str], None]]:
     url = place.database.replace("+psycopg", "")
     with psycopg.connect(url, autocommit=True) as connection:
-        yield lambda statement: connection.execute(statement.encode()) and None
+
+        def execute(statement: str) -> None:
+            connection.execute(statement.encode())
+
+        yield execute
         connection.execute(b"ALTER ROLE patrol_worker NOSUPERUSER")
         connection.execute(grants_sql(place.database, ROLE).encode())
 
@@ -145,3 +152,18 @@ def test_a_worker_whose_role_is_too_weak_does_not_begin(
         open_worker_store(place.worker_database),
     ):
         pass
+
+
+@pytest.mark.parametrize(("site", "ok"), [(SITE, True), ("elsewhere", False)])
+def test_check_says_that_a_worker_is_of_another_site(
+    place: ClusterPlace, site: str, *, ok: bool
+) -> None:
+    settings = Settings.model_validate(
+        {
+            "site": {"id": site, "name": "上坝镇", "latitude": 39.6, "longitude": 98.75},
+            "database": place.worker_database,
+            "cluster": {},
+        }
+    )
+    found = check_role(settings)
+    assert (found.ok, f"this worker is of {site}" in found.text) == (ok, not ok)

@@ -25,7 +25,6 @@ from patrol.rounds.progress import RoundProgress
 from patrol.store import Store, open_store
 from patrol.store.cluster import ResultOutcome
 from tests.support.cluster import (
-    SITE,
     ClusterPlace,
     SleepingCameras,
     make_runner,
@@ -34,6 +33,7 @@ from tests.support.cluster import (
     run_a_round,
     running_worker,
 )
+from tests.support.cluster_messages import SITE
 
 
 @dataclass

@@ -135,6 +135,7 @@ def test_bad_input_is_one_line(cluster_site: ClusterSite, tmp_path: Path) -> Non
     site = (worker.folder / "site.yaml").read_text("utf-8")
     worker.edit(site=_other_site(site))
     assert "is the database of site" in refused(worker, "worker", "--links", links[0])
+    assert "is the database of site" in refused(worker, "check")
     service.edit(database="sqlite:///var/patrol.db")
     assert "this site's database is SQLite" in refused(service, "cluster", "status")
 
