@@ -50,6 +50,7 @@ T = TypeVar("T")
 
 START_WITHIN_S: Final = 15.0
 STOP_WITHIN_S: Final = 8.0
+LEAVE_WITHIN_S: Final = 2.0  # a platform above answers at once, or is away
 ORPHANS_EVERY_S: Final = 20.0
 MAX_ORPHAN_TRIES: Final = 5
 SYNC_AFTER_S: Final = 2.0  # behind a registration
@@ -226,6 +227,7 @@ class Gb28181Service:
             tending.cancel()
             await asyncio.gather(tending, return_exceptions=True)
             await visits.close(STOP_WITHIN_S / 2)
+            await endpoint.leave(LEAVE_WITHIN_S)
             await writer.close()
             await endpoint.close()
 

@@ -298,6 +298,11 @@ class SimulatedDevice:
             self.send(self.respond(message, "481 Subscription does not exist"))
             return
         self.counts.subscriptions += "tag=" not in message.headers["to"]
+        if message.headers.get("expires") == "0":
+            self._subscription = None
+            self.counts.unsubscribed += 1
+            self.send(self.respond(message, "200 OK", [("Expires", "0")]))
+            return
         self._subscription = message
         self.send(self.respond(message, "200 OK", [("Expires", "60")], tag="sub"))
 

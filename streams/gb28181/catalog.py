@@ -47,6 +47,7 @@ class CatalogAssembler:
     foreign: int = 0
     bad: int = 0
     dropped: int = 0
+    unread: int = 0  # pieces of long messages that came and wait
     _items: dict[str, CatalogItem] = field(default_factory=dict)
     _not_kept: set[str] = field(
         default_factory=set
@@ -68,6 +69,8 @@ class CatalogAssembler:
 
     def due(self, now_s: float) -> Catalog | None:
         """The catalogue, once nothing came for so long that nothing will, or it has no end."""
+        if self.unread and now_s - self._began_s < LONGEST_S:
+            return None
         found, expected = len(self._items) + len(self._not_kept) + self.bad, self.expected
         enough = expected is not None and found >= expected
         wait_s = min(SETTLE_S, self.idle_s / 4) if enough else self.idle_s
