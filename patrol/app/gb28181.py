@@ -295,7 +295,8 @@ class Gb28181Service:
         if known is None:
             return f"not among the {len(channels)} channels that are known"
         state = {True: "ON", False: "OFF", None: "?"}[known.item.online]
-        return f"{known.item.name or channel} {state}{', gone' if known.gone else ''}"
+        gone = "; gone from its catalogue" if known.gone else ""
+        return f"{known.item.name or channel} {state}{gone}"
 
     def _channels(self, peer: str) -> Mapping[str, KnownChannel]:
         with self.store.begin_read() as uow:

@@ -21,7 +21,8 @@ from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, console, print_err, print_json
 from patrol.cli.site import database_of, site_for_lists, trusted_clock, trusted_now
 from patrol.domain.errors import BadInput, Failed
-from patrol.domain.reader_language import translate
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language, translate
 from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.settings import Site
 from patrol.settings.cameras_csv import CAMERA_OPTIONAL, CAMERA_REQUIRED
@@ -314,17 +315,18 @@ def _print_peers(document: Mapping[str, Any]) -> None:
     for column in PEER_COLUMNS:
         table.add_column(translate(*column), overflow="fold")
     for name, peer in document["peers"].items():
+        problem = problem_text(peer["problem"], reader_language())
         reachable = (
             translate("是", "yes")
             if peer["reachable"]
-            else translate(f"否 {peer['problem']}", f"no {peer['problem']}").strip()
+            else translate(f"否 {problem}", f"no {problem}").strip()
         )
         seen = (peer["seen_at"] or "—")[:19]
         table.add_row(name, reachable, peer["address"] or "—", seen, str(peer["sessions"]))
     out = console()
     out.print(table)
     for reason, count in document["refused"].items():
-        out.print(f"  {count} × {reason}", markup=False)
+        out.print(f"  {count} × {problem_text(reason, reader_language())}", markup=False)
 
 
 def _print_catalog(document: Mapping[str, Any]) -> None:

@@ -120,5 +120,5 @@ def print_stages(log: StageLog) -> None:
     for stage in log.stages:
         label = label_text(label_of({**HTTP_STAGES, **VISIT_STAGES}, stage["stage"]))
         line = Text.assemble((f"  {stage['at_s']:6.2f} s  ", "dim"), label)
-        seen = problem_text(f"  {stage['seen']}", reader_language()) if stage["seen"] else ""
-        out.print(line.append(seen, style="dim"), soft_wrap=True)
+        seen = problem_text(stage["seen"], reader_language())
+        out.print(line.append(f"  {seen}" if seen else "", style="dim"), soft_wrap=True)

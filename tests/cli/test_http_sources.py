@@ -20,7 +20,7 @@ from simulators.http_sources.gateways import (
     WvpSimulator,
     ZlmSimulator,
 )
-from simulators.http_sources.onvif_device import OnvifDevice, answering_discovery
+from simulators.http_sources.onvif_device import OnvifDevice, OnvifFault, answering_discovery
 from simulators.http_sources.ticket_service import (
     APP_KEY,
     APP_SECRET,
@@ -261,6 +261,37 @@ def test_a_failed_probe_says_whose_move_it_is(
     assert failure["whose"]["zh"]
     assert failure["whose"]["en"]
     assert said.rpartition(":")[2] in shown.err
+
+
+@pytest.mark.parametrize(
+    ("faults", "code", "stage", "said"),
+    [
+        ({OnvifFault.NO_STREAM}, 0, "decoded", ""),
+        ({OnvifFault.NO_STREAM, OnvifFault.OLD_SNAPSHOT}, 1, "described", "172800 s old"),
+        ({OnvifFault.NO_ONVIF}, 1, "", "HTTP 404, no ONVIF device"),
+    ],
+)
+def test_a_device_without_a_stream_or_without_onvif(
+    cli_site: CliSite,
+    sources: Sources,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: set[OnvifFault],
+    code: int,
+    stage: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("PATROL_CAM_ONVIF", quote(PASSWORD, safe=""))
+    sources.onvif.faults = frozenset(faults)
+    try:
+        url = onvif_url(sources, "admin:${PATROL_CAM_ONVIF}@")
+        ended = cli_site("probe", url, "--json", "--timeout", "5")
+    finally:
+        sources.onvif.faults = frozenset()
+    assert ended.code == code, ended.err
+    reached = [one["stage"] for one in ended.document["stages"]]
+    assert reached[-1:] == ([stage] if stage else [])
+    assert ("snapshot_uri" in reached) == bool(stage)
+    assert said in str(ended.document.get("failure"))
 
 
 def test_a_ticket_services_devices_are_addresses(sourced_site: CliSite) -> None:
