@@ -251,7 +251,9 @@ def report_failure(
 ) -> None:
     """Print a failure as text or as JSON; the address is empty where it cannot be shown."""
     of_source = log is not None and (bool(exc.reason) or not isinstance(exc, BadAddress))
-    advice = log.advice(address.partition(":")[0], exc.reason or exc.kind) if log and of_source else None
+    advice = (
+        log.advice(address.partition(":")[0], exc.reason or exc.kind) if log and of_source else None
+    )
     if as_json:
         document = failure_document(address, exc, advice)
         if log is not None and address.partition(":")[0] in SOURCE_SCHEMES:

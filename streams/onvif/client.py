@@ -219,7 +219,9 @@ class OnvifClient:
             why = self._digest.refusal_text()
         offset = self.clock_offset
         off_s = offset.total_seconds() if offset is not None else 0.0
-        seconds = f", its clock is {round(off_s):+d} s off ours" if abs(off_s) > CLOCK_CHANGED_S else ""
+        seconds = (
+            f", its clock is {round(off_s):+d} s off ours" if abs(off_s) > CLOCK_CHANGED_S else ""
+        )
         return RefusedUs(
             f"{name}: {why} ({printable(str(fault), 60)}{seconds})", reason=LOGIN_REFUSED
         )

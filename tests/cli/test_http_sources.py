@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from patrol.cli.source_probe import StageLog
 from patrol.domain.source_stages import HTTP_STAGE_ADVICE, HTTP_STAGES
 from patrol.domain.source_stages import REASON_ADVICE as SOURCE_REASON_ADVICE
 from simulators.http_sources.__main__ import first_jpeg
@@ -28,6 +29,7 @@ from simulators.http_sources.ticket_service import (
     TicketServiceSimulator,
     profile_text,
 )
+from streams.model import VisitStage
 from tests.support.lookalikes import media, serving_in_thread
 
 CliSite = Any  # conftest's
@@ -309,6 +311,27 @@ def test_an_unknown_name_is_bad_input(sourced_site: CliSite) -> None:
     ended = sourced_site("probe", "ticket://sin/D1")
     assert ended.code == 2
     assert "sources.yaml has no 'sin' under vendors, known: sim" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("scheme", "stage", "reason", "said"),
+    [
+        ("gb28181", "invited", "registration_refused", "注册密码"),
+        ("gb28181", "invited", "stream_busy", "路数上限"),
+        ("ticket", "logged_in", "stream_busy", "路数已满"),
+        ("ticket", "logged_in", "scheme_refused", "不是视频流地址"),
+        ("onvif", "begun", "unreadable", "没有 ONVIF 应答"),
+    ],
+)
+def test_the_reason_decides_the_advice_and_then_the_stage(
+    scheme: str, stage: str, reason: str, said: str
+) -> None:
+    log = StageLog()
+    if stage != "begun":
+        log.add(VisitStage(stage))
+    advice = log.advice(scheme, reason)
+    assert advice is not None
+    assert said in advice[0]
 
 
 def test_every_stage_has_its_label_and_every_advice_its_owner() -> None:
