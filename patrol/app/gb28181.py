@@ -354,7 +354,7 @@ class Gb28181Service:
         until_s = self._now_s() + timeout_s
         while peer is not None and not peer.is_reachable(self._now_s()):
             left_s = until_s - self._now_s()
-            if left_s <= 0:
+            if left_s <= 0 or not peer.may_be_reachable_by(until_s):
                 return
             await self.endpoint.changed(min(left_s, 1.0))
 

@@ -69,6 +69,10 @@ class RegistrationClient:
         waits = self.state in {RegistrationState.WAITING, RegistrationState.REGISTERED}
         return waits and now_s >= self.due_s
 
+    def may_register_by(self, at_s: float) -> bool:
+        """Whether it may be registered at that time: not where it was refused, and waits longer."""
+        return not self.problem or self.is_registered or self.due_s <= at_s
+
     @property
     def is_leaving(self) -> bool:
         """Whether it logs out, and the peer has not said yet that it knows."""

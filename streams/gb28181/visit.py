@@ -136,7 +136,7 @@ class Gb28181Visits:
         until_s = self.endpoint.now_s + timeout_s
         while not peer.is_reachable(self.endpoint.now_s):
             left_s = until_s - self.endpoint.now_s
-            if left_s <= 0:
+            if left_s <= 0 or not peer.may_be_reachable_by(until_s):
                 raise _unreachable(peer)
             await self.endpoint.changed(min(left_s, 0.5))
 

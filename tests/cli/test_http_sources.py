@@ -269,7 +269,7 @@ def test_a_failed_probe_says_whose_move_it_is(
     ("faults", "code", "stage", "said"),
     [
         ({OnvifFault.NO_STREAM}, 0, "decoded", ""),
-        ({OnvifFault.NO_STREAM, OnvifFault.OLD_SNAPSHOT}, 1, "described", "172800 s old"),
+        ({OnvifFault.NO_STREAM, OnvifFault.OLD_SNAPSHOT}, 1, "key_frame", "172800 s old"),
         ({OnvifFault.NO_ONVIF}, 1, "", "HTTP 404, no ONVIF device"),
     ],
 )

@@ -69,3 +69,10 @@ def test_it_serves_until_it_is_stopped_and_says_what_it_counted(
     peer = Gb28181Settings.model_validate(section).peers["sim"]
     wanted = Registration.ACCEPT if kind == "device" else Registration.REGISTER
     assert peer.registration is wanted
+
+
+def test_a_name_that_both_kinds_have_is_meant_of_the_kind_that_is_served() -> None:
+    device, above = command.read_faults("silent,lf_only", "above")
+    assert (device.silent, device.lf_only, above.silent) == (False, True, True)
+    device, above = command.read_faults("silent", "device")
+    assert (device.silent, above.silent) == (True, False)

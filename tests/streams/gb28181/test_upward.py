@@ -262,7 +262,9 @@ def test_a_cut_connection_is_opened_and_registered_anew() -> None:
 
 
 @pytest.mark.parametrize("password", [PASSWORD, "wrong"])
-def test_a_refusal_is_told_and_not_repeated_within_a_minute(password: str) -> None:
+def test_a_refusal_is_told_and_not_repeated_within_a_minute(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def work(province: Province) -> None:
         await province.until(lambda: "403 Forbidden" in province.problem())
         seen = province.home.above.challenges
@@ -271,5 +273,9 @@ def test_a_refusal_is_told_and_not_repeated_within_a_minute(password: str) -> No
         assert province.home.above.challenges == seen
         assert province.home.above.wrong == (password != PASSWORD)
         assert not province.peer.is_reachable(province.visits.endpoint.now_s)
+        with monkeypatch.context() as patch:  # it is not waited for in vain
+            patch.setattr(province.visits.endpoint, "changed", None)
+            with pytest.raises(Unreachable, match="403 Forbidden"):
+                await province.visits.capture("nvr", CAMERAS[0], QUICK)
 
     below(work, AboveFaults(refuses="403 Forbidden"), password=password)
