@@ -147,6 +147,13 @@ REASON_ADVICE: Final[dict[tuple[str, str], Label]] = {  # (scheme, or empty for 
             " `allow` of sources.yaml"
         ),
     ),
+    ("", "tls_failed"): (
+        "运维：对方的 TLS 或证书有问题；签发机构写入 site.yaml 的 camera_tls.ca_file，或核对端口",
+        (
+            "maintainer: its TLS or certificate is at fault; name its authority as"
+            " camera_tls.ca_file in site.yaml, or check the port"
+        ),
+    ),
     ("", "scheme_refused"): (
         "平台管理员：平台给出的不是视频流地址，不会打开；请其给出 RTSP、RTMP、FLV 或 HLS 地址",
         (

@@ -321,6 +321,8 @@ def test_an_unknown_name_is_bad_input(sourced_site: CliSite) -> None:
         ("ticket", "logged_in", "stream_busy", "路数已满"),
         ("ticket", "logged_in", "scheme_refused", "不是视频流地址"),
         ("onvif", "begun", "unreadable", "没有 ONVIF 应答"),
+        ("onvif", "begun", "tls_failed", "camera_tls.ca_file"),
+        ("rtsps", "begun", "tls_failed", "camera_tls.ca_file"),
     ],
 )
 def test_the_reason_decides_the_advice_and_then_the_stage(
