@@ -84,9 +84,9 @@ class WaitingPieces:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def can_hold(self, data: list[bytes]) -> bool:
-        """Whether these may wait, too."""
-        return self._bytes + sum(map(len, data)) <= MAX_WAITING
+    def can_hold(self, size: int) -> bool:
+        """Whether so many bytes may wait, too."""
+        return self._bytes + size <= MAX_WAITING
 
     def add(self, piece: WaitingPiece) -> None:
         """Let one wait."""

@@ -216,7 +216,7 @@ class Gb28181Platform:
             return self._respond(message, flow, 400, "Bad Request")
         self._seen(peer, flow, now_s)
         peer.charset = command.charset
-        if rest and not self.unread.can_hold(rest):
+        if rest and not self.unread.can_hold(sum(map(len, rest))):
             self.refuse("more of long catalogues than can wait", peer.config.name)
             return self._respond(message, flow, 503, "Service Unavailable")
         notice = message.method == "NOTIFY"

@@ -92,10 +92,7 @@ def device_entrances() -> Iterator[Entrance]:
     yield Entrance(
         name="long catalogue", samples=(CATALOG, CATALOG.replace(b"\r\n", b"")), refusals=xml,
         feed=lambda data: [read_catalog(read_command(piece)) for piece in pieces_of(data)],
-        covers=(
-            "streams/gb28181/long_documents.py:pieces_of",
-            "streams/gb28181/manscdp.py:read_catalog",
-        ),
+        covers=("streams/gb28181/long_documents.py:pieces_of",),
     )  # fmt: skip
     yield Entrance(
         name="gb28181 sdp",
