@@ -319,10 +319,15 @@ class Gb28181Service:
         if self._writer is not None:
             self._writer.keep_event(event)
         if isinstance(event, CatalogReceived):
-            self._synced_s[event.name] = self._now_s()
-            waiting = self._catalogs.pop((event.name, event.number), None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(event)
+            self._on_catalog(event)
+
+    def _on_catalog(self, event: CatalogReceived) -> None:
+        if odd := event.catalog.oddities():
+            log.warning("GB/T 28181: odd items in a catalogue", peer=event.name, **odd)
+        self._synced_s[event.name] = self._now_s()
+        waiting = self._catalogs.pop((event.name, event.number), None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(event)
 
     def _try_orphans_again(self, peer: str) -> None:
         """A peer that registers from elsewhere may answer now what it did not before."""

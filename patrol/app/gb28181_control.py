@@ -22,6 +22,7 @@ from patrol.app.gb28181 import Gb28181Service
 from patrol.domain.errors import Failed
 from streams.address import StreamAddress
 from streams.errors import KINDS, StreamBusy, StreamError, Unreachable
+from streams.gb28181.catalog import ODDITIES
 from streams.gb28181.message_log import Redactor, log_entry
 from streams.gb28181.transactions import Flow
 from streams.model import (
@@ -84,9 +85,7 @@ async def _sync(service: Gb28181Service, peer: str) -> AsyncGenerator[Answer, No
         "channels": len(catalog.items),
         "expected": catalog.expected,
         "complete": catalog.complete,
-        "repeated": catalog.repeated,
-        "foreign": catalog.foreign,
-        "bad": catalog.bad,
+        **{name: getattr(catalog, name) for name in ODDITIES},
         "end": True,
     }
 

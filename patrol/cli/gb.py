@@ -21,6 +21,7 @@ from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, console, print_err, print_json
 from patrol.cli.site import database_of, site_for_lists, trusted_clock, trusted_now
 from patrol.domain.errors import BadInput, Failed
+from patrol.domain.labels import Labels, label_text
 from patrol.domain.problem_texts import problem_text
 from patrol.domain.reader_language import reader_language, translate
 from patrol.files import PRIVATE_MODE, write_atomically
@@ -43,6 +44,13 @@ PEER_COLUMNS: Final = (
     ("最近", "seen"),
     ("会话", "sessions"),
 )
+ODDITY_LABELS: Final[Labels] = {
+    "foreign": ("别区的编码，已略去", "of another region, left out"),
+    "bad": ("没有可用编码，已略去", "without a usable code, left out"),
+    "dropped": ("超出目录上限，已略去", "beyond the most that is kept, left out"),
+    "cyclic": ("上级绕回自身", "whose parents lead back to them"),
+    "repeated": ("重复上报", "repeated"),
+}
 PeerArgument = Annotated[
     str, typer.Argument(metavar="PEER", help="sources.yaml 里的名称。 A name.")
 ]
@@ -143,6 +151,9 @@ def sync_catalog(context: typer.Context, peer: PeerArgument, *, as_json: AsJson 
         ),
         markup=False,
     )
+    for name, label in ODDITY_LABELS.items():
+        if answer.get(name):
+            console().print(f"  {answer[name]} × {label_text(label)}", markup=False)
 
 
 def record_messages(

@@ -172,6 +172,7 @@ class Gb28181Platform:
         if peer is not None and peer.config.registers_here and flow.over_udp:
             peer.flow, peer.last_seen_s, peer.online = flow, now_s, True
             peer.registered_until_s = now_s + expires_s
+            self._upward.subscribe_soon(peer, now_s)
 
     def connection_lost(self, connection: int, now_s: float) -> None:
         """A TCP connection ended: the peers reached by it are offline (§9.1 of 2022)."""

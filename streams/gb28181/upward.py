@@ -43,6 +43,7 @@ class Upward:
         peer.flow = self._flow_to(peer, config.address)
         if not config.register_there:
             peer.online = True
+            self.subscribe_soon(peer, 0.0)
             return
         user, password = config.user or self.platform.identity.id, config.password
         peer.client = RegistrationClient(

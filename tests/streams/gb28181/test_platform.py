@@ -634,6 +634,17 @@ def test_a_refused_refresh_of_a_subscription_begins_a_new_one() -> None:
     assert (anew.call_id != first.call_id, anew.recipient.tag) == (True, "")
 
 
+def test_who_needs_not_register_again_is_subscribed_to() -> None:
+    """A peer at a fixed address; one whose registration an earlier run accepted."""
+    at_address = peer_config(
+        registers_here=False, address=("192.0.2.9", 5060), subscribe_catalog=True
+    )
+    assert [m.method for m in Bench(at_address).pass_s(0.5)] == ["SUBSCRIBE"]
+    bench = Bench(peer_config(subscribe_catalog=True))
+    bench.platform.restore("nvr", FLOW, 3000.0, bench.now_s)
+    assert [m.method for m in bench.pass_s(1.4)] == ["SUBSCRIBE"]
+
+
 def test_an_unexpected_notify_is_taken_and_never_481(bench: Bench) -> None:
     bench.register()
     item = f"<DeviceList><Item><DeviceID>{CAMERA}</DeviceID><Event>OFF</Event></Item></DeviceList>"
