@@ -164,15 +164,15 @@ def apply_notice(
 
 def count_cyclic(items: Mapping[str, CatalogItem]) -> int:
     """How many items are their own ancestors; each is looked at once."""
-    walked_from: dict[str, str] = {}  # the item that a walk to it began at
+    reached_from: dict[str, str] = {}  # the item from which it was reached first
     found = 0
     for code in items:
         at, path = code, []
-        while at in items and at not in walked_from:
-            walked_from[at] = code
+        while at in items and at not in reached_from:
+            reached_from[at] = code
             path.append(at)
             at = items[at].parent
-        if walked_from.get(at) == code and at in items:
+        if reached_from.get(at) == code and at in items:
             found += len(path) - path.index(at)
     return found
 

@@ -206,8 +206,8 @@ def _refused_or_away(peer: Peer, seen: str) -> Unreachable:
     """The error of a peer that does not answer, with what was wrong with its newest REGISTER."""
     if not peer.refused:
         return Unreachable(seen)
-    said = f"{seen}; its REGISTER was refused: {peer.refused}"
-    return Unreachable(said, reason=REGISTRATION_REFUSED)
+    whole = f"{seen}; its REGISTER was refused: {peer.refused}"
+    return Unreachable(whole, reason=REGISTRATION_REFUSED)
 
 
 def _unreachable(peer: Peer) -> Unreachable:
