@@ -67,10 +67,7 @@ def probe(
     context: typer.Context,
     url: Annotated[
         str,
-        typer.Argument(
-            metavar="URL",
-            help="cameras.csv 里的任何地址（rtsp://… 等）或文件。 An address, or a file.",
-        ),
+        typer.Argument(metavar="URL", help="地址（同 cameras.csv）或文件。 An address, or a file."),
     ],
     *,
     save: Annotated[
