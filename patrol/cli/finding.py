@@ -28,9 +28,8 @@ from patrol.domain.labels import DISMISS_REASONS, label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.round_duty import RoundDutyEntry
 from patrol.domain.stored_texts import StoredTexts
-from patrol.domain.timestamps import rfc3339
 from patrol.domain.town_labels import FINDING_ENTRIES, FINDING_STATES, ROUND_DUTY_ACTIONS
-from patrol.reports.documents import round_duty_document
+from patrol.reports.documents import finding_entry_document, round_duty_document
 from patrol.review.decided import decided_filter
 from patrol.review.own_findings import FilingForm, FilingTarget, parse_box
 from patrol.rounds import duty
@@ -62,16 +61,20 @@ def file_finding(
     phoned: Annotated[
         str, typer.Option("--phoned", help="特急先电话：谁接的。 Who was phoned.")
     ] = "",
+    patrol: Annotated[
+        str, typer.Option("--patrol", help="人工巡查编号。 The human patrol whose camera it is.")
+    ] = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """登记人工发现：看到的或电话报告的。 File what a person saw, or what a caller reported."""
     from patrol.app.finding_service import FindingService  # noqa: PLC0415  as app_of does
+    from patrol.app.human_patrol_service import HumanPatrolService, Patroller  # noqa: PLC0415
 
     with app_of(context) as app:
         form = FilingForm(
             category=category,
-            source=source,
+            source=FilingSource.PATROL if patrol else source,
             camera=camera_named(app.site, camera).id if camera else None,
             grid=GridCode(grid) if grid else None,
             level=parse_level(level),
@@ -81,7 +84,11 @@ def file_finding(
             round=RoundId(a_round) if a_round else None,
             place=place,
         )
-        filed = FindingService(app).file(form, by=operator(by), target=to, phoned=phoned)
+        if patrol:
+            who = Patroller(name=operator(by))
+            filed = HumanPatrolService(app).file(patrol, form, who, target=to, phoned=phoned)
+        else:
+            filed = FindingService(app).file(form, by=operator(by), target=to, phoned=phoned)
         if filed.case is not None:
             app.send_now()
         _print_filed(filed, app.clock.now(), as_json=as_json)
@@ -187,7 +194,7 @@ def show_history(
             bad_input(f"finding {finding!r}: there is none")
         entries = uow.finding_history.of_finding(one.id)
     if as_json:
-        lines = [{"at": rfc3339(e.at), "by": e.by, "what": e.what, "note": e.note} for e in entries]
+        lines = [finding_entry_document(entry) for entry in entries]
         print_json({**_decided_document(one), "events": lines})
         return
     read = stored_texts_of(site)

@@ -38,6 +38,7 @@ from patrol.web.i18n import (
     village_of,
 )
 from patrol.web.pages.case_actions import allowed_buttons, shown_revision, visible_case
+from patrol.web.pages.case_helpers import helpers_content
 from patrol.web.pages.case_timeline import TimelineNames, case_timeline
 from patrol.web.pages.extension import default_extension_hours, granting_text
 from patrol.web.pages.hand_offs import outside_content
@@ -299,7 +300,10 @@ def _case_content(context: WebContext, user: CurrentUser, case_id: str) -> dict[
         outside = outside_content(uow, case, contacts, user)
     buttons = allowed_buttons(case, user, tree, contacts)
     still = machine_opinion(case) is MachineOpinion.STILL_THERE
-    return {**content, **outside, "buttons": buttons, "machine_still_sees": still}
+    helpers = helpers_content(context, case)
+    return {
+        **content, **outside, "buttons": buttons, "machine_still_sees": still, "helpers": helpers
+    }  # fmt: skip
 
 
 def _board_content(

@@ -22,10 +22,11 @@ from patrol.app.helper_service import HelperService, with_location
 from patrol.cases.reply_handler import ReplyOutcome, ReplyResult
 from patrol.domain.account import AccountRole, CasePhoto, Permission
 from patrol.domain.answering import answered_grids, first_announced, may_see_case, reply_grid_of
-from patrol.domain.case import RESTARTING_EVENTS, Case, CaseEvent, CaseState
+from patrol.domain.case import RESTARTING_EVENTS, Case, CaseEntry, CaseEvent, CaseState
 from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import category_named
 from patrol.domain.ground_patrol import distance_between
+from patrol.domain.helping import STEPS
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
 from patrol.domain.labels import APPROVAL_KINDS, CASE_CLOCKS, CASE_EVENTS, CLOSING_CLOCK
 from patrol.domain.observation import Subject
@@ -381,10 +382,15 @@ def _text_with_place(context: WebContext, case: Case, form: ReplyForm) -> str:
 def _case_history(
     context: WebContext, case: Case, user: CurrentUser
 ) -> Sequence[tuple[str, str, str]]:
-    """(when, what, note) of the last entries, the newest first."""
+    """(when, what, note) of the last entries, the newest first; of a helper's step, who it was."""
     scrub, read = context.app.payloads.scrub, stored_texts(context.app.registry, user.t)
+
+    def said(one: CaseEntry) -> str:
+        who = person_name(context.app.registry, one.by, {}) if one.what in STEPS else ""
+        return f"{who} {scrub(read(one.note))}".strip()
+
     return [
-        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), scrub(read(one.note)))
+        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), said(one))
         for one in reversed(case.entries[-6:])
     ]
 
