@@ -29,11 +29,12 @@ DECISIONS: Final = "POST /cases/{case_id}/decisions"
 NOT_OF_THE_TOWN: Final = {  # actions of the console that docs/town.md is not about, and why
     "session and account of the one who is logged in": (
         "POST /login", "POST /api/welcome", "POST /api/logout", "POST /api/display",
-        "POST /api/account/password", "POST /api/account/attention", "POST /api/sessions/{short}/end",
+        "POST /api/account/password", "POST /api/account/attention",
+        "POST /api/sessions/{short}/end",
     ),
     "administration: accounts and keys": (
-        "POST /api/accounts", "POST /api/accounts/{name}/duty", "POST /api/accounts/{name}/{action}",
-        "POST /api/keys", "POST /api/keys/{key_id}/revoke",
+        "POST /api/accounts", "POST /api/accounts/{name}/duty",
+        "POST /api/accounts/{name}/{action}", "POST /api/keys", "POST /api/keys/{key_id}/revoke",
     ),
     "what a page does for itself, no action": (
         "POST /api/review/hand", "POST /api/review/release", "POST /api/notes/check",
@@ -107,7 +108,7 @@ def test_no_action_is_missing_from_the_table() -> None:
     in_table = [set[str](), set[str](), set[str]()]
     for row in TABLE.values():
         for found, cell in zip(in_table, row, strict=True):
-            found |= named(cell)
+            found.update(named(cell))
     elsewhere = {one for every in NOT_OF_THE_TOWN.values() for one in every}
     safe = tuple(SAFE_METHODS)
     acting = [{one for one in way if not one.startswith(safe)} for way in (CONSOLE, API)]
@@ -118,6 +119,6 @@ def test_no_action_is_missing_from_the_table() -> None:
 
 
 def test_no_row_leaves_out_a_way_without_being_counted() -> None:
-    """Left to one way: the household's link, pictures, replies of people on the ground, the shift."""
+    """Left to one way: a household's link, pictures, replies of people on the ground, the shift."""
     one_way = [action for action, row in TABLE.items() if not all(map(named, row))]
     assert len(one_way) == 5

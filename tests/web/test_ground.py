@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from patrol.domain.account import API_KEY_PREFIX, issue_api_key
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import FindingState
 from patrol.domain.ground_patrol import CheckInMethod, count_stops
+from patrol.domain.helping import helpers_of_grid
 from patrol.domain.ids import CaseId, FindingId
 from patrol.web.rate_limit import PHOTOS_AN_HOUR, REPORTS_AN_HOUR
 
@@ -190,7 +192,10 @@ def test_a_helper_sees_what_is_open_to_helpers_and_no_more(town: Any, log_in: Lo
     with town.store.begin_read() as uow:
         events = [entry.what for entry in uow.cases.get(case.id).entries]
     assert events.count(CaseEvent.HELPER_GOING) == events.count(CaseEvent.HELPER_THERE) == 1
-    assert "群防群治前往" in leader.get("/leader/api/cases").text
+    shown = leader.get("/leader/api/cases").json()["cases"]
+    (card,) = [one for one in shown if one["id"] == case.id]
+    steps = {what: words for _, what, words in card["history"]}
+    assert steps["群防群治前往"] == steps["群防群治到场"] != "", "who it was"
     shut = {**ask, "key": "key-open-02", "open": False}
     assert leader.post("/leader/api/helpers", json=shut).json()["open"] is False
     assert case.id not in helper.get("/ground/api/state").text
@@ -381,6 +386,31 @@ def test_programs_enter_what_helpers_say_and_read_codes_and_coverage(
     assert sum(line["points_planned"] for line in covered["villages"]) > 0
     backwards = {"from": f"{patrol.day}", "until": "2020-01-01"}
     assert client.get(f"{api}/ground-coverage", params=backwards, headers=key).status_code == 422
+
+
+def test_the_desk_enters_a_telephoned_step_and_the_leader_gets_it(
+    town: Any, log_in: LogIn, matches_schema: Callable[[str, bytes], dict[str, Any]]
+) -> None:
+    case, desk, people = new_case(town, 22), log_in("operator"), town.app.registry.people
+    helper = helpers_of_grid(town.app.registry, case.grid)[0]
+    far = next(p for p in people.values() if p.grid not in (case.grid, helper.grid))
+    path, say = f"/api/cases/{case.id}/helpers", {"person": helper.id, "step": "going"}
+    assert desk.post(f"{path}/steps", json=say).status_code == 409, "not open to helpers"
+    assert desk.post(path, json={"open": True}).status_code == 200
+    page = desk.get(f"/cases/{case.id}").text
+    assert helper.name in page.partition('id="helpers"')[2]
+    assert desk.post(f"{path}/steps", json={**say, "person": far.id}).status_code == 422
+    assert log_in("other_leader").post(f"{path}/steps", json=say).status_code == 403
+    for _ in range(2):  # said twice it stands once
+        assert desk.post(f"{path}/steps", json=say).status_code == 200
+    with town.store.begin_read() as uow:
+        entries = [e for e in uow.cases.get(case.id).entries if e.what is CaseEvent.HELPER_GOING]
+        sent = [m for m in uow.outbox.of_case(case.id) if m.payload]
+    assert [entry.by for entry in entries] == [helper.id]
+    latest = max((matches_schema("case", m.payload) for m in sent), key=itemgetter("revision"))
+    (step,) = latest["helpers"]
+    assert (step["step"], step["name"]) == ("going", helper.name)
+    assert desk.post(path, json={"open": False}).status_code == 200
 
 
 @pytest.mark.slow
