@@ -35,6 +35,7 @@ from patrol.review.own_findings import FilingForm, FilingTarget, parse_box
 from patrol.rounds import duty
 
 if TYPE_CHECKING:
+    from patrol.app import Application
     from patrol.app.finding_service import FiledFinding
 
 Note = Annotated[str, typer.Option("--note", help="说明。 A note for the history.")]
@@ -69,29 +70,36 @@ def file_finding(
 ) -> None:
     """登记人工发现：看到的或电话报告的。 File what a person saw, or what a caller reported."""
     from patrol.app.finding_service import FindingService  # noqa: PLC0415  as app_of does
-    from patrol.app.human_patrol_service import HumanPatrolService, Patroller  # noqa: PLC0415
 
     with app_of(context) as app:
         form = FilingForm(
-            category=category,
-            source=FilingSource.PATROL if patrol else source,
+            category=category, source=FilingSource.PATROL if patrol else source,
             camera=camera_named(app.site, camera).id if camera else None,
-            grid=GridCode(grid) if grid else None,
-            level=parse_level(level),
-            box=parse_box(box),
-            text=text,
-            picture=PictureId(picture) if picture else None,
-            round=RoundId(a_round) if a_round else None,
-            place=place,
-        )
+            grid=GridCode(grid) if grid else None, level=parse_level(level), box=parse_box(box),
+            text=text, picture=PictureId(picture) if picture else None,
+            round=RoundId(a_round) if a_round else None, place=place,
+        )  # fmt: skip
         if patrol:
-            who = Patroller(name=operator(by))
-            filed = HumanPatrolService(app).file(patrol, form, who, target=to, phoned=phoned)
+            filed = _file_of_patrol(app, patrol, form, by=operator(by), to=to, phoned=phoned)
         else:
             filed = FindingService(app).file(form, by=operator(by), target=to, phoned=phoned)
         if filed.case is not None:
             app.send_now()
         _print_filed(filed, app.clock.now(), as_json=as_json)
+
+
+def _file_of_patrol(
+    app: "Application", patrol: str, form: FilingForm, *, by: str, to: FilingTarget, phoned: str
+) -> "FiledFinding":
+    """File a finding of a camera of the human patrol, whose check says so."""
+    from patrol.app.human_patrol_service import HumanPatrolService, Patroller  # noqa: PLC0415
+
+    try:
+        return HumanPatrolService(app).file(
+            patrol, form, Patroller(name=by), target=to, phoned=phoned
+        )
+    except KeyError:
+        bad_input(f"patrol {patrol!r}: there is none, or it has no camera {form.camera}")
 
 
 def _print_filed(filed: "FiledFinding", now: datetime, *, as_json: bool) -> None:

@@ -156,9 +156,7 @@ def withdraw(
         request, who = uow.cases.get(CaseId(case)).request, operator(by)
         if request is None or request.by != who:
             bad_input(f"case {case}: no request of {who} waits")
-        return actions.reject(
-            uow, CaseId(case), by=who, now=now, payloads=app.payloads, note=note
-        )
+        return actions.reject(uow, CaseId(case), by=who, now=now, payloads=app.payloads, note=note)
 
     _run_action(context, case, action, as_json=as_json)
 

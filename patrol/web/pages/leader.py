@@ -385,12 +385,12 @@ def _case_history(
     """(when, what, note) of the last entries, the newest first; of a helper's step, who it was."""
     scrub, read = context.app.payloads.scrub, stored_texts(context.app.registry, user.t)
 
-    def said(one: CaseEntry) -> str:
+    def note_of(one: CaseEntry) -> str:
         who = person_name(context.app.registry, one.by, {}) if one.what in STEPS else ""
         return f"{who} {scrub(read(one.note))}".strip()
 
     return [
-        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), said(one))
+        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), note_of(one))
         for one in reversed(case.entries[-6:])
     ]
 
