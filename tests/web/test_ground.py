@@ -154,6 +154,8 @@ def test_the_desk_has_codes_ledger_and_coverage(town: Any, log_in: LogIn, walk: 
     assert book["planned"] == len(book["rows"]) > 100
     kinds = ("done", "late", "review", "missed", "pending")
     assert book["planned"] == sum(book[kind] for kind in kinds)
+    for page in ("/rosters", f"/rosters/{patrol.id}"):
+        assert "村组干部每天" in desk.get(page).text, "what the site says that 7 means"
     assert desk.get(f"/rosters/ledger.xlsx?{days}").content[:2] == b"PK"
     assert "点位编码" in desk.get(f"/rosters/ledger.csv?{days}").text
     wrong = desk.get("/rosters/ledger.csv?from=2026-01-02&until=2026-01-01")
@@ -301,16 +303,16 @@ def test_the_phone_says_whose_move_which_clock_why_again_and_takes_an_extension(
         return next(one for one in cases if one["id"] == other.id), [one["move"] for one in cases]
 
     shown, moves = card()
-    assert (shown["move"], shown["clock"], shown["rework"]) == (False, "办结", "")
+    assert (shown["move"], shown["left"][:2], shown["rework"]) == (False, "办结", "")
     assert moves == sorted(moves, reverse=True)  # my move first
     town.app.verify(other.id, gone=False, by="operator", note="垃圾还在")
     shown, _ = card()
-    assert (shown["move"], shown["clock"], shown["rework"]) == (True, "签收", "垃圾还在")
+    assert (shown["move"], shown["left"][:2], shown["rework"]) == (True, "签收", "垃圾还在")
     ask = {"key": "key-extend-1", "case": other.id, "type": "extend", "text": "等清运车"}
     assert leader.post("/leader/api/say", json=ask).status_code == 200
     shown, _ = card()
     assert shown["extension"] == "延期待批准"
-    assert shown["clock"] == "到场"
+    assert shown["left"][:2] == "到场"
     arrive = {"key": "key-arrive1", "case": other.id, "type": "arrive", "location": HERE}
     assert leader.post("/leader/api/say", json=arrive).status_code == 200
     with town.store.begin_read() as uow:

@@ -141,6 +141,9 @@ def test_approvals_are_one_list_without_the_own(outside: Any, town: Any, log_in:
     with town.store.begin_read() as uow:
         assert uow.broadcasts.get(broadcast.id).played_at is not None
         assert uow.cases.get(case.id).entries[-1].what is CaseEvent.BROADCAST_PLAYED
+    history = log_in("operator").get(f"/cases/{case.id}").text
+    assert "全镇喇叭" in history.partition("经过与回执")[2].partition("<aside>")[0]
+    assert "speaker:" not in history
 
 
 def test_a_printed_hand_off_has_a_sheet_and_its_answer(

@@ -28,7 +28,7 @@ from patrol.domain.finding import category_named
 from patrol.domain.ground_patrol import distance_between
 from patrol.domain.helping import STEPS
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
-from patrol.domain.labels import APPROVAL_KINDS, CASE_CLOCKS, CASE_EVENTS, CLOSING_CLOCK
+from patrol.domain.labels import APPROVAL_KINDS, CASE_EVENTS
 from patrol.domain.observation import Subject
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
 from patrol.domain.teams import owner_of
@@ -287,7 +287,6 @@ def _case_document(
         "state_words": case_state_label(case.state, t),
         "open": case.is_open,
         "lamp": case.due_light(user.now).value,
-        "clock": _running_clock(case, user),
         "left": time_left(case, user),
         "rework": _rework_reason(context, case),
         "extension": _extension_state(case, user),
@@ -315,13 +314,6 @@ def is_own_move(case: Case, answered: _Answered) -> bool:
     """Whether the case waits for who answers for these grids: on the ground, and no pause runs."""
     mine = first_announced(case, answered[case.subject]) is not None
     return mine and case.state in MOVABLE and case.suspension is None
-
-
-def _running_clock(case: Case, user: CurrentUser) -> str:
-    """Which limit the time that is left belongs to; empty where none runs."""
-    if case.suspension is not None or case.is_unannounced or not case.is_open:
-        return ""
-    return user.t.pair(CASE_CLOCKS.get(case.state, CLOSING_CLOCK))
 
 
 def _rework_reason(context: WebContext, case: Case) -> str:

@@ -315,6 +315,7 @@ def _patrol_row(
         "id": patrol.id,
         "title": patrol.title,
         "number": patrol.number,
+        "means": _number_meaning(context, patrol),
         "grid": grid_name(registry, patrol.grid),
         "window": f"{t.time(patrol.planned_at)}–{t.time(patrol.finish_by)}",
         "people": t("、", ", ").join(person_name(registry, one, {}) for one in patrol.people),
@@ -324,6 +325,13 @@ def _patrol_row(
         "checked_in": counts.done + counts.late,
         "late_now": late,
     }
+
+
+def _number_meaning(context: WebContext, patrol: GroundPatrol) -> str:
+    """What the site says that the patrol's number of 一三五七 means; empty: not any more."""
+    plan = context.app.site.settings.ground_patrols.plans.get(patrol.plan)
+    numbers = plan.numbers if plan else ()
+    return next((one.means for one in numbers if one.number == patrol.number), "")
 
 
 def _is_late(stop: GroundStop, user: CurrentUser) -> bool:
