@@ -442,8 +442,21 @@ def test_a_walk_and_a_report_on_a_telephone(
     assert "~" not in page.url
     assert stop_states(town, mine.id)[stops[0].point] in CHECKED_IN
     card = page.locator(f"#cases .case[data-id='{case.id}']")
+    page.wait_for_selector("body[data-cached]")
+    page.context.set_offline(True)
     card.locator("[data-step=going]").click()
     expect(card.locator("[data-step=going]")).to_be_disabled()
+    page.wait_for_selector("#link:not([hidden])")
+    page.reload()  # the page opens without a link, and has not forgotten what was said
+    expect(card.locator("[data-step=going]")).to_be_disabled()
+    with town.store.begin_read() as uow:
+        assert CaseEvent.HELPER_GOING not in {one.what for one in uow.cases.get(case.id).entries}
+    with page.expect_response(lambda answer: answer.url.endswith("/ground/api/say")) as sent:
+        page.context.set_offline(False)
+        page.evaluate("dispatchEvent(new Event('online'))")
+    assert sent.value.status == 200
+    with town.store.begin_read() as uow:
+        assert CaseEvent.HELPER_GOING in {one.what for one in uow.cases.get(case.id).entries}
     page.click("#reporting summary")
     page.check(".pictures input[value=sewage]", force=True)
     photo = tmp_path / "photo.jpg"
