@@ -415,6 +415,26 @@ def test_the_desk_enters_a_telephoned_step_and_the_leader_gets_it(
     assert desk.post(path, json={"open": False}).status_code == 200
 
 
+def go_without_a_link(town: Any, page: Page, case: Case) -> None:
+    """A helper says "I am going" without a connection; it is sent when there is one."""
+    going = page.locator(f"#cases .case[data-id='{case.id}'] [data-step=going]")
+    page.wait_for_selector("body[data-cached]")
+    page.context.set_offline(True)
+    going.click()
+    expect(going).to_be_disabled()
+    page.wait_for_selector("#link:not([hidden])")
+    page.reload()  # the page opens without a link, and has not forgotten what was said
+    expect(going).to_be_disabled()
+    with town.store.begin_read() as uow:
+        assert CaseEvent.HELPER_GOING not in {one.what for one in uow.cases.get(case.id).entries}
+    with page.expect_response(lambda answer: answer.url.endswith("/ground/api/say")) as sent:
+        page.context.set_offline(False)
+        page.evaluate("dispatchEvent(new Event('online'))")
+    assert sent.value.status == 200
+    with town.store.begin_read() as uow:
+        assert CaseEvent.HELPER_GOING in {one.what for one in uow.cases.get(case.id).entries}
+
+
 @pytest.mark.slow
 def test_a_walk_and_a_report_on_a_telephone(
     town: Any, enter: Enter, artifacts: Path, walk: Any, tmp_path: Path
@@ -441,22 +461,7 @@ def test_a_walk_and_a_report_on_a_telephone(
     expect(page.locator("#said")).to_contain_text("有效")
     assert "~" not in page.url
     assert stop_states(town, mine.id)[stops[0].point] in CHECKED_IN
-    card = page.locator(f"#cases .case[data-id='{case.id}']")
-    page.wait_for_selector("body[data-cached]")
-    page.context.set_offline(True)
-    card.locator("[data-step=going]").click()
-    expect(card.locator("[data-step=going]")).to_be_disabled()
-    page.wait_for_selector("#link:not([hidden])")
-    page.reload()  # the page opens without a link, and has not forgotten what was said
-    expect(card.locator("[data-step=going]")).to_be_disabled()
-    with town.store.begin_read() as uow:
-        assert CaseEvent.HELPER_GOING not in {one.what for one in uow.cases.get(case.id).entries}
-    with page.expect_response(lambda answer: answer.url.endswith("/ground/api/say")) as sent:
-        page.context.set_offline(False)
-        page.evaluate("dispatchEvent(new Event('online'))")
-    assert sent.value.status == 200
-    with town.store.begin_read() as uow:
-        assert CaseEvent.HELPER_GOING in {one.what for one in uow.cases.get(case.id).entries}
+    go_without_a_link(town, page, case)
     page.click("#reporting summary")
     page.check(".pictures input[value=sewage]", force=True)
     photo = tmp_path / "photo.jpg"
