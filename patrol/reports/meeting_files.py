@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from typing_extensions import override
+
 from patrol.domain import labels, town_labels
 from patrol.domain.finding import category_named
 from patrol.domain.labels import label_of
@@ -23,6 +25,7 @@ from patrol.reports.writers import SIGNATURES, escape_formula
 class Share(float):
     """A share from 0 to 1: people read `95.2 %`; in the workbook it is a number of that format."""
 
+    @override
     def __str__(self) -> str:
         return f"{100 * self:.1f} %"
 

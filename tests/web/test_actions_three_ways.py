@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from patrol.cli.town_verbs import TOWN_VERBS
 from patrol.cli.verbs import VERBS
 from patrol.web.api.app import TOWN_ROUTERS
-from patrol.web.api.app import router as api_router
+from patrol.web.api.routes import router as api_router
 from patrol.web.api.town_documents import CaseDecision, CaseMove
 from patrol.web.auth import SAFE_METHODS
 from patrol.web.pages import ROUTERS
@@ -57,7 +57,7 @@ def routes_of(routers: Iterable[APIRouter]) -> Iterator[str]:
     for router in routers:
         for route in router.routes:
             assert isinstance(route, APIRoute)
-            yield from (f"{method} {route.path}" for method in route.methods)
+            yield from (f"{method} {route.path}" for method in route.methods or ())
 
 
 def moves(form: type, field: str, name: str) -> list[str]:

@@ -17,6 +17,7 @@ from patrol.domain.human_patrol import (
     CheckpointKind,
     HumanPatrolPlan,
 )
+from patrol.domain.ids import FindingId
 from patrol.domain.round import ADHOC
 from patrol.domain.schedule import StoppageScope
 from patrol.rounds.human_patrol import plan_patrol
@@ -142,7 +143,7 @@ def test_a_doubt_leaves_the_finding_to_somebody_else(
 ) -> None:
     fresh = replace(
         waiting(town),
-        id=f"F{secrets.randbelow(10**6) + 8_000_000}",
+        id=FindingId(f"F{secrets.randbelow(10**6) + 8_000_000}"),
         state=FindingState.CANDIDATE,
         case=None,
     )
