@@ -50,9 +50,14 @@ def outside(town: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
 
 
 def open_case(store: Store, *, but: str = "") -> Case:
+    """An open case that was sent and for which nobody asks for anything."""
     with store.begin_read() as uow:
         running = uow.cases.list(open_only=True)
-    return next(case for case in running if not case.is_unannounced and case.id != but)
+    return next(
+        case
+        for case in running
+        if not case.is_unannounced and case.request is None and case.id != but
+    )
 
 
 def move(client: httpx.Client, case: str, name: str, **form: Any) -> httpx.Response:

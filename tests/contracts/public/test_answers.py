@@ -116,7 +116,8 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
 )  # fmt: skip
 TOWN = """
 patrols:
-  evening: {title: 晚间, start: "00:01", finish_by: "00:00", early_min: 720, look_twice: true, checklist: [看门窗],
+  evening: {title: 晚间, start: "00:01", finish_by: "00:00", early_min: 720, look_twice: true,
+            checklist: [看门窗],
             checkpoints: [{title: 一村, village: "620902104200000", size: 16}]}
 ground_patrols:
   patterns: {"7": {"7": {means: 每天, who: [grid_leader], every_days: 1}}}
