@@ -34,7 +34,6 @@ from patrol.domain.health import (
     INTACT_RATE_TARGET,
     INTACT_RATE_TARGET_KEY,
     FleetHealth,
-    Trouble,
     fleet_health,
     split_by_priority,
 )
@@ -51,6 +50,7 @@ from patrol.messaging.refused_messages import (
     retry_refused,
 )
 from patrol.reports.fleet import left_out_reasons
+from patrol.reports.waiting_documents import trouble_document
 from patrol.store import UnitOfWork
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def list_troubles(
     site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         now = trusted_now(uow)
-        queue = [_trouble_document(one, now) for one in uow.troubles.list_open()]
+        queue = [trouble_document(one, now) for one in uow.troubles.list_open()]
     if as_json:
         print_json(queue)
         return
@@ -169,7 +169,7 @@ def _fleet_document(uow: UnitOfWork, site: "Site", now: datetime) -> dict[str, A
             "target": INTACT_RATE_TARGET,
         },
         "outages": [
-            _trouble_document(one, now) for one in uow.troubles.list_open() if one.kind != "camera"
+            trouble_document(one, now) for one in uow.troubles.list_open() if one.kind != "camera"
         ],
         "messages": _messages_document(uow),
     }
@@ -198,22 +198,6 @@ def _rates_document(fleet: FleetHealth) -> dict[str, Any]:
         "online_rate": _rounded_share(fleet.online_rate),
         "intact_rate": _rounded_share(fleet.intact_rate),
         "connection": dict(fleet.grades),
-    }
-
-
-def _trouble_document(one: Trouble, now: datetime) -> dict[str, Any]:
-    return {
-        "number": one.number,
-        "case": one.case,
-        "kind": str(one.kind),
-        "subject": one.subject,
-        "state": one.state,
-        "since": rfc3339_or_none(one.since),
-        "due": rfc3339_or_none(one.due_at),
-        "light": str(one.due_light(now)),
-        "cameras": len(one.cameras),
-        "taken_by": one.taken_by or None,
-        "why": one.why,
     }
 
 

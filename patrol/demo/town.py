@@ -34,6 +34,7 @@ from patrol.reports.terminal import (
 )
 from patrol.settings import Site, load_site
 from patrol.settings.site_ground import GroundPatrolSettings
+from patrol.settings.site_patrols import HumanPatrolSection
 from patrol.settings.site_town import BroadcastSection, HandOffSection, SpeakerSection
 from patrol.web.server import serve
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
@@ -50,6 +51,14 @@ SOURCES: Final = {
     "": ("真实 RTSP", "real RTSP"),
     "gb": ("GB/T 28181", "GB/T 28181"),
 }  # of the cameras, for `--sources`
+HUMAN_PATROL: Final = {
+    "title": "人工巡查", "start": "00:00", "finish_by": "23:59", "early_min": 0,
+    "checkpoints": [
+        {"title": "重点部位", "key_sites": True, "size": 4},
+        {"title": "久未看过", "longest_unseen": 9, "size": 9},
+    ],
+    "checklist": ["门窗是否关好", "渠边有无儿童"],
+}  # fmt: skip
 DEMO_DIR: Final = Path("var/demo")
 SPEED: Final = 900.0  # the leaders' hours pass in seconds; the patrol's own clocks stay real
 ALWAYS_ANSWERS: Final = ReplyProfile(never=0.0)  # escalation takes hours: too long for a demo
@@ -166,7 +175,8 @@ def _embedded_town(
 def _verified_by_operator(site: Site, port: int) -> Site:
     """The site with a person who verifies handled cases, the console at this port, and the town.
 
-    The town: a police station that cases are handed to on paper, and a loudspeaker.
+    The town: a police station that cases are handed to on paper, a loudspeaker, patrols on the
+    ground, and a human patrol that a visitor may work at any hour.
     """
     console = site.settings.console.model_copy(update={"port": port})
     grids = site.registry.tree.grids.values()
@@ -176,6 +186,7 @@ def _verified_by_operator(site: Site, port: int) -> Site:
         "console": console,
         "hand_off": {"police": HandOffSection(title="派出所", channel="print")},
         "ground_patrols": GroundPatrolSettings.model_validate(ground_settings("00:00", "23:59")),
+        "patrol_sections": {"all_day": HumanPatrolSection.model_validate(HUMAN_PATROL)},
         "broadcast": BroadcastSection(
             speakers={"town": SpeakerSection(title="全镇大喇叭", grid=town, driver="mqtt")}
         ),

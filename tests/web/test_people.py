@@ -14,6 +14,7 @@ from patrol.administration.accounts import hash_password
 from patrol.cases.equipment import settle_recovered
 from patrol.domain.account import API_KEY_PREFIX, Account, AccountRole, issue_api_key
 from patrol.domain.case import Case, CaseState
+from patrol.domain.health import Trouble, TroubleKind
 from patrol.domain.ids import CaseId, PersonId
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Role
@@ -316,3 +317,39 @@ def test_a_key_that_reads_changes_nothing(console: Any, town: Any, leader: Any) 
     with api_client(console, town, "cases:read") as api:
         assert api.get("/registry/people").status_code == 403
     assert town.app.registry.people[PersonId(leader.id)].name == leader.name
+
+
+@pytest.fixture
+def entry(town: Any) -> int:
+    """The number of an entry of the maintenance queue: the first camera is faulty."""
+    now, camera = town.app.clock.now(), next(iter(town.app.registry.cameras))
+    fault = Trouble(
+        kind=TroubleKind.CAMERA, subject=camera, state="faulty", since=now, opened_at=now,
+        why="blur", cameras=(camera,),
+    )  # fmt: skip
+    with town.store.begin() as uow:
+        opened = uow.troubles.open(fault)
+        uow.commit()
+    assert opened is not None
+    return int(opened.number)
+
+
+def test_a_program_takes_an_entry_of_the_maintenance_queue_once_with_its_case(
+    console: Any, town: Any, entry: int, fault: Case
+) -> None:
+    path, fixer = f"/troubles/{entry}/take", fault.policy.ladder[0].person
+    with (
+        api_client(console, town, "cameras:read") as sees,
+        api_client(console, town, "cases:move") as moves,
+    ):
+        (line,) = [one for one in sees.get("/troubles").json() if one["number"] == entry]
+        assert (line["case"], line["taken_by"]) == (fault.id, None)
+        assert sees.post(path, json={}).status_code == 403
+        assert moves.post(path, json={"person": "nobody"}).status_code == 422
+        taken = moves.post(path, json={"person": fixer})
+        assert (taken.status_code, taken.json()["taken_by"]) == (200, fixer)
+        assert moves.post(path, json={}).status_code == 409, "taken before"
+        assert moves.post("/troubles/999999/take", json={}).status_code == 404
+    with town.store.begin_read() as uow:
+        case = uow.cases.get(fault.id)
+    assert (case.state, case.entries[-1].by) == (CaseState.ACKNOWLEDGED, fixer)

@@ -25,17 +25,21 @@ from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.finding import AlreadyDecided, IllegalUndo
 from patrol.domain.ground_patrol import IllegalCheckIn, NotOnRoster
 from patrol.domain.hand_off import IllegalHandOffMove
+from patrol.domain.health import TroubleAlreadyTaken
 from patrol.domain.helping import NotOpenToHelpers
 from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.labels import API_SCOPES
 from patrol.domain.round_duty import NotRoundOwner
+from patrol.files import ProcessBusy
 from patrol.review.claims import FindingClaimed
 from patrol.review.undo import NotOwnDecision
+from patrol.rounds.planner import RoundsPaused
 from patrol.web.api import (
     case_routes,
     county_routes,
     finding_routes,
     ground_routes,
+    operator_routes,
     patrol_routes,
     people_routes,
     town_routes,
@@ -74,6 +78,9 @@ _FAILURES: Final = (
     (NotOpenToHelpers, 409, ("已不需要协助", "not open to helpers any more")),
     (IllegalCheckIn, 409, ("已签到或已复核", "walked or decided before")),
     (NotOnRoster, 403, ("不是该人员的巡防", "somebody else's patrol")),
+    (RoundsPaused, 409, ("巡查已暂停", "rounds are paused")),
+    (ProcessBusy, 409, ("已有一轮巡查在进行", "a round is under way")),
+    (TroubleAlreadyTaken, 409, ("已有人认领", "somebody took it before")),
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     *SHARED_FAILURES,
 )
@@ -92,7 +99,7 @@ _ERROR_RESPONSES: Final = {
 }
 TOWN_ROUTERS: Final = (
     county_routes.router, finding_routes.router, patrol_routes.router, ground_routes.router,
-    people_routes.router, case_routes.router,
+    people_routes.router, case_routes.router, operator_routes.router,
     town_routes.router, town_routes.inbound,
 )  # fmt: skip
 _WITHOUT_DETAIL: Final = (401, 503)  # the reason is not for programs without a key

@@ -73,6 +73,14 @@ def outside_content(
     }
 
 
+def outside_names(contacts: OutsideContacts) -> dict[str, str]:
+    """The titles of departments and loudspeakers by the names under which they act in histories."""
+    return {
+        **{f"department:{name}": one.title for name, one in contacts.recipients.items()},
+        **{f"speaker:{name}": one.title for name, one in contacts.speakers.items()},
+    }
+
+
 def _hand_off_row(one: HandOff, contacts: OutsideContacts, user: CurrentUser) -> dict[str, Any]:
     t = user.t
     return {
