@@ -43,7 +43,15 @@ from patrol.web.context import (
     WebContext,
 )
 from patrol.web.errors import NO_STORE, ResourceNotFound, error_document
-from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, paginate, village_of
+from patrol.web.i18n import (
+    Translator,
+    grid_name,
+    kind_label,
+    outcome_label,
+    paginate,
+    stored_texts,
+    village_of,
+)
 from patrol.web.pages.camera_filter import CameraFilter
 from patrol.web.request_limits import MAX_CSV_BYTES
 
@@ -232,13 +240,16 @@ def camera_page(context: ContextDep, user: MayViewCameras, ident: str) -> Respon
             if user.has_permission(Permission.AUDIT)
             else ()
         )
-    day = user.now.astimezone(context.site.tz).date()
+    day, read = user.now.astimezone(context.site.tz).date(), stored_texts(registry, t)
     return context.renderer.render_page(
         "camera.html",
         user,
         camera=found,
         line=_camera_row(found, registry, health, t),
-        accesses=[(one, t.pair(labels.label_of(ACCESS_ACTIONS, one.what))) for one in accesses],
+        accesses=[
+            (one, t.pair(labels.label_of(ACCESS_ACTIONS, one.what)), read(one.why))
+            for one in accesses
+        ],
         visits=[_visit_row(visit, t) for visit in visits],
         health_changes=[
             (
