@@ -109,8 +109,7 @@ def test_ordinary_words_stay(plain: str) -> None:
         ),
         (
             "en",
-            "[warning ] not done finish_by=2026-11-22 12:30:00"
-            " reason=no such file: a.csv, create it status=404",
+            "not done finish_by=2026-11-22 12:30:00 reason=no such file: a.csv, create it",
         ),
     ],
 )

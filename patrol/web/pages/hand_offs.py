@@ -120,7 +120,7 @@ def hand_off_page(context: ContextDep, user: MayHandOff, ident: str) -> Response
         "hand_off.html", user, line=_hand_off_row(given, service.contacts, user), case=case,
         document=document, what=category_label(case.category, user.t),
         level=user.t.pair(labels.LEVELS[case.level]),
-        description=stored_texts(registry, user.t)(document.description),
+        description=stored_texts(registry, user.t)(str(document["description"])),
         where=grid_name(registry, case.grid), by=person_name(registry, given.by, names),
         found=user.t.full_datetime(case.found_at),
     )  # fmt: skip
