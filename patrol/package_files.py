@@ -22,6 +22,11 @@ from patrol.files import write_atomically
 
 Progress = Callable[[str], None]
 DOWNLOAD_TIMEOUT_S: Final = 600.0  # the largest package is 40 MB, a county link may have 1 Mbit/s
+FILE_STATES: Final = {  # of a file that is to be installed: (zh, en)
+    "ready": ("就绪", "ready"),
+    "missing": ("缺失", "missing"),
+    "broken": ("损坏", "broken"),
+}
 LARGEST_FILE: Final = 512 * 1024 * 1024
 
 

@@ -59,3 +59,50 @@ def test_the_command_is_told_until_there_is_an_account(
     assert all(FIRST_ACCOUNT_COMMAND in page for page in pages[0])
     assert all("user add" not in page for page in pages[1])
     assert "还没有账号" in pages[0][0]
+
+
+@pytest.fixture
+def shift_supervisor(app: Application) -> Iterator[httpx.Client]:
+    """Somebody who looks after the site, logged in at its console."""
+    with app.store.begin() as uow:
+        uow.accounts.put(
+            Account(
+                name="lead", duty=AccountRole.SHIFT_SUPERVISOR, shown_as="lead",
+                created_at=small_site.NOON, password=hash_password("correct-horse-9"),
+            )
+        )  # fmt: skip
+        uow.commit()
+    with (
+        serve(app, ConsoleSettings(port=0)) as at,
+        httpx.Client(base_url=at.url, timeout=30) as client,
+    ):
+        client.post("/login", data={"name": "lead", "password": "correct-horse-9"})
+        yield client
+
+
+NEXT_STEPS = {
+    # page: what a site without a round, a case and a model is told to do
+    "/": (("可巡 1/2 路", "立即加巡", "patrol models install"), ("1 of 2", "patrol models install")),
+    "/rounds": (("自动开始", "立即加巡"), ("they begin at", "buttons above")),
+    "/cases": (("研判确认后立案",), ("confirmed on the page of review",)),
+    "/review": (("新的线索一到就会出现在这里",), ("New findings appear here",)),
+}
+
+
+def test_a_new_sites_pages_say_what_to_do_next(shift_supervisor: httpx.Client) -> None:
+    for number, language in enumerate(("zh", "en")):
+        shift_supervisor.get(f"/language/{language}")
+        for page, said in NEXT_STEPS.items():
+            text = shift_supervisor.get(page).text
+            assert [one for one in said[number] if one not in text] == [], (page, language)
+
+
+def test_a_site_without_a_camera_to_patrol_says_what_is_missing(
+    app: Application, shift_supervisor: httpx.Client
+) -> None:
+    registry = app.registry
+    indoors = {key: replace(one, outdoor=False) for key, one in registry.cameras.items()}
+    app.registry_watcher._registry = replace(registry, cameras=indoors)
+    text = shift_supervisor.get("/").text
+    assert "没有可巡的点位" in text
+    assert "农户同意" in text

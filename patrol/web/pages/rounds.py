@@ -37,6 +37,7 @@ from patrol.web.i18n import (
     stored_texts,
     village_of,
 )
+from patrol.web.pages.first_steps import hours_text
 from patrol.web.pages.round_duty import duty_content, paused_text
 from patrol.web.pages.today import forecast_of, round_state_label
 from patrol.web.thumbnails import (
@@ -103,6 +104,7 @@ def rounds_page(context: ContextDep, user: MayViewRounds, page: int = 1) -> Resp
         "rounds.html", user, rounds=lines, page=max(1, page), pages=pages,
         plans=[(name, plan_label(name, user.t)) for name in context.plans],
         villages=_villages(context.app.registry),
+        hours=hours_text(context.plans.values(), user.t),
     )  # fmt: skip
 
 

@@ -46,6 +46,7 @@ from patrol.web.i18n import (
 )
 from patrol.web.pages.attention import alarm_text
 from patrol.web.pages.cases import time_left
+from patrol.web.pages.first_steps import first_steps, model_banners, no_round_was_begun
 from patrol.web.pages.presence import presence
 from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
@@ -137,8 +138,11 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         present = presence(uow, accounts, day, context, user)
         cluster = context.app.cluster
         unserved = cluster.unserved(uow) if cluster is not None else []
+        is_new = no_round_was_begun(uow, context.plans)
     names = {name: account.shown_as for name, account in accounts.items()}
     counts = Counter(case.due_light(user.now) for case in cases)
+    villages = _village_healths(registry, health, day)
+    known = sum(one.total for one in villages), len(registry.cameras)
     return {
         "now": user.now,
         "plans": plans,
@@ -148,6 +152,10 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
             *_alarm_banners(unreviewed, user),
             *_unstaffed_banners(registry, user),
             *_banners(stopped, upstream, user, registry),
+            *(first_steps(context.plans.values(), known, user) if is_new else ()),
+            *model_banners(
+                context.app.detectors, wanted=context.app.site.settings.objects, user=user
+            ),
         ][:MAX_BANNERS],
         "no_round": [h.name for h in calendar.holidays if h.first <= day <= h.last],
         "open_cases": open_count,
@@ -158,7 +166,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         ],
         "cases": [_case_row(case, user, registry) for case in _most_urgent(cases, user.now)],
         "queue": _queue_card(totals, queue[0].finding if queue else None, len(claimed), user),
-        "villages": _village_healths(registry, health, day),
+        "villages": villages,
         "notices": _notices((*cases, *recent), user, registry, names),
         **present,
     }
@@ -243,7 +251,7 @@ def _banners(
         (
             "bad",
             t("巡查暂停", "Rounds paused"),
-            f"{one.reason} ({one.by}){until(one)}",
+            one.reason + t(f"（{one.by}）", f" ({one.by})") + until(one),
             "/stoppages",
         )
         for one in paused

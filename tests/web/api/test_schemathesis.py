@@ -4,7 +4,6 @@ A seeded slice in every run; `-m soak` asks thousands of times, of SQLite and of
 """
 
 from collections.abc import Callable, Iterator
-
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,7 @@ OPERATIONS = 13
 
 
 @pytest.fixture
-def postgres_app(
-    new_postgres_database: Callable[[], str], tmp_path: Path
-) -> Iterator[Application]:
+def postgres_app(new_postgres_database: Callable[[], str], tmp_path: Path) -> Iterator[Application]:
     """A day of a small town in PostgreSQL."""
     write_history(
         tmp_path, cameras=12, days=1, now=SystemClock().now(), database=new_postgres_database()
