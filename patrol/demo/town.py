@@ -82,20 +82,15 @@ def run_demo(
     out = Console(stderr=quiet, highlight=False)
     err = Console(stderr=True, highlight=False)
     over = translate(*SOURCES[sources])
-    err.print(
-        translate(
-            f"[bold]模拟全镇 {cameras} 路摄像头，{over}[/] …",
-            f"[bold]A town of {cameras} cameras[/] over {over} …",
-        )
-    )
+    zh, en = f"模拟全镇 {cameras} 路摄像头，{over} …", f"A town of {cameras} cameras over {over} …"
+    err.print(translate(zh, en), style="bold")
     with _embedded_town(cameras, seed, faults, sources) as (app, farm, leaders, control):
-        counts = (0, 0) if once else (FINDINGS_LEFT, CASES_LEFT)
-        left = LeftToVisitor(*counts)
+        left = LeftToVisitor(*((0, 0) if once else (FINDINGS_LEFT, CASES_LEFT)))
         leaders.unanswered = left.unanswered
         staff, zone = SimulatedStaff(app, control, left), app.site.settings.site.tz
         with _running_service(app, stop), _running_console(app, port, err):
             models = app.detectors.model_names or app.detectors.without[0]
-            err.print(f"[dim]RTSP {farm.port} · MQTT {app.broker} · {models}[/]")
+            err.print(f"RTSP {farm.port} · MQTT {app.broker} · {models}", style="dim")
             staff.visit_first(farm, err, stop)
             if stop.is_set():
                 err.print(translate("已停止，巡查尚未开始", "stopped before the round began"))

@@ -10,6 +10,7 @@ from patrol.domain.account import Permission
 from patrol.domain.round import PatrolPlan
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
+from patrol.web.context import WebContext
 from patrol.web.i18n import Translator, plan_label
 
 Banner = tuple[str, str, str, str]  # kind, title, text, address
@@ -24,6 +25,18 @@ def no_round_was_begun(uow: UnitOfWork, plans: Iterable[str]) -> bool:
 def hours_text(plans: Iterable[PatrolPlan], t: Translator) -> str:
     """`上午 09:00、下午 15:00`: when rounds begin by themselves."""
     return t("、", ", ").join(f"{plan_label(one.name, t)} {one.start:%H:%M}" for one in plans)
+
+
+def setup_banners(
+    context: WebContext, user: CurrentUser, may_be_visited: int, *, is_new: bool
+) -> list[Banner]:
+    """What is still to be set up on a site with so many cameras that may be patrolled."""
+    wanted = context.app.site.settings.objects
+    cameras = may_be_visited, len(context.app.registry.cameras)
+    return [
+        *(first_steps(context.plans.values(), cameras, user) if is_new else ()),
+        *model_banners(context.app.detectors, wanted=wanted, user=user),
+    ]
 
 
 def first_steps(

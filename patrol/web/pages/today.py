@@ -46,7 +46,7 @@ from patrol.web.i18n import (
 )
 from patrol.web.pages.attention import alarm_text
 from patrol.web.pages.cases import time_left
-from patrol.web.pages.first_steps import first_steps, model_banners, no_round_was_begun
+from patrol.web.pages.first_steps import no_round_was_begun, setup_banners
 from patrol.web.pages.presence import presence
 from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
@@ -142,7 +142,6 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
     names = {name: account.shown_as for name, account in accounts.items()}
     counts = Counter(case.due_light(user.now) for case in cases)
     villages = _village_healths(registry, health, day)
-    known = sum(one.total for one in villages), len(registry.cameras)
     return {
         "now": user.now,
         "plans": plans,
@@ -152,17 +151,13 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
             *_alarm_banners(unreviewed, user),
             *_unstaffed_banners(registry, user),
             *_banners(stopped, upstream, user, registry),
-            *(first_steps(context.plans.values(), known, user) if is_new else ()),
-            *model_banners(
-                context.app.detectors, wanted=context.app.site.settings.objects, user=user
-            ),
+            *setup_banners(context, user, sum(v.total for v in villages), is_new=is_new),
         ][:MAX_BANNERS],
         "no_round": [h.name for h in calendar.holidays if h.first <= day <= h.last],
         "open_cases": open_count,
         "to_verify": sum(awaits_person(case) for case in cases),
         "due_lights": [
-            (due_light, user.t.pair(labels.DUE_LIGHTS[due_light]), counts[due_light])
-            for due_light in reversed(DueLight)
+            (one, user.t.pair(labels.DUE_LIGHTS[one]), counts[one]) for one in reversed(DueLight)
         ],
         "cases": [_case_row(case, user, registry) for case in _most_urgent(cases, user.now)],
         "queue": _queue_card(totals, queue[0].finding if queue else None, len(claimed), user),
