@@ -170,13 +170,12 @@ def _as_demonstrated(site: Site) -> Site:
 
     The town: a police station that cases are handed to on paper, and a loudspeaker.
     """
-    integrations = site.settings.integrations
-    metrics = integrations.metrics.model_copy(update={"port": 0})
+    metrics = site.settings.metrics.model_copy(update={"port": 0})
     grids = site.registry.tree.grids.values()
     town = next(grid.code for grid in grids if grid.level is GridLevel.TOWN)
     changes = {
         "verification": Verifier.OPERATOR,
-        "integrations": integrations.model_copy(update={"metrics": metrics}),
+        "metrics": metrics,
         "hand_off": {"police": HandOffSection(title="派出所", channel="print")},
         "ground_patrols": GroundPatrolSettings.model_validate(ground_settings("00:00", "23:59")),
         "broadcast": BroadcastSection(

@@ -24,7 +24,8 @@ def log_calls() -> Iterator[tuple[str, ast.Call]]:
 
 
 def test_every_log_line_has_its_chinese() -> None:
-    events, fields = {}, {}
+    events: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for place, call in log_calls():
         for one in ast.walk(call.args[0]):
             if isinstance(one, ast.Constant) and isinstance(one.value, str):
