@@ -184,6 +184,7 @@ def site_without_broker(make_cli_site: Callable[[str], CliSite]) -> CliSite:
 
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 ENGLISH = re.compile(r"\b[a-z]{2,}\b")  # words: ids have other characters, too
+ADDRESS = re.compile(r"\S+://\S+")
 SENTENCE_WORDS = 3
 
 
@@ -201,7 +202,8 @@ def _problems_as_raised(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         chinese = in_chinese(line)
         if os.environ.get("PATROL_LANGUAGE"):
             return chinese
-        if not CHINESE.search(chinese) and len(ENGLISH.findall(chinese)) >= SENTENCE_WORDS:
+        words = ENGLISH.findall(ADDRESS.sub("", chinese))
+        if not CHINESE.search(chinese) and len(words) >= SENTENCE_WORDS:
             english.append(line)
         return line
 

@@ -4,7 +4,9 @@ import ast
 from collections.abc import Iterator
 
 from patrol.domain.log_labels import EVENTS, FIELDS
+from patrol.domain.problem_texts import problem_text
 from tests.project_rules.source_tree import modules, relative, tree_of
+from tests.project_rules.test_problem_texts import CHINESE, ENGLISH, filled, template_of
 from tests.support.punctuation import full_width
 
 METHODS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
@@ -35,6 +37,22 @@ def test_every_log_line_has_its_chinese() -> None:
     assert {text: place for text, place in events.items() if text not in EVENTS} == {}
     unknown = {name: place for name, place in fields.items() if name not in FIELDS}
     assert {name: place for name, place in unknown.items() if name not in NO_FIELDS} == {}
+
+
+def test_every_sentence_in_a_field_has_its_chinese() -> None:
+    sentences = {
+        text: place
+        for place, call in log_calls()
+        for field in call.keywords
+        for text in map(template_of, ast.walk(field.value))
+        if text is not None and " " in text and len(ENGLISH.findall(text)) > 1
+    }
+    english = {
+        text: place
+        for text, place in sentences.items()
+        if not CHINESE.search(problem_text(filled(text), "zh"))
+    }
+    assert english == {}
 
 
 def test_two_fields_of_a_line_never_have_one_name() -> None:
