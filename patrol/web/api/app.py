@@ -97,7 +97,7 @@ TOWN_ROUTERS: Final = (
     town_routes.router, town_routes.inbound,
 )  # fmt: skip
 _NO_ROUTE: Final = ("没有这个地址", "no such address")
-_Said = tuple[str, str]  # the message and its detail
+_Message = tuple[str, str]  # the message and its detail
 _WITHOUT_DETAIL: Final = (401, 503)  # the reason is not for programs without a key
 _NAME_SCHEME: Final = {"WWW-Authenticate": "Bearer"}  # RFC 9110 wants it beside a 401
 
@@ -127,7 +127,7 @@ def create_api(app: Application) -> FastAPI:
     return api
 
 
-def _in_callers_language(request: Request, message: tuple[str, str], detail: str = "") -> _Said:
+def _in_callers_language(request: Request, message: tuple[str, str], detail: str = "") -> _Message:
     """The message and its detail in Chinese where Accept-Language asks for it first, else English.
 
     RFC 9110, 12.5.4. What was raised is English, and its Chinese is in the catalogue.
