@@ -18,15 +18,19 @@ from patrol.cli.site import site_if_any
 from patrol.domain.errors import Failed
 from patrol.domain.reader_language import translate
 from patrol.inference.errors import InstallFailed
-from patrol.inference.manifest import Manifest, ModelSpec, install, list_models, shipped
-from patrol.package_files import PackageFileUnavailable, install_files
+from patrol.inference.manifest import Manifest, ModelSpec, Purpose, install, list_models, shipped
+from patrol.package_files import FILE_STATES, PackageFileUnavailable, install_files
 from patrol.settings.site_settings import DEFAULT_ASSETS, DEFAULT_MODELS
 
-STATE_LABELS: Final = {
-    "ready": ("[green]就绪[/]", "[green]ready[/]"),
-    "missing": ("[yellow]缺失[/]", "[yellow]missing[/]"),
+STATE_COLOURS: Final = {"ready": "green", "missing": "yellow", "broken": "red"}
+PURPOSES: Final = {
+    Purpose.OBJECTS: ("目标检测", "objects"),
+    Purpose.FIRE: ("火情", "fire"),
+    Purpose.FACES: ("遮人脸", "faces"),
+    Purpose.PLATES: ("遮车牌", "plates"),
+    "maps": ("地图", "maps"),
+    "charts": ("图表", "charts"),
 }
-BROKEN: Final = ("[red]损坏[/]", "[red]broken[/]")
 
 ModelsIntoOption = Annotated[
     Path | None,
@@ -63,8 +67,13 @@ class FileSet:
             return
         table = Table(*columns.values())
         for one in states:
-            state = translate(*STATE_LABELS.get(one["state"], BROKEN))
-            table.add_row(*(state if key == "state" else one[key] for key in columns))
+            state = translate(*FILE_STATES[one["state"]])
+            shown = {
+                **one,
+                "state": f"[{STATE_COLOURS[one['state']]}]{state}[/]",
+                "purpose": translate(*PURPOSES.get(one["purpose"], (one["purpose"],) * 2)),
+            }
+            table.add_row(*(shown[key] for key in columns))
         console().print(table)
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
-from patrol.files import PRIVATE_MODE, atomic_file, unfinished_name
+from patrol.files import PRIVATE_MODE, atomic_file, make_folders, unfinished_name
 from patrol.store.engine import (
     StoreFull,
     StoreUnavailable,
@@ -147,7 +147,7 @@ def remove_unfinished_copy(url: str) -> None:
 
 def _copy_sqlite_in(url: URL, source: Path) -> None:
     target = Path(str(url.database))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(target.parent)
     unfinished = unfinished_name(target)
     try:
         with (
