@@ -13,8 +13,9 @@ from pydantic import StringConstraints
 from starlette.responses import JSONResponse, Response
 
 from patrol.administration.people_documents import table_change_document
-from patrol.administration.people_tables import TABLE_FILES, NoSuchRow, TableChange
+from patrol.administration.people_tables import NoSuchRow, TableChange
 from patrol.administration.registry_files import RegistryEditRefused
+from patrol.administration.table_files import TABLE_FILES
 from patrol.domain import labels, town_labels
 from patrol.domain.account import Permission
 from patrol.domain.ids import GridCode, PersonId
