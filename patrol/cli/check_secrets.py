@@ -7,15 +7,18 @@ town's households may expect more. Each notice names its remedy.
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from patrol.encryption.site_key import credential_path
-from patrol.settings import Site
 from patrol.settings.config_file import ConfigProblem
 from patrol.settings.csv_file import lines_by_first_cell
 from patrol.settings.site_keys import key_path
 
+if TYPE_CHECKING:
+    from patrol.settings import Site
 
-def check_secrets(site: Site, config: Path) -> Iterator[ConfigProblem]:
+
+def check_secrets(site: "Site", config: Path) -> Iterator[ConfigProblem]:
     """Passwords that stand plain in cameras.csv, and a key on the disk that it protects."""
     settings = site.settings
     if not settings.production:

@@ -43,6 +43,10 @@ ROUTE_LIMITS: Final = (
         re.compile(r"/api/(cameras|people/[^/]+)/import(/check)?"),
         RequestLimit(body_bytes=MAX_CSV_BYTES + _MULTIPART_BYTES, body_s=180.0),
     ),
+    (  # JSON: a letter of Chinese may be six characters of it, and three bytes of the table
+        re.compile(r"/api/v1/registry/[^/]+/import"),
+        RequestLimit(body_bytes=2 * MAX_CSV_BYTES + _MULTIPART_BYTES, body_s=180.0),
+    ),
     (  # a cluster's worker, perhaps behind a village's uplink
         re.compile(r"/exchange/results/[^/]+"),
         RequestLimit(body_bytes=MAX_EXCHANGED_BYTES, body_s=60.0),

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.administration.camera_table import CameraChange, ImportPlan
 from patrol.administration.registry_files import ChangedMeanwhile, RegistryEditRefused
+from patrol.administration.work_queue import TABLE_IMPORTS
 from patrol.domain import labels
 from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.account import Permission
@@ -129,10 +130,13 @@ def camera_import_page(context: ContextDep, user: MayChangeRegistry) -> Response
 @router.post("/api/cameras/import/check")
 def check_import(context: ContextDep, user: MayChangeRegistry, file: Upload) -> JSONResponse:
     """Compare the uploaded file with the registry: its changes, or every problem in it."""
-    data = read_upload(file)
-    return json_or_reason(
-        lambda: _plan_document(context.app.camera_table.plan_import(data), user.t), user.t
-    )
+
+    def compare() -> dict[str, Any]:
+        plan = context.app.camera_table.plan_import(read_upload(file))
+        return _plan_document(plan, user.t)
+
+    with TABLE_IMPORTS:
+        return json_or_reason(compare, user.t)
 
 
 @router.post("/api/cameras/import")
@@ -142,13 +146,15 @@ def apply_import(
     why: Annotated[str, Form(min_length=2, max_length=200)],
 ) -> JSONResponse:  # fmt: skip
     """Import the file whose comparison has the version `mark`."""
-    data, by = read_upload(file), user.account.name
+    by = user.account.name
 
     def apply() -> dict[str, Any]:
+        data = read_upload(file)
         plan = context.app.camera_table.apply_import(data, version=mark, by=by, why=why)
         return _plan_document(plan, user.t)
 
-    return json_or_reason(apply, user.t)
+    with TABLE_IMPORTS:
+        return json_or_reason(apply, user.t)
 
 
 def read_upload(file: UploadFile) -> bytes:
