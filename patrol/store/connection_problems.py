@@ -59,8 +59,8 @@ _KNOWN: Final = (
         f"the server's TLS is not accepted, look at sslmode and sslrootcert in {SETTING}",
     ),
     (
-        (r"server closed the connection|terminating connection|connection (?:was|is) (?:lost|closed)"
-        r"|consuming input failed|Connection reset|Broken pipe"),
+        (r"server closed the connection|terminating connection|Connection reset|Broken pipe|"
+        r"connection (?:was|is) (?:lost|closed)|consuming input failed"),
         "the connection to the server was lost",
     ),
 )  # fmt: skip
