@@ -9,7 +9,7 @@ the process. Sources: ECMA-376 part 1, 18.3.1.4 (cells), 18.3.1.73 (rows), 18.4 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
-from xml.parsers import expat  # nosec B407  entities are refused, and what is read is bounded
+from xml.parsers import expat  # nosec B407
 from zipfile import BadZipFile, ZipFile
 
 LARGEST_WORKBOOK: Final = 64 * 1024 * 1024  # unpacked; 10,000 cameras take 3 MB

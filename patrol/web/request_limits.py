@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -57,6 +58,14 @@ ROUTE_LIMITS: Final = (
 def limit_of(path: str) -> RequestLimit:
     """The limits of requests to this path."""
     return next((limit for route, limit in ROUTE_LIMITS if route.fullmatch(path)), DEFAULT_LIMIT)
+
+
+def read_upload(file: UploadFile) -> bytes:
+    """The bytes of an uploaded table. Raises HTTPException 413 beyond MAX_CSV_BYTES."""
+    data = file.file.read(MAX_CSV_BYTES + 1)
+    if len(data) > MAX_CSV_BYTES:
+        raise HTTPException(CONTENT_TOO_LARGE, "too large")
+    return data
 
 
 class RequestLimits:

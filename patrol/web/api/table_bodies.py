@@ -1,6 +1,6 @@
 """ASGI middleware of the API's largest body, a whole table as JSON.
 
-Nothing of it is read without a key of the scope and a place: whoever has neither could hold 16 MB
+Nothing of it is read without a key of the scope and a place: a client without them could hold 16 MB
 of this process with each connection. It stands before whatever reads bodies, so it answers itself.
 """
 

@@ -46,7 +46,7 @@ from patrol.web.context import (
 from patrol.web.errors import NO_STORE, ResourceNotFound, error_document
 from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, paginate, village_of
 from patrol.web.pages.camera_filter import CameraFilter
-from patrol.web.request_limits import MAX_CSV_BYTES
+from patrol.web.request_limits import read_upload
 
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_CHANGES_SHOWN: Final = 500  # changes of one kind on the page; more are counted
@@ -155,14 +155,6 @@ def apply_import(
 
     with TABLE_IMPORTS:
         return json_or_reason(apply, user.t)
-
-
-def read_upload(file: UploadFile) -> bytes:
-    """The uploaded bytes. Raises HTTPException 413 beyond MAX_CSV_BYTES."""
-    data = file.file.read(MAX_CSV_BYTES + 1)
-    if len(data) > MAX_CSV_BYTES:
-        raise HTTPException(413, "too large")
-    return data
 
 
 def _plan_document(plan: ImportPlan, t: Translator) -> dict[str, Any]:

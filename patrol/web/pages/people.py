@@ -29,7 +29,8 @@ from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayChangeRegistry, MayViewPeople, WebContext
 from patrol.web.errors import InvalidRequest, ResourceNotFound, error_document
 from patrol.web.i18n import grid_name, paginate, person_name
-from patrol.web.pages.cameras import Upload, json_or_reason, listed_problems, read_upload
+from patrol.web.pages.cameras import Upload, json_or_reason, listed_problems
+from patrol.web.request_limits import read_upload
 
 PEOPLE_PER_PAGE: Final = 50
 CHANGES_SHOWN: Final = 30
