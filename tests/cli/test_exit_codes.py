@@ -38,7 +38,7 @@ FAILED_CLASSES = {
     "StoreMissing", "StreamBusy", "StoreOutdated", "StoreReadOnly", "StoreUnavailable",
     "StreamError",
     "TroubleAlreadyTaken", "Unreachable", "Unreadable", "WentSilent",
-    "AlreadyOpened", "IllegalBroadcastMove", "IllegalHandOffMove", "IllegalPatrolMove",
+    "Busy", "TableImportsBusy", "AlreadyOpened", "IllegalBroadcastMove", "IllegalHandOffMove", "IllegalPatrolMove",
     "IllegalUndo", "NotRoundOwner", "ServiceAway", "SipPortTaken",
     "ClusterMissing", "ExchangeRefused", "IllegalCheckIn", "NotOpenToHelpers", "QueueUnavailable",
     "StampBroken", "StampRefused", "WorkerRefused",
