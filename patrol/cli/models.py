@@ -14,13 +14,13 @@ from rich.table import Table
 
 from patrol.cli.options import AsJson, FromDirectory, config_directory
 from patrol.cli.output import console, print_err, print_json
-from patrol.cli.site import site_if_any
+from patrol.cli.site import names_if_any, site_if_any
 from patrol.domain.errors import Failed
 from patrol.domain.reader_language import translate
 from patrol.inference.errors import InstallFailed
 from patrol.inference.manifest import Manifest, ModelSpec, Purpose, install, list_models, shipped
 from patrol.package_files import FILE_STATES, PackageFileUnavailable, install_files
-from patrol.settings.site_settings import DEFAULT_ASSETS, DEFAULT_MODELS
+from patrol.settings.site_paths import Defaults
 
 STATE_COLOURS: Final = {"ready": "green", "missing": "yellow", "broken": "red"}
 PURPOSES: Final = {
@@ -111,12 +111,14 @@ def models_directory(context: typer.Context, into: Path | None) -> Path:
     """Where weights live: `into`, else as in site.yaml, else the default (no site yet)."""
     if into is not None:
         return into
-    site = site_if_any(context)
-    return config_directory(context) / DEFAULT_MODELS if site is None else site.settings.models
+    site = names_if_any(context)
+    return config_directory(context) / Defaults.MODELS if site is None else site.settings.models
 
 
 def own_models(context: typer.Context) -> tuple[ModelSpec, ...]:
     """The weight files that the site's own models.yaml names."""
+    if not (config_directory(context) / "models.yaml").exists():
+        return ()
     site = site_if_any(context)
     return () if site is None else site.own_models
 
@@ -180,10 +182,8 @@ def _assets_directory(context: typer.Context, into: Path | None) -> Path:
     """Where scripts live: `into`, else as in site.yaml, else the default (no site yet)."""
     if into is not None:
         return into
-    site = site_if_any(context)
-    if site is None:
-        return config_directory(context) / DEFAULT_ASSETS
-    return site.settings.console.assets
+    site = names_if_any(context)
+    return config_directory(context) / Defaults.ASSETS if site is None else site.settings.assets
 
 
 def _assets(folder: Path) -> FileSet:

@@ -352,7 +352,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "加密旧照片，销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over.",
     ),
     "credentials list": Verb(
-        "keys:list_credentials",
+        "key:show_credentials",
         "哪些密码已封存，哪些仍为明文。 Which are sealed, which stand in the file.",
     ),
     "credentials seal": Verb(

@@ -35,6 +35,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from patrol.domain.errors import BadInput, Failed
 from patrol.files import PRIVATE_MODE, give_to_owner, make_folders
 from patrol.store.column_types import dump_json
+from patrol.store.connection_problems import connection_problem
 
 READ_ONLY: Final = "patrol_read_only"  # how a pooled SQLite connection was last set
 _COUNTED: Final = {"preserve_rowcount": True}  # of inserts, too: whether ON CONFLICT inserted
@@ -343,7 +344,8 @@ def _mistake(error: Exception, original: BaseException, line: str) -> Exception 
 def _other_error(error: Exception, url: URL, line: str) -> Exception:
     if isinstance(error, _USAGE_ERRORS) or not isinstance(error, _DRIVER_ERRORS):
         return RuntimeError(f"{redacted_url(url)}: {line}")
-    return StoreUnavailable(f"{redacted_url(url)}: {line}")
+    reason = line if url.get_backend_name() == "sqlite" else connection_problem(line)
+    return StoreUnavailable(f"{redacted_url(url)}: {reason}")
 
 
 def _one_line(error: BaseException, url: URL) -> str:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from patrol import __version__
 from patrol.administration.registry_files import ChangedMeanwhile
+from patrol.administration.work_queue import Busy
 from patrol.app import Application
 from patrol.app.town_service import BadReply, BadSignature
 from patrol.domain.approval import ApprovalImpossible
@@ -47,6 +48,7 @@ from patrol.web.api import (
 )
 from patrol.web.api.documents import Problem
 from patrol.web.api.routes import NoKey, NoScope, router
+from patrol.web.api.table_bodies import TableBodies
 from patrol.web.errors import (
     INVALID_REQUEST,
     OWN_FAILURE,
@@ -83,6 +85,7 @@ _FAILURES: Final = (
     (ProcessBusy, 409, ("已有一轮巡查在进行", "a round is under way")),
     (TroubleAlreadyTaken, 409, ("已有人认领", "somebody took it before")),
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
+    (Busy, 503, ("正忙，请稍后再试", "busy just now, try again")),
     *SHARED_FAILURES,
 )
 # What every route can answer without a line of its own: by the server, or by the path alone.
@@ -123,6 +126,7 @@ def create_api(app: Application) -> FastAPI:
         responses={status: dict(response) for status, response in _ERROR_RESPONSES.items()},
     )
     api.add_middleware(PrintableRequests, refused=_unprintable_response)
+    api.add_middleware(TableBodies, refused=_failure_response)  # the later one stands before
     api.state.application = app
     for each in (*TOWN_ROUTERS, router):  # the former's fixed paths come first
         api.include_router(each)
@@ -146,13 +150,21 @@ def _in_callers_language(request: Request, message: tuple[str, str], detail: str
 
 
 def _error_handler(status: int, message: tuple[str, str]) -> Any:
-    headers = _NAME_SCHEME if status == 401 else None  # noqa: PLR2004  no key
+    headers = _NAME_SCHEME if status == 401 else {}  # noqa: PLR2004  no key
 
     def answer(request: Request, exc: Exception) -> Response:
         detail = "" if status in _WITHOUT_DETAIL else str(exc)
+        again = {"Retry-After": str(exc.retry_after_s)} if isinstance(exc, Busy) else {}
         text, detail = _in_callers_language(request, message, detail)
-        return error_document(status, text, headers=headers, detail=detail)
+        return error_document(status, text, headers={**headers, **again}, detail=detail)
 
+    return answer
+
+
+def _failure_response(request: Request, exc: Exception) -> Response:
+    """What a route would answer to this exception of `_FAILURES`."""
+    status, message = next((s, m) for kind, s, m in _FAILURES if isinstance(exc, kind))
+    answer: Response = _error_handler(status, message)(request, exc)
     return answer
 
 

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.administration.camera_table import CameraChange, ImportPlan
 from patrol.administration.registry_files import ChangedMeanwhile, RegistryEditRefused
+from patrol.administration.work_queue import TABLE_IMPORTS
 from patrol.domain import labels
 from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.account import Permission
@@ -56,7 +57,7 @@ from patrol.web.pages.camera_rows import (
     refusal_label,
     visit_row,
 )
-from patrol.web.request_limits import MAX_CSV_BYTES
+from patrol.web.request_limits import read_upload
 
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_CHANGES_SHOWN: Final = 500  # changes of one kind on the page; more are counted
@@ -139,10 +140,13 @@ def camera_import_page(context: ContextDep, user: MayChangeRegistry) -> Response
 @router.post("/api/cameras/import/check")
 def check_import(context: ContextDep, user: MayChangeRegistry, file: Upload) -> JSONResponse:
     """Compare the uploaded file with the registry: its changes, or every problem in it."""
-    data = read_upload(file)
-    return json_or_reason(
-        lambda: _plan_document(context.app.camera_table.plan_import(data), user.t), user.t
-    )
+
+    def compare() -> dict[str, Any]:
+        plan = context.app.camera_table.plan_import(read_upload(file))
+        return _plan_document(plan, user.t)
+
+    with TABLE_IMPORTS:
+        return json_or_reason(compare, user.t)
 
 
 @router.post("/api/cameras/import")
@@ -152,21 +156,15 @@ def apply_import(
     why: Annotated[str, Form(min_length=2, max_length=200)],
 ) -> JSONResponse:  # fmt: skip
     """Import the file whose comparison has the version `mark`."""
-    data, by = read_upload(file), user.account.name
+    by = user.account.name
 
     def apply() -> dict[str, Any]:
+        data = read_upload(file)
         plan = context.app.camera_table.apply_import(data, version=mark, by=by, why=why)
         return _plan_document(plan, user.t)
 
-    return json_or_reason(apply, user.t)
-
-
-def read_upload(file: UploadFile) -> bytes:
-    """The uploaded bytes. Raises HTTPException 413 beyond MAX_CSV_BYTES."""
-    data = file.file.read(MAX_CSV_BYTES + 1)
-    if len(data) > MAX_CSV_BYTES:
-        raise HTTPException(413, "too large")
-    return data
+    with TABLE_IMPORTS:
+        return json_or_reason(apply, user.t)
 
 
 def _plan_document(plan: ImportPlan, t: Translator) -> dict[str, Any]:
