@@ -251,7 +251,9 @@ VERBS: Final[Mapping[str, Verb]] = {
         "bench:bench_capture",
         "取一帧的代价，与其他做法同场比较。 One key frame, beside the alternatives.",
     ),
-    "bench round": Verb("bench:bench_round", "60/600/3000 路整轮。 Whole rounds at three sizes."),
+    "bench round": Verb(
+        "bench:bench_round", "整轮的代价，默认 60/600/3000 路。 Whole rounds of so many cameras."
+    ),
     "bench mqtt": Verb("bench:bench_mqtt", "发件箱 10,000 条排空。 Draining the outbox."),
     "bench alerts": Verb(
         "bench:bench_alerts", "确认到网格长收到的时延。 From confirm to the leader's callback."

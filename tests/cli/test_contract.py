@@ -30,7 +30,7 @@ VERBS = {
     "simulate cameras": ["--count", "--port", "--out", "--seed", "--faults"],
     "simulate leaders": [],
     "bench capture": ["--json"],
-    "bench round": ["--json"],
+    "bench round": ["--cameras", "--mixed", "--json"],
     "consent withdraw": ["CAMERA", "--by"],
     "consent restore": ["CAMERA", "--by"],
     "consent list": ["--json"],

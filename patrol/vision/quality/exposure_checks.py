@@ -10,7 +10,8 @@ import numpy as np
 
 from patrol.domain.observation import Light
 from patrol.vision.quality.baseline import Baseline
-from patrol.vision.quality.features import RICH, PictureFeatures, percentile
+from patrol.vision.quality.features import RICH, PictureFeatures
+from patrol.vision.quality.percentiles import percentile
 from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
 
 CAST_ALIKE = 0.5

@@ -10,7 +10,7 @@ from patrol.evaluation.lens_faults import LENS_FAULTS
 from patrol.vision.quality import QualityHistory, diagnose
 from patrol.vision.quality.baseline import SLOPE
 from patrol.vision.quality.edges import edge_slope
-from patrol.vision.quality.image_views import halved
+from patrol.vision.quality.image_views import picture_view
 from patrol.vision.quality.soft_cover import softly_covered_share
 
 Picture = NDArray[np.uint8]
@@ -69,8 +69,7 @@ def test_a_plain_area_with_a_soft_edge_lies_on_the_glass(street: list[Picture]) 
     for wide, covered in ((0.02, True), (0.0, False)):  # a wall ends sharply
         soft = cv2.GaussianBlur(edge, (0, 0), wide * frame.shape[1]) if wide else edge
         seen = frame * (1 - soft[..., None]) + 110 * soft[..., None]
-        luma = cv2.cvtColor(seen.astype(np.uint8), cv2.COLOR_BGR2GRAY)
-        share = softly_covered_share(halved(np.asarray(luma, np.uint8)))
+        share = softly_covered_share(picture_view(seen.astype(np.uint8), None).luma)
         assert (share > 0.4) is covered
 
 
