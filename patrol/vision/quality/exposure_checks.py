@@ -21,6 +21,7 @@ ORDINARY_LUMA = 100.0  # mean; a darker picture has less contrast without any fa
 NEAR_ROWS = 2  # of CELL_ROWS: what stands near is at the bottom
 TINY = 1e-6
 OVEREXPOSED_EVERYWHERE = 1.2  # of the usual luma, in four cells of five
+FAR_OVEREXPOSED = 1.4  # ... beyond what the sun does to a camera with automatic exposure: 1.24
 COLOURLESS = 0.985  # share of pixels exactly grey; the rest may be coloured burnt-in text
 ROUNDED_RANGE = 2.0  # of chroma: what conversion and compression leave of grey
 INFRARED_RANGE = 4.0  # chroma percentile range below which a picture is black and white
@@ -139,16 +140,24 @@ def _overexposed(
     """Whether every part is brighter than ever, by more than an aperture step, and some burnt.
 
     Snow leaves walls and trunks as they were, fog burns nothing, a sunny day is within the usual.
+    Where every part is far brighter, a dim street need not become a bright one.
     """
     if baseline is None:
         return False
     levels, own = features.levels, baseline.scalar
     usual = np.maximum(baseline.grid["luma"], DARK_CELL)
     least = percentile(np.maximum(levels.cell_luma, DARK_CELL) / usual, 20)
+    far = least >= FAR_OVEREXPOSED
+    burnt, bright = (
+        (limits.far_overexposed_p95, limits.far_overexposed_luma)
+        if far
+        else (limits.burnt_luma, limits.overexposed_luma)
+    )
+    clipped = limits.far_overexposed_clipped if far else limits.overexposed_clipped
     return (
-        levels.p95 >= limits.burnt_luma
-        and levels.clipped >= own["clipped"] + limits.overexposed_clipped
-        and levels.mean >= max(limits.overexposed_luma, limits.overexposed_ratio * own["mean"])
+        levels.p95 >= burnt
+        and levels.clipped >= own["clipped"] + clipped
+        and levels.mean >= max(bright, limits.overexposed_ratio * own["mean"])
         and least >= OVEREXPOSED_EVERYWHERE
     )
 

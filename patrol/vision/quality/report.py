@@ -154,6 +154,9 @@ class QualityThresholds:
     overexposed_ratio: float = 1.33  # of the own mean: ×2 of light and more, as the curve bends it
     overexposed_luma: float = 125.0  # and at least this mean
     overexposed_clipped: float = 0.04  # share of pixels burnt out beyond the own median
+    far_overexposed_p95: float = 245.0  # these three where every part is far brighter than ever
+    far_overexposed_luma: float = 100.0
+    far_overexposed_clipped: float = 0.035
     contrast_span: float = 62.0  # luma range, thin things and 3 % at either end left out
     contrast_structure: float = 14.0  # luma deviation in the upper quarter of the cells
     contrast_dark: float = 45.0  # mean luma below which the picture is dark rather than pale

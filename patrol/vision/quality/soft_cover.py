@@ -23,8 +23,6 @@ FINE_PX: Final = 5  # texture finer than this
 POOLED_PX: Final = 9
 PLAIN: Final = 1.2  # grey levels of texture that compression leaves on a plain thing
 PLAIN_SHARE: Final = 0.2  # ... or this share of the texture in the upper fifth of the picture
-GRAINY: Final = 1.6  # times as much in the dark, where the transfer curve is steep: grain shows
-GRAINY_LUMA: Final = 100.0  # grey levels: below, by its root
 LEAST_SHARE: Final = 0.3  # of the picture: smaller ones are not asked about
 RIM_PX: Final = (1, 9)  # from the plain area: where its outline lies, if it has one
 EDGE_PX: Final = (5, 8)  # ... and where a sharp one has ended
@@ -62,7 +60,7 @@ def softly_covered_share(luma: U8, *, coloured: bool = False, warmth: F32 | None
     size = (WIDTH_PX, max(WIDTH_PX // 8, round(height * WIDTH_PX / width)))
     grey = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     fine = np.asarray(np.abs(grey - cv2.blur(grey, (FINE_PX, FINE_PX))), np.float32)
-    area = _largest_plain(fine, grey)
+    area = _largest_plain(fine)
     if area is None or not LEAST_SHARE <= float(area.mean()) < 1.0:
         return 0.0
     if float(grey[area].mean()) < LIT or not _comes_from_a_border(area):
@@ -83,11 +81,10 @@ def softly_covered_share(luma: U8, *, coloured: bool = False, warmth: F32 | None
     return float(area.mean())
 
 
-def _largest_plain(fine: F32, grey: F32) -> Mask | None:
+def _largest_plain(fine: F32) -> Mask | None:
     """The largest connected area without texture; None where there is none at all."""
-    pooled, level = (cv2.blur(values, (POOLED_PX, POOLED_PX)) for values in (fine, grey))
-    grain = np.clip(np.sqrt(GRAINY_LUMA / (level + 1)), 1, GRAINY)
-    plain = pooled < np.maximum(PLAIN * grain, PLAIN_SHARE * float(np.percentile(pooled, 80)))
+    pooled = np.asarray(cv2.blur(fine, (POOLED_PX, POOLED_PX)), np.float32)
+    plain = pooled < max(PLAIN, PLAIN_SHARE * float(np.percentile(pooled, 80)))
     opened = cv2.morphologyEx(
         plain.astype(np.uint8), cv2.MORPH_OPEN, np.ones((POOLED_PX, POOLED_PX), np.uint8)
     )
