@@ -10,6 +10,7 @@ import numpy as np
 
 from patrol.domain.observation import Light
 from patrol.vision.quality.baseline import Baseline
+from patrol.vision.quality.drawn import ramp_share
 from patrol.vision.quality.features import RICH, PictureFeatures, percentile
 from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
 
@@ -73,12 +74,13 @@ def check_black_screen(
 
 
 def check_solid_color(
-    features: PictureFeatures, _baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """One colour and nothing else (blue screen, whole lens covered), or a drawing of few.
 
     A slide with words or an emblem has a handful of levels and crisp things in its middle; light,
-    grain and texture give a scene more levels even where it is nearly even, as in snow.
+    grain and texture give a scene more levels even where it is nearly even, as in snow. On a
+    gradient it has many, in even rows or columns (drawn.py); asked at a first visit alone.
     """
     levels = features.levels
     crisp = percentile(features.detail.contrast[1:-1], 100) >= RICH
@@ -87,6 +89,12 @@ def check_solid_color(
         return make_reading(
             PictureFault.SOLID_COLOR, levels.commonest, limits.drawn_levels, "drawn/1", over=True
         )
+    if lit and crisp and baseline is None:
+        ramp = ramp_share(features.luma)
+        if ramp >= limits.drawn_ramp:
+            return make_reading(
+                PictureFault.SOLID_COLOR, ramp, limits.drawn_ramp, "ramp/1", over=True
+            )
     span = max(levels.span, levels.chroma_range)
     burnt = levels.luma_low >= limits.burnt_luma  # white everywhere: too bright, not a colour
     over = span <= limits.solid_range and levels.luma_high > limits.black_luma and not burnt
