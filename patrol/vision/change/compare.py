@@ -81,7 +81,9 @@ MUCH = 0.3  # of the object's box is the region: a large box round everything ex
 MIN_OBJECT_SCORE = 0.45  # of a detection; a doubtful one must not explain a region away
 STILL = 0.03  # of a region's pixels changed within the visit: nothing alive stands so still
 SCATTERED_ASKS = 0.02  # share hidden, below which nobody asks what is usual
-SCATTERED_USUAL = 3.0  # times the most that one of some eight accepted samples lost
+# Times the most that one of nine accepted samples lost: where losses fall off as by chance
+# (exponentially), a tenth sound visit exceeds 3 times that in 9! 3! / 12! = 0.5 % of cameras.
+SCATTERED_USUAL = 3.0
 DETAIL_PX, PATTERN = 9, 5.0  # of the small picture; grey levels: places whose pattern can be told
 PATTERNED_SHARE = 0.05  # of the picture; fewer such places prove nothing
 DISAGREEING = 0.7  # middle difference of structure: five times the most around a new object
