@@ -4,8 +4,8 @@ A channel's emblem, a "no signal" slide or a test pattern stands on one colour, 
 gradient. What a drawing program fills changes by height alone, by width alone, or by both at once,
 to the grey level; light on real things, with a sensor's grain, does so nowhere over most of a
 picture, not even over a wall or a sheet before the lens. So the middle level of each row and of
-each column is taken away in turn (median polish), and what is left is counted. Used by exposure_checks.py at first
-visits; later ones find the same picture again (stream_checks.py).
+each column is taken away in turn (median polish), and what is left is counted. Used by
+exposure_checks.py at first visits; later ones find the same picture again (stream_checks.py).
 """
 
 from typing import Final
@@ -17,7 +17,10 @@ from patrol.vision.quality.image_views import U8
 
 WIDTH_PX: Final = 160  # enough to see a ground by, and single letters are averaged away
 EXPLAINED: Final = 2.0  # grey levels that compression and rounding leave
-SHOWING: Final = (12.0, 245.0)  # grey levels: black and burnt out are equal everywhere by themselves
+SHOWING: Final = (
+    12.0,
+    245.0,
+)  # grey levels: black and burnt out are equal everywhere by themselves
 ENOUGH_SHOWING: Final = 0.3  # of the picture
 
 
@@ -33,6 +36,6 @@ def ramp_share(luma: U8) -> float:
     if showing.mean() < ENOUGH_SHOWING:
         return 0.0
     left = grey
-    for axis in (1, 0, 1):  # an emblem moves its rows' middle along a slope; columns tell by how much
+    for axis in (1, 0, 1):  # an emblem moves its rows' middle along a slope; columns tell how far
         left = left - np.median(left, axis=axis, keepdims=True)
     return float((np.abs(left[showing]) <= EXPLAINED).mean())
