@@ -15,7 +15,7 @@ import numpy as np
 
 from patrol.vision.quality.image_views import U8
 
-WIDTH_PX: Final = 160  # enough to see a ground by, and single letters are averaged away
+WIDTH_PX: Final = 96  # enough to see a ground by, and single letters are averaged away
 EXPLAINED: Final = 2.0  # grey levels that compression and rounding leave
 SHOWING: Final = (
     12.0,
@@ -27,7 +27,7 @@ ENOUGH_SHOWING: Final = 0.3  # of the picture
 def ramp_share(luma: U8) -> float:
     """The share of what is neither black nor burnt out that lies on its row's and column's level.
 
-    0 where too little shows. Slides, emblems and bars have 0.88 and more, photographs 0.56 at most.
+    0 where too little shows. Slides, emblems and bars have 0.88 and more, photographs 0.66 at most.
     """
     height, width = luma.shape
     size = (WIDTH_PX, max(WIDTH_PX // 8, round(height * WIDTH_PX / width)))
