@@ -80,7 +80,8 @@ def check_solid_color(
 
     A slide with words or an emblem has a handful of levels and crisp things in its middle; light,
     grain and texture give a scene more levels even where it is nearly even, as in snow. On a
-    gradient it has many, in even rows or columns (drawn.py); asked at a first visit alone.
+    gradient it has many, in even rows or columns and without a sensor's grain (drawn.py); asked at
+    a first visit alone.
     """
     levels = features.levels
     crisp = percentile(features.detail.contrast[1:-1], 100) >= RICH
@@ -89,7 +90,8 @@ def check_solid_color(
         return make_reading(
             PictureFault.SOLID_COLOR, levels.commonest, limits.drawn_levels, "drawn/1", over=True
         )
-    if lit and crisp and baseline is None:
+    grainless = features.detail.noise < limits.drawn_grain
+    if lit and crisp and grainless and baseline is None:
         ramp = ramp_share(features.luma)
         if ramp >= limits.drawn_ramp:
             return make_reading(

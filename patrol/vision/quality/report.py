@@ -140,6 +140,7 @@ class QualityThresholds:
     solid_range: float = 7.0  # luma and chroma range of the whole picture
     drawn_levels: float = 0.85  # share of the picture in 8 levels; sound views: 0.5 and less
     drawn_ramp: float = 0.8  # share on the level of its row and column; photographs: 0.66 at most
+    drawn_grain: float = 0.5  # grey levels; a sensor's before strong compression: 1 and more
     dark_luma: float = 30.0  # mean luma
     dark_highlight: float = 85.0  # ... while even the brightest twentieth stays below
     dark_ratio: float = 0.42  # of the own median, where mean luma is below dark_own_luma
