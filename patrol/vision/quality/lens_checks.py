@@ -251,7 +251,10 @@ def _cover_at_first(features: PictureFeatures, limits: QualityThresholds) -> Gau
     flat, levels = features.flat_share, features.levels
     by_day = levels.colourless < COLOURLESS and levels.mean >= LIT_LUMA
     chroma = percentile(np.hypot(levels.cell_cr, levels.cell_cb), 50)
-    soft = softly_covered_share(features.luma, coloured=chroma > PALE_CHROMA) if by_day else 0.0
+    warmth = np.asarray(levels.cell_cr - levels.cell_cb, np.float32)
+    soft = 0.0
+    if by_day:
+        soft = softly_covered_share(features.luma, coloured=chroma > PALE_CHROMA, warmth=warmth)
     edged = soft >= limits.occluded_soft and flat < limits.occluded_absolute
     value, limit = (soft, limits.occluded_soft) if edged else (flat, limits.occluded_absolute)
     gauge = EDGED_GAUGE if edged else "cover/3"
