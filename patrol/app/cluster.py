@@ -116,7 +116,7 @@ class SiteCluster:
 
     def _drop(self, late: DeliveredResult) -> None:
         with self._store.begin() as uow:
-            uow.cluster.settle(late.number, late.round, ResultOutcome.LATE)
+            uow.cluster.settle(late.round, {late.number: [ResultOutcome.LATE]})
             uow.commit()
         with suppress(ResultUnreadable):
             result = result_from_data(late.body, late.round, late.camera)

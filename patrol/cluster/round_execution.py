@@ -35,7 +35,6 @@ from patrol.rounds.executor import (
     StopReason,
     round_progress,
 )
-from patrol.rounds.grouped_writes import MOST_TOGETHER
 from patrol.rounds.progress import RoundCounters, RoundProgress, ThroughputEstimate
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart
 from patrol.store import Store, StoreFull, StoreUnavailable
@@ -45,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 BATCH: Final = 32  # results read at once; with their pictures some 10 MB
 FETCHES: Final = 8  # at once: an object store answers in 50 ms
-POLL_S: Final = 0.2  # for delivered results
+POLL_S: Final = 0.5  # for delivered results: nobody waits for them, and many make one transaction
 COVER_EVERY_S: Final = 5.0  # what is pending and on nobody's way is looked for so often
 MAX_SUBMISSIONS: Final = 5  # of one camera in one run of the round
 
@@ -227,8 +226,8 @@ class ClusterExecution:
             else:
                 group[camera] = arrived, result
         together = list(group.values())
-        for start in range(0, len(together), MOST_TOGETHER):
-            self._record_group(together[start : start + MOST_TOGETHER])
+        if together:
+            self._record_group(together)
         return len(waiting)
 
     def _fetch(self, delivered: DeliveredResult) -> _Arrived:
@@ -299,7 +298,7 @@ class ClusterExecution:
         """Count a result that is not recorded, and drop it with what belongs to it."""
         delivered = arrived.delivered
         with self._cluster.store.begin() as uow:
-            uow.cluster.settle(delivered.number, delivered.round, outcome)
+            uow.cluster.settle(delivered.round, {delivered.number: [outcome]})
             uow.commit()
         self._discard_blobs(arrived)
 

@@ -40,6 +40,7 @@ MAX_ROWS: Final = 50_000  # of a table; five times the largest registry that is 
 MAX_COLUMNS: Final = 100
 # `r="B7"` of a cell or `r="7"` of a row, ECMA-376 part 1, 18.3.1.4 and 18.3.1.73.
 _CELL_NAME: Final = re.compile(rb"""\sr\s*=\s*["']\s*([A-Za-z]{0,8})([0-9]{1,12})""")
+_LINES: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # with their ends, as csv wants them
 _PIECE_BYTES: Final = 1024 * 1024
 Record = tuple[int, list[str]]  # the first physical line, from 1; cells, stripped
 
@@ -95,8 +96,10 @@ def _text_records(text: str, known: Collection[str], notes: FileProblemLog) -> I
     declared = SEPARATOR_LINE.match(text)
     start = 2 if declared else 1
     rest = text[declared.end() :] if declared else text
+    del text
     separator = declared["separator"] if declared else _separator(rest, known)
-    reader = csv.reader(io.StringIO(rest, newline=""), strict=True, delimiter=separator)
+    lines = (line[0] for line in _LINES.finditer(rest))  # StringIO would be four bytes a character
+    reader = csv.reader(lines, strict=True, delimiter=separator)
     before = start - 1
     while True:
         try:

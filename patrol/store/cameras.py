@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 
 from patrol.domain.camera import Camera
-from patrol.domain.health import CameraHealth
+from patrol.domain.health import CameraCondition, CameraHealth
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.domain.registry import Grid, Registry, camera_card
@@ -243,6 +243,12 @@ class HealthRepository:
         if changed:
             brief = {name: row[name] for name in ("camera", "state", "since", "why")}
             self._db.add(health_changes, [brief])
+
+    def unhealthy(self) -> Mapping[CameraId, CameraHealth]:
+        """`current` of every camera that has one and is not online: of most rounds few."""
+        found = select(health).where(health.c.state != CameraCondition.ONLINE)
+        rows = self._db.all(found.order_by(health.c.camera))
+        return {row.camera: _HEALTH.from_row(row) for row in rows}
 
     def current_by_camera(self) -> Mapping[CameraId, CameraHealth]:
         """`current` of every camera that has one."""

@@ -7,19 +7,29 @@ ended. A withdrawal also ends the pixels of the camera in every place, in its ow
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 
 from patrol.domain.camera import DailyHours
 from patrol.domain.consent import ConsentTerms, TermsAction, TermsChange, hours_text, parse_hours
 from patrol.domain.ids import CameraId
 from patrol.domain.round import CONSENT_ENDED
+from patrol.store.column_types import UtcTime
 from patrol.store.pixels import PixelRepository
 from patrol.store.rows import RowMapper
 from patrol.store.schema_people import consent_terms, household_links, withdrawals
 from patrol.store.transaction import Transaction
 
 PAUSE, HOURS = "pause", "hours"  # kinds of terms
+# Asked some times a second while a round runs, by every process that visits.
+_WITHDRAWN: Final = select(withdrawals.c.camera).where(withdrawals.c.restored_at.is_(None))
+_STANDING: Final = select(
+    *(consent_terms.c[name] for name in ("camera", "kind", "until", "hours"))
+).where(
+    consent_terms.c.ended_at.is_(None),
+    or_(consent_terms.c.until.is_(None), consent_terms.c.until > bindparam("now", type_=UtcTime)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +83,11 @@ class ConsentRepository:
 
     def withdrawn(self) -> frozenset[CameraId]:
         """The cameras whose consent is withdrawn now."""
-        not_restored = select(withdrawals.c.camera).where(withdrawals.c.restored_at.is_(None))
-        return frozenset(row.camera for row in self._db.all(not_restored))
+        return frozenset(row.camera for row in self._db.all(_WITHDRAWN))
 
     def terms(self, now: datetime) -> ConsentTerms:
         """Everything that stands now, of all cameras."""
-        columns = (consent_terms.c[name] for name in ("camera", "kind", "until", "hours"))
-        standing = select(*columns).where(
-            consent_terms.c.ended_at.is_(None),
-            or_(consent_terms.c.until.is_(None), consent_terms.c.until > now),
-        )
-        rows = self._db.all(standing)
+        rows = self._db.all(_STANDING, {"now": now})
         return ConsentTerms(
             withdrawn=self.withdrawn(),
             paused={row.camera: row.until for row in rows if row.kind == PAUSE},

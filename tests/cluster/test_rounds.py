@@ -101,7 +101,7 @@ def test_a_withdrawn_household_is_not_visited(rounds: Rounds) -> None:
 
 
 def test_a_pause_interrupts_the_round(rounds: Rounds) -> None:
-    rounds.cameras.delay_s = 2.0
+    rounds.cameras.silent_after = 3  # so that the round cannot end before the pause is seen
     paused = threading.Event()
 
     def on_progress(progress: RoundProgress) -> None:
@@ -199,7 +199,7 @@ def deliver(place: ClusterPlace, store: Store, result: VisitResult) -> None:
     round_id = result.visit.round
     assert round_id is not None
     with store.begin() as uow:
-        uow.cluster.deliver(round_id, result.visit.camera, "one", result_to_data(result))
+        uow.cluster.deliver("one", [(round_id, result.visit.camera, result_to_data(result))])
         uow.commit()
 
 
@@ -301,7 +301,7 @@ def test_a_result_that_is_not_whole_is_refused_and_the_camera_visited_again(
     if wrong == "no result":
         data = {"visit": {"camera": camera}}
     with store.begin() as uow:
-        uow.cluster.deliver(begun.id, camera, "one", data)
+        uow.cluster.deliver("one", [(begun.id, camera, data)])
         uow.commit()
     finish(place, store, begun)
     assert counts(store, begun)[ResultOutcome.REFUSED] == 1
