@@ -34,7 +34,7 @@ from patrol.app.store_opening import StartupWait, adopt_site_key, open_site_stor
 from patrol.app.town_service import handle_town_reply
 from patrol.cases.save_and_send import SendGate, queued_message_count
 from patrol.domain.finding import CATEGORY_BY_ID
-from patrol.domain.ids import CameraId, FindingId
+from patrol.domain.ids import CameraId, FindingId, LinkId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
@@ -316,7 +316,13 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
         options=visit_options(settings),
         sampling=settings.sampling.policy,
         link_slots=services.link_slots,
+        workers_reach=_no_worker if services.cluster is None else services.cluster.workers_reach,
     )
+
+
+def _no_worker(_link: LinkId) -> bool:
+    """Of a site of one process: what it does not reach, nobody does."""
+    return False
 
 
 def _rechecks(services: _SharedServices, guarded_visit: GuardedVisit) -> Recheckers:
@@ -340,6 +346,7 @@ def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveVi
         limits=LiveLimits(
             duration_s=settings.console.live_s, max_viewers=settings.console.live_at_once
         ),
+        workers_reach=guarded_visit.workers_reach,
     )
 
 

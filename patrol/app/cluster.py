@@ -85,6 +85,11 @@ class SiteCluster:
         """The links of the site's cameras that no living worker serves."""
         return unserved_links(self._cameras().values(), uow.cluster.served_links())
 
+    def workers_reach(self, link: LinkId) -> bool:
+        """Whether a living worker serves the link. Raises StoreUnavailable."""
+        with self._store.begin_read() as uow:
+            return link in uow.cluster.served_links()
+
     def status(self) -> ClusterStatus:
         """As `patrol cluster status` shows it. Raises StoreUnavailable."""
         settings, cameras = self._settings, self._cameras().values()

@@ -11,13 +11,14 @@ to the store.
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 from zoneinfo import ZoneInfo
 
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.consent import NO_TERMS, ConsentTerms, visit_refusal
-from patrol.domain.ids import CameraId
+from patrol.domain.health import NO_ANSWER_FAILURES
+from patrol.domain.ids import CameraId, LinkId
 from patrol.domain.sampling import SamplingPolicy
 from patrol.domain.schedule import Stoppage, pause_at
 from patrol.ports import CameraClient, Clock
@@ -155,6 +156,11 @@ class ConsentGuard:
                     capture.cancel()  # a second time: its TEARDOWN is cut short
 
 
+def workers_link_reason(link: LinkId) -> str:
+    """Why a look outside of rounds failed where a worker reaches the link, and we do not."""
+    return f"link {link} is reached by a worker alone: it is seen in rounds, not by a second look"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedVisit:
     """One judged visit outside any round, for a recheck; keeps to the rounds' limits per link."""
@@ -167,6 +173,7 @@ class GuardedVisit:
     options: VisitOptions
     sampling: SamplingPolicy
     link_slots: SharedLinkSlots
+    workers_reach: Callable[[LinkId], bool] = lambda _link: False  # of a cluster; asks the store
 
     async def visit(self, camera_id: CameraId) -> JudgedVisit | Refusal:
         """Visit and judge once a slot of the camera's link is free; or why it may not be visited.
@@ -190,5 +197,14 @@ class GuardedVisit:
         if isinstance(got, Refusal):
             return got
         if isinstance(got, StreamError):
-            return failed_visit(camera, start, got, self.clock.now())
+            failed = failed_visit(camera, start, got, self.clock.now())
+            if not await self._is_a_workers(camera, got):
+                return failed
+            return replace(
+                failed, visit=replace(failed.visit, seen=workers_link_reason(camera.link))
+            )
         return await asyncio.to_thread(self.judge, camera, start, got)
+
+    async def _is_a_workers(self, camera: Camera, why: StreamError) -> bool:
+        no_answer = why.kind in NO_ANSWER_FAILURES
+        return no_answer and await asyncio.to_thread(self.workers_reach, camera.link)
