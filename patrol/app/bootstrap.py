@@ -22,7 +22,7 @@ from patrol.administration.camera_table import CameraTable
 from patrol.administration.people_tables import PeopleTables
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
 from patrol.administration.sealed_streams import SealedSiteLoader, with_store_passwords
-from patrol.allocator import set_for_pictures
+from patrol.allocator import give_back_freed_memory, set_for_pictures
 from patrol.app.application import Application
 from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
@@ -103,6 +103,7 @@ def build(
         )
         broker, follow = open_broker(site, stack)
         made = _application(services, broker, follow, integrations=integrations, meters=meters)
+        give_back_freed_memory()  # what reading the files of a county took for a moment
         yield made
 
 

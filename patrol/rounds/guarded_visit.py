@@ -9,7 +9,7 @@ to the store.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Self
@@ -30,6 +30,7 @@ from streams.errors import StreamError, WentSilent
 from streams.model import Sample, VisitOptions
 
 CONSENT_POLL_S = 0.4  # twice this, and a store's answer, is less than the second that is promised
+READ_AT_LEAST_EVERY_S = 5.0  # though nobody changed anything: pauses and hours run out
 GRACE_S = 1.5  # beyond a visit's own time limit, for its TEARDOWN
 
 
@@ -44,14 +45,23 @@ class ConsentGate:
     refresh_cameras: Callable[[], None]  # reads the registry again if its files changed
     pause: Stoppage | None = None  # of all rounds
     _terms: ConsentTerms = NO_TERMS
+    _stoppages: Sequence[Stoppage] = ()
+    _token: str = ""
+    _read_at_s: float = 0.0  # monotonic
 
     def refresh(self) -> None:
-        """Read registry, consent terms and pauses again; blocks. Raises what the store raises."""
+        """Read registry, consent terms and pauses again; blocks. Raises what the store raises.
+
+        What ends by itself at its time counts for at most READ_AT_LEAST_EVERY_S longer.
+        """
         self.refresh_cameras()
-        now = self.clock.now()
-        with self.store.begin_read() as uow:
-            self._terms = uow.consents.terms(now)
-            self.pause = pause_at(uow.stoppages.active(now), now)
+        now, now_s, token = self.clock.now(), self.clock.monotonic_s(), self.store.terms_token()
+        if not token or token != self._token or now_s - self._read_at_s > READ_AT_LEAST_EVERY_S:
+            with self.store.begin_read() as uow:
+                self._terms = uow.consents.terms(now)
+                self._stoppages = uow.stoppages.active(now)
+            self._token, self._read_at_s = token, now_s
+        self.pause = pause_at(self._stoppages, now)
 
     def permitted_camera(self, camera_id: CameraId) -> Camera | Refusal:
         """The camera as registered now, or why not to connect; reads neither file nor store."""

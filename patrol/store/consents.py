@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, or_, select, text
 
 from patrol.domain.camera import DailyHours
 from patrol.domain.consent import ConsentTerms, TermsAction, TermsChange, hours_text, parse_hours
@@ -29,6 +29,17 @@ _STANDING: Final = select(
 ).where(
     consent_terms.c.ended_at.is_(None),
     or_(consent_terms.c.until.is_(None), consent_terms.c.until > bindparam("now", type_=UtcTime)),
+)
+
+
+# Of the columns that a worker's role may read, of what stands; times that pass are no part of it.
+TERMS_TOKEN: Final = text(
+    "SELECT md5(concat_ws('/',"
+    " (SELECT string_agg(camera, ',' ORDER BY camera) FROM withdrawals WHERE restored_at IS NULL),"
+    " 'terms', (SELECT string_agg(concat_ws(' ', camera, kind, until, hours::text), ','"
+    "  ORDER BY camera, kind) FROM consent_terms WHERE ended_at IS NULL),"
+    " 'stoppages', (SELECT string_agg(concat_ws(' ', number, until), ',' ORDER BY number)"
+    "  FROM stoppages WHERE ended_at IS NULL)))"
 )
 
 

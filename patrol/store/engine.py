@@ -28,7 +28,15 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, exc
+from sqlalchemy import (
+    Connection,
+    Engine,
+    ExceptionContext,
+    Executable,
+    create_engine,
+    event,
+    exc,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
@@ -277,6 +285,18 @@ def connect(engine: Engine, *, read_only: bool = False) -> Connection:
             raise translate_error(error, engine.url) from error
         raise
     return connection
+
+
+def ask_alone(engine: Engine, statement: Executable) -> Any:
+    """One value by one statement outside of any transaction: two round trips instead of seven.
+
+    Raises StoreUnavailable.
+    """
+    try:
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            return connection.execute(statement).scalar()
+    except SQLAlchemyError as error:  # the pool's own: too many at once
+        raise translate_error(error, engine.url) from error
 
 
 def erase_journal(engine: Engine, *, rewrite: bool) -> bool:
