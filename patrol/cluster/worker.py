@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 BEAT_EVERY_S: Final = 5.0
 SKEW_REPORTED_S: Final = 5.0  # of its machine's clock against the database's
-STOP_POLL_S: Final = 0.1
+STOP_POLL_S: Final = 0.25
 WRITES_WINDOW_S: Final = 0.5  # visits of all shards that end within it are one transaction
 SAME_NAME_WAIT_S: Final = 2 * BEAT_EVERY_S + 1.0  # whether another of this name still beats
 

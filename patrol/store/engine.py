@@ -73,6 +73,11 @@ _USAGE_ERRORS: Final = (exc.ProgrammingError, exc.DataError, exc.NotSupportedErr
 _DRIVER_ERRORS: Final = (exc.DBAPIError, exc.TimeoutError, OSError)
 _PG_OUT_OF_RANGE: Final = frozenset({"22003", "22008", "22021"})  # number, date, character
 _PG_FULL: Final = frozenset({"53100"})  # disk_full
+_PG_DENIED: Final = frozenset({"42501"})  # insufficient_privilege
+_DENIED_TEXT: Final = (
+    "{}: {}; the database login {} has not the rights of the tables' owner, correct `database:` in"
+    " site.yaml (a worker's directory is for `patrol worker` and `patrol check`)"
+)
 _READ_ONLY_TEXT: Final = (
     "{place}: the database cannot be written by this user ({user}); SQLite writes its file and"
     " beside it: give both to the service's user (chown, chmod u+w), or mount the disk writable"
@@ -341,6 +346,8 @@ def translate_error(error: exc.SQLAlchemyError | OSError, url: URL) -> Exception
         return StoreFull(f"{redacted_url(url)}: no space left to write: {line}")
     if place := _read_only_place(original, url):
         return StoreReadOnly(_READ_ONLY_TEXT.format(place=place, user=_user_name()))
+    if getattr(original, "sqlstate", None) in _PG_DENIED:
+        return StoreUnavailable(_DENIED_TEXT.format(redacted_url(url), line, url.username))
     return _mistake(error, original, line) or _other_error(error, url, line)
 
 
