@@ -251,6 +251,10 @@ def _write_context(services: _SharedServices) -> RegistryWriteContext:
 
 def _round_runner(services: _SharedServices) -> RoundRunner:
     settings = services.site.settings
+
+    def clock_unconfirmed() -> bool:
+        return services.monitor.clock_unconfirmed
+
     return RoundRunner(
         RunnerServices(
             store=services.store,
@@ -277,11 +281,11 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
                 **_unnamed_change_rule(services.site),
                 find_hint=ChangeHint(store=services.store, evidence=services.evidence),
             ),
-            clock_unconfirmed=lambda: services.monitor.clock_unconfirmed,
+            clock_unconfirmed=clock_unconfirmed,
             without=services.detectors.without,
             agreed_streams=agreed_streams(services.site.sources),
             new_execution=(
-                services.cluster.services(services.evidence).new_execution
+                services.cluster.services(services.evidence, clock_unconfirmed).new_execution
                 if services.cluster is not None
                 else None
             ),

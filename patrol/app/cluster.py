@@ -62,7 +62,9 @@ class SiteCluster:
         """The directory that the console serves to workers; None: they reach a store themselves."""
         return self.exchange if isinstance(self.exchange, DirectoryExchange) else None
 
-    def services(self, evidence: PictureStore) -> ClusterServices:
+    def services(
+        self, evidence: PictureStore, clock_unconfirmed: Callable[[], bool]
+    ) -> ClusterServices:
         """What rounds of this cluster use."""
         settings = self._settings
         return ClusterServices(
@@ -73,6 +75,7 @@ class SiteCluster:
             evidence=evidence,
             keep_for=timedelta(days=settings.retention.sample_days),
             shard_cameras=self.section.shard_cameras,
+            clock_unconfirmed=clock_unconfirmed,
         )
 
     @contextmanager

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from patrol.store.cluster import ResultOutcome
 from tests.support.cluster import (
     ClusterPlace,
     SleepingCameras,
+    WrongClock,
     make_runner,
     open_site_cluster,
     round_problems,
@@ -98,6 +100,19 @@ def test_a_withdrawn_household_is_not_visited(rounds: Rounds) -> None:
         visits = {visit.camera: visit for visit in uow.rounds.visits(ended.id)}
     assert gone not in visits or visits[gone].outcome is VisitOutcome.MISSED
     assert f"/{int(gone)}" not in rounds.cameras.calls
+
+
+@pytest.mark.parametrize("skew_s", [-3600.0, 3600.0])
+def test_a_service_whose_clock_is_an_hour_off_misses_nobody(
+    place: ClusterPlace, store: Store, skew_s: float
+) -> None:
+    wrong = WrongClock(skew_s, step_after_s=math.inf)
+    runner = make_runner(place, store, clustered=True, clock=wrong)
+    with running_worker(place, place.link_names, "one"):
+        finish_by = wrong.now() + timedelta(minutes=2)
+        ended = runner.run(runner.begin_round("morning", finish_by, at_any_hour=True))
+    assert ended.state is RoundState.FINISHED
+    assert round_problems(place, store, [ended.id]) == []
 
 
 def test_a_pause_interrupts_the_round(rounds: Rounds) -> None:
