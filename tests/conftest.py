@@ -2,6 +2,9 @@
 
 The server is the machine's own PostgreSQL (tests.support.postgres), started once for the whole
 run. Where it is missing, those tests skip, or fail with CI=true.
+
+Property tests draw the same examples in every run, so that a run tells of a change and not of its
+luck; `HYPOTHESIS_PROFILE=search pytest …` draws new ones.
 """
 
 import os
@@ -11,12 +14,17 @@ from typing import NoReturn
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from patrol.store import upgrade
 from patrol.store.schema_all import metadata
 from tests.support.postgres import PostgresServer, find_postgres, running_postgres
 from tests.support.store import close_stores, copy_template
+
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", settings.get_profile("search"), derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 pytest_plugins = ["tests.support.case_system"]
 

@@ -1,6 +1,7 @@
 """A job scheduler in a process of its own, whose wall clock libfaketime sets; asked over stdin.
 
-Each line is how many seconds to run; the answer is what ran meanwhile, as JSON.
+Each line is how many seconds to wait at most until every job ran as often as `WANTED` says; the
+answer is what ran meanwhile, as JSON.
 """
 
 import json
@@ -8,28 +9,41 @@ import resource
 import sys
 import threading
 from collections import Counter
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from patrol.app.scheduler import JobScheduler, ScheduledJob
 from patrol.clock import SystemClock
+
+EVERY_S = {"often": 0.2, "each second": 1.0}
+WANTED = Counter({"often": 5, "each second": 1})
 
 
 def main() -> None:
     """Answer until stdin ends."""
     failures: list[str] = []
     runs: Counter[str] = Counter()
+    ran = threading.Condition()
+
+    def run(name: str) -> None:
+        with ran:
+            runs[name] += 1
+            ran.notify_all()
+
     scheduler = JobScheduler(
         ZoneInfo("Asia/Shanghai"), lambda name, why: failures.append(f"{name}: {why!r}")
     )
-    for name, every_s in (("often", 0.2), ("each second", 1.0)):
-        scheduler.add(ScheduledJob(name=name, run=lambda n=name: runs.update([n]), every_s=every_s))  # type: ignore[misc]
+    for name, every_s in EVERY_S.items():
+        scheduler.add(ScheduledJob(name=name, run=partial(run, name), every_s=every_s))
     scheduler.start()
     for line in sys.stdin:
-        before = runs.copy()
-        threading.Event().wait(float(line))
+        with ran:
+            runs.clear()
+            ran.wait_for(lambda: runs >= WANTED, float(line))
+            seen = dict(runs)
         answer = {
             "wall": SystemClock().now().isoformat(),
-            "runs": {name: runs[name] - before[name] for name in runs},
+            "runs": seen,
             "failures": failures,
             "frozen": scheduler.frozen(),
             "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.ids import CaseId
@@ -60,7 +60,7 @@ def renewed(page: Page, act: Callable[[], None]) -> None:
     """Do something that changes the page, and wait until it asked for the new content."""
     with page.expect_response(lambda r: "/part" in r.url, timeout=WAIT_MS):
         act()
-    page.wait_for_timeout(150)  # it is put in, or held
+    page.wait_for_timeout(150)  # it is put in, or held: what should be there is awaited
 
 
 def board(enter: Enter) -> Page:
@@ -81,7 +81,7 @@ def test_focus_stays_on_the_card_while_others_come_and_go(
     earlier = town.app.clock.now() - timedelta(minutes=1)
     renewed(page, lambda: put(town, cases[5], dispatched_at=earlier))
     first = page.locator(".column").first.locator(".case-card", has_text="test_renewal").first
-    assert first.get_attribute("href") == f"/cases/{cases[5].id}", "the board was renewed"
+    expect(first).to_have_attribute("href", f"/cases/{cases[5].id}")  # the board was renewed
     assert page.evaluate(NOW_FOCUSED) == f"/cases/{cases[3].id}"
     assert page.evaluate("window.kept === document.activeElement"), "the same element"
 
@@ -94,7 +94,7 @@ def test_a_card_that_changes_its_column_keeps_the_focus(
     page.focus(link(cases[2]))
     case = cases[2]
     renewed(page, lambda: put(town, case, state=CaseState.ARRIVED))
-    assert page.locator(f".column:nth-child(3) a[href='/cases/{case.id}']").count() == 1
+    expect(page.locator(f".column:nth-child(3) a[href='/cases/{case.id}']")).to_have_count(1)
     assert page.evaluate(NOW_FOCUSED) == f"/cases/{case.id}"
 
 
@@ -118,7 +118,7 @@ def test_nothing_moves_under_the_pointer_until_it_leaves(
     page.mouse.move(5, 700)
     page.wait_for_selector("#held", state="hidden", timeout=WAIT_MS)
     first = page.locator(".column").first.locator(".case-card", has_text="test_renewal").first
-    assert first.get_attribute("href") == f"/cases/{cases[5].id}"
+    expect(first).to_have_attribute("href", f"/cases/{cases[5].id}")
 
 
 def test_other_parts_of_today_are_renewed_beside_the_pointer(
@@ -152,7 +152,7 @@ def test_other_parts_of_today_are_renewed_beside_the_pointer(
     page.wait_for_selector("#held:not([hidden])", timeout=WAIT_MS)
     page.mouse.move(3, 3)
     page.wait_for_selector("#held", state="hidden", timeout=WAIT_MS)
-    assert page.inner_text(".cases h2 small") == str(int(before) + 1)
+    expect(page.locator(".cases h2 small")).to_have_text(str(int(before) + 1))
     with town.store.begin() as uow:
         known = uow.cases.get(ended.id)
         uow.cases.put(known.apply_event(CaseEvent.VOID, at=town.app.clock.now(), by="test"))
@@ -217,8 +217,8 @@ def test_the_map_keeps_what_was_opened(enter: Enter, town: Any, cases: list[Case
     with page.expect_response(lambda r: "/api/grid/map" in r.url, timeout=WAIT_MS):
         one_more()
     page.wait_for_timeout(300)
-    assert int(page.inner_text("[data-count=cases]")) == count + 1
+    expect(page.locator("[data-count=cases]")).to_have_text(str(count + 1))
     assert popup.locator("a").first.get_attribute("href") == first
     assert page.get_attribute(".leaflet-map-pane", "style") == view, "the view is the reader's"
     page.uncheck("[data-layer=cases]")
-    assert page.locator(".leaflet-marker-icon[class*=case-]").count() == 0
+    expect(page.locator(".leaflet-marker-icon[class*=case-]")).to_have_count(0)

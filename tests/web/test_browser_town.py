@@ -146,7 +146,7 @@ def test_a_leave_is_entered_and_taken_back_and_a_grid_is_edited(town: Any, enter
     admin = enter("admin")
     admin.goto("/people")
     admin.click("#grids summary")
-    first = admin.locator("#grids tr").first
+    first = admin.locator("#grids tr", has=admin.locator("[data-edit]")).first
     code = first.locator("td").first.inner_text()
     first.locator("[data-edit]").click()
     expect(admin.locator("#grid [name=grid_code]")).to_have_value(code)

@@ -124,6 +124,6 @@ def test_pictures_that_are_no_key_pictures_are_given_up(codec: str) -> None:
 )
 def test_start_codes_without_end_cost_little(pattern: bytes) -> None:
     payload = b"\x67\x64" + pattern * (65_000 // len(pattern))
-    start_s = time.perf_counter()
+    start_s = time.process_time()
     push(h264.FORMAT, [payload])
-    assert time.perf_counter() - start_s < 0.05
+    assert time.process_time() - start_s < 0.15
