@@ -45,7 +45,8 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 32  # results read at once; with their pictures some 10 MB
 FETCHES: Final = 8  # at once: an object store answers in 50 ms
 POLL_S: Final = 0.5  # for delivered results: nobody waits for them, and many make one transaction
-COVER_EVERY_S: Final = 5.0  # what is pending and on nobody's way is looked for so often
+COVER_EVERY_S: Final = 5.0  # what is pending and on nobody's way is looked for so often …
+COVER_CAMERAS: Final = 3_000  # … and with more cameras as much less often: the look reads them all
 MAX_SUBMISSIONS: Final = 5  # of one camera in one run of the round
 
 
@@ -145,7 +146,7 @@ class ClusterExecution:
                 elif self._cover_now or clock.monotonic_s() >= cover_at_s:
                     self._cover_now = False
                     await self._submit_uncovered(queue)
-                    cover_at_s = clock.monotonic_s() + COVER_EVERY_S
+                    cover_at_s = clock.monotonic_s() + _cover_again_in_s(len(self._pending))
                 elif not took:
                     self._changed.clear()
                     with suppress(TimeoutError):
@@ -354,6 +355,10 @@ class ClusterExecution:
         if self._stop_reason is None:
             self._stop_reason, self.reason = stop_reason, reason
         self._changed.set()
+
+
+def _cover_again_in_s(pending: int) -> float:
+    return COVER_EVERY_S * max(1.0, pending / COVER_CAMERAS)
 
 
 def no_worker_reason(link: LinkId) -> str:
