@@ -34,7 +34,7 @@ from patrol.app.store_opening import StartupWait, adopt_site_key, open_site_stor
 from patrol.app.town_service import handle_town_reply
 from patrol.cases.save_and_send import SendGate, queued_message_count
 from patrol.domain.finding import CATEGORY_BY_ID
-from patrol.domain.ids import CameraId, FindingId, LinkId
+from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
@@ -251,10 +251,6 @@ def _write_context(services: _SharedServices) -> RegistryWriteContext:
 
 def _round_runner(services: _SharedServices) -> RoundRunner:
     settings = services.site.settings
-
-    def clock_unconfirmed() -> bool:
-        return services.monitor.clock_unconfirmed
-
     return RoundRunner(
         RunnerServices(
             store=services.store,
@@ -281,11 +277,11 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
                 **_unnamed_change_rule(services.site),
                 find_hint=ChangeHint(store=services.store, evidence=services.evidence),
             ),
-            clock_unconfirmed=clock_unconfirmed,
+            clock_unconfirmed=lambda: services.monitor.clock_unconfirmed,
             without=services.detectors.without,
             agreed_streams=agreed_streams(services.site.sources),
             new_execution=(
-                services.cluster.services(services.evidence, clock_unconfirmed).new_execution
+                services.cluster.services(services.evidence, services.monitor).new_execution
                 if services.cluster is not None
                 else None
             ),
@@ -321,13 +317,8 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
         options=visit_options(settings),
         sampling=settings.sampling.policy,
         link_slots=services.link_slots,
-        workers_reach=_no_worker if services.cluster is None else services.cluster.workers_reach,
+        workers_reach=services.cluster.workers_reach if services.cluster else lambda _link: False,
     )
-
-
-def _no_worker(_link: LinkId) -> bool:
-    """Of a site of one process: what it does not reach, nobody does."""
-    return False
 
 
 def _rechecks(services: _SharedServices, guarded_visit: GuardedVisit) -> Recheckers:

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from patrol.app.clock_monitor import ClockMonitor
 from patrol.cluster.exchange import (
     DirectoryExchange,
     Exchange,
@@ -62,9 +63,7 @@ class SiteCluster:
         """The directory that the console serves to workers; None: they reach a store themselves."""
         return self.exchange if isinstance(self.exchange, DirectoryExchange) else None
 
-    def services(
-        self, evidence: PictureStore, clock_unconfirmed: Callable[[], bool]
-    ) -> ClusterServices:
+    def services(self, evidence: PictureStore, monitor: ClockMonitor) -> ClusterServices:
         """What rounds of this cluster use."""
         settings = self._settings
         return ClusterServices(
@@ -75,7 +74,7 @@ class SiteCluster:
             evidence=evidence,
             keep_for=timedelta(days=settings.retention.sample_days),
             shard_cameras=self.section.shard_cameras,
-            clock_unconfirmed=clock_unconfirmed,
+            clock_unconfirmed=lambda: monitor.clock_unconfirmed,
         )
 
     @contextmanager

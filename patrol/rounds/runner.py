@@ -254,9 +254,10 @@ class RoundRunner:
                 uow.rounds.record_visit(missed_visit_of_removed_camera(gone, now))
             totals = uow.rounds.totals(started.id)
             left = [visit for visit in pending if visit.camera in cameras]
-            for fatal in (visit for visit in left if visit.judgings >= MAX_JUDGINGS):
-                uow.rounds.record_visit(unjudgeable_visit(fatal, now))
-            left = [visit for visit in left if visit.judgings < MAX_JUDGINGS]
+            if self._deps.new_execution is None:  # a cluster's workers judge on, and say it
+                for fatal in (visit for visit in left if visit.judgings >= MAX_JUDGINGS):
+                    uow.rounds.record_visit(unjudgeable_visit(fatal, now))
+                left = [visit for visit in left if visit.judgings < MAX_JUDGINGS]
             to_visit = [visit.camera for visit in left]
             if sampler := self._blind_sample(started):
                 sampler.begin_round(uow, to_visit, now)

@@ -74,7 +74,7 @@ def propose_shared_findings(
     seen = {one.camera: one for one in observations if one.camera in cameras}
     if not seen:
         return 0
-    compared = uow.rounds.compared(a_round.id, COMPARED_READING)
+    compared = uow.findings.cameras_measured(a_round.id, COMPARED_READING)
     groups = group_by_cause(
         (camera, _frame_wide_of(seen.get(camera))) for camera in sorted(compared | seen.keys())
     )

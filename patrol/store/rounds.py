@@ -107,6 +107,7 @@ _PENDING_VISIT = {
 }
 _OUTCOME_OF: Final = {str(outcome): outcome for outcome in VisitOutcome}
 _FACTS: Final = select(visits.c.facts).where(visits.c.round == _THIS_ROUND)
+_BYTES: Final = ("bytes_received", "key_frame_bytes")
 _OUTLINES: Final = (
     select(
         visits.c.camera,
@@ -241,10 +242,8 @@ class RoundRepository:
         columns = visits.c.camera, visits.c.place, visits.c.tries
         found = select(*columns).where(visits.c.round == round_id, PENDING)
         return [
-            PlannedVisit(
-                round=round_id, camera=CameraId(intern(camera)), order=place, judgings=tries
-            )
-            for camera, place, tries in map(tuple, self._db.run(found.order_by(visits.c.place)))
+            PlannedVisit(round=round_id, camera=CameraId(intern(camera)), order=at, judgings=n)
+            for camera, at, n in map(tuple, self._db.run(found.order_by(visits.c.place)))
         ]
 
     def begin_judging(self, round_id: RoundId, camera: CameraId) -> None:
@@ -334,29 +333,16 @@ class RoundRepository:
 
     def bytes_received(self, round_id: RoundId) -> tuple[int, int]:
         """Bytes that the round's visits received, and those of the key frames that they kept."""
-        received = of_key_frames = 0
-        for (facts,) in map(tuple, self._db.run(_FACTS, {"of_round": round_id})):
-            received += int(facts.get("bytes_received") or 0) if facts else 0
-            of_key_frames += int(facts.get("key_frame_bytes") or 0) if facts else 0
-        return received, of_key_frames
-
-    def compared(self, round_id: RoundId, reading: str) -> frozenset[CameraId]:
-        """The cameras whose visit has a reading of this name."""
-        found = select(visits.c.camera, visits.c.readings).where(visits.c.round == round_id)
-        return frozenset(
-            CameraId(intern(camera))
-            for camera, readings in map(tuple, self._db.run(found))
-            if reading in (readings or {})
-        )
+        sums = Counter[str]()
+        for row in self._db.run(_FACTS, {"of_round": round_id}):
+            sums.update({name: int((row.facts or {}).get(name) or 0) for name in _BYTES})
+        return sums[_BYTES[0]], sums[_BYTES[1]]
 
     def outcomes(self, round_id: RoundId) -> Sequence[tuple[CameraId, VisitOutcome, str]]:
         """(camera, outcome, failure) of every visit, pending ones too, in the order of the plan."""
         brief = select(visits.c.camera, visits.c.outcome, visits.c.failure)
         rows = self._db.run(brief.where(visits.c.round == round_id).order_by(visits.c.place))
-        return [
-            (CameraId(intern(camera)), _OUTCOME_OF[outcome], intern(failure))
-            for camera, outcome, failure in map(tuple, rows)
-        ]
+        return [(CameraId(one), _OUTCOME_OF[how], why) for one, how, why in map(tuple, rows)]
 
     def outcome_counts(
         self, start: date, end: date, plans: Iterable[str]
@@ -379,17 +365,12 @@ class RoundRepository:
 
         Pictures are listed as they were taken; `PictureRepository.get` says which still exist.
         """
-        found = select(visits).where(
-            visits.c.round == round_id, visits.c.outcome != VisitOutcome.PENDING
-        )
+        of_round = visits.c.round == round_id, visits.c.outcome != VisitOutcome.PENDING
+        found = select(visits).where(*of_round).order_by(visits.c.place)
         if cameras is None:
-            return _read_visits(self._db, found.order_by(visits.c.place))
-        ordered = found.order_by(visits.c.place)
-        return [
-            visit
-            for some in in_batches(cameras)
-            for visit in _read_visits(self._db, ordered.where(visits.c.camera.in_(some)))
-        ]
+            return _read_visits(self._db, found)
+        parts = (found.where(visits.c.camera.in_(some)) for some in in_batches(cameras))
+        return [visit for part in parts for visit in _read_visits(self._db, part)]
 
     def visit_outlines(self, round_id: RoundId) -> Sequence[VisitOutline]:
         """The same visits, each with what a ledger says of it; a tenth of the cost."""
