@@ -168,7 +168,7 @@ class ConsentGuard:
 
 def workers_link_reason(link: LinkId) -> str:
     """Why a look outside of rounds failed where a worker reaches the link, and we do not."""
-    return f"link {link} is reached by a worker alone: it is seen in rounds, not by a second look"
+    return f"link {link} is reached by a worker alone: it is seen in rounds, not by a recheck"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

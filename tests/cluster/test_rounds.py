@@ -23,6 +23,7 @@ from patrol.domain.observation import Light
 from patrol.domain.round import Round, RoundState, StoredPicture, Visit, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.rounds.progress import RoundProgress
+from patrol.rounds.visit_judge import MAX_JUDGINGS
 from patrol.store import Store, open_store
 from patrol.store.cluster import ResultOutcome
 from tests.support.cluster import (
@@ -321,6 +322,22 @@ def test_a_result_that_is_not_whole_is_refused_and_the_camera_visited_again(
     finish(place, store, begun)
     assert counts(store, begun)[ResultOutcome.REFUSED] == 1
     assert round_problems(place, store, [begun.id]) == []
+
+
+def test_a_visit_that_waits_to_be_recorded_is_not_called_unjudgeable(
+    place: ClusterPlace, store: Store
+) -> None:
+    """Two workers began to judge it, one delivered; then the service was killed and came back."""
+    begun = begin(place, store)
+    result = a_result(place, begun)
+    deliver(place, store, result)
+    with store.begin() as uow:
+        for _ in range(MAX_JUDGINGS):
+            uow.rounds.begin_judging(begun.id, result.visit.camera)
+        uow.commit()
+    finish(place, store, begun)
+    with store.begin_read() as uow:
+        assert uow.rounds.totals(begun.id).normal == place.cameras
 
 
 def test_what_another_taught_meanwhile_is_not_overwritten(
