@@ -22,7 +22,7 @@ from patrol.administration.camera_table import CameraTable
 from patrol.administration.people_tables import PeopleTables
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
 from patrol.administration.sealed_streams import SealedSiteLoader, with_store_passwords
-from patrol.allocator import set_for_pictures
+from patrol.allocator import give_back_freed_memory, set_for_pictures
 from patrol.app.application import Application
 from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
@@ -104,6 +104,7 @@ def build(
         )
         broker, follow = open_broker(site, stack)
         made = _application(services, broker, follow, integrations=integrations, meters=meters)
+        give_back_freed_memory()  # what reading the files of a county took for a moment
         yield made
 
 
@@ -282,7 +283,7 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             without=services.detectors.without,
             agreed_streams=agreed_streams(services.site.sources),
             new_execution=(
-                services.cluster.services(services.evidence).new_execution
+                services.cluster.services(services.evidence, services.monitor).new_execution
                 if services.cluster is not None
                 else None
             ),
@@ -318,6 +319,7 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
         options=visit_options(settings),
         sampling=settings.sampling.policy,
         link_slots=services.link_slots,
+        workers_reach=services.cluster.workers_reach if services.cluster else lambda _link: False,
     )
 
 
@@ -342,6 +344,7 @@ def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveVi
         limits=LiveLimits(
             duration_s=settings.console.live_s, max_viewers=settings.console.live_at_once
         ),
+        workers_reach=guarded_visit.workers_reach,
     )
 
 

@@ -314,6 +314,7 @@ API_SCOPES: Final[Labels] = {
 }  # fmt: skip
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),
+    "workers_link": ("链路只有工作机可达，本机看不到", "only a worker reaches its link"),
     "newer_picture": (
         "已有更新的画面，请刷新后先看再确认",
         "a newer picture has come: load the page and look",

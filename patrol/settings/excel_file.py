@@ -36,6 +36,7 @@ UNREADABLE: Final = (
 )  # fmt: skip
 EXACT_DIGITS: Final = 15  # of Excel's numbers, which are IEEE 754 doubles
 SEPARATOR_LINE: Final = re.compile(r'"?sep=(?P<separator>.)"?\r?\n', re.IGNORECASE)
+_LINES: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # with their ends, as csv wants them
 Record = tuple[int, list[str]]  # the first physical line, from 1; cells, stripped
 
 
@@ -90,8 +91,10 @@ def _text_records(text: str, known: Collection[str], notes: FileProblemLog) -> I
     declared = SEPARATOR_LINE.match(text)
     start = 2 if declared else 1
     rest = text[declared.end() :] if declared else text
+    del text
     separator = declared["separator"] if declared else _separator(rest, known)
-    reader = csv.reader(io.StringIO(rest, newline=""), strict=True, delimiter=separator)
+    lines = (line[0] for line in _LINES.finditer(rest))  # StringIO would be four bytes a character
+    reader = csv.reader(lines, strict=True, delimiter=separator)
     before = start - 1
     while True:
         try:

@@ -28,7 +28,15 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, exc
+from sqlalchemy import (
+    Connection,
+    Engine,
+    ExceptionContext,
+    Executable,
+    create_engine,
+    event,
+    exc,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
@@ -66,6 +74,11 @@ _USAGE_ERRORS: Final = (exc.ProgrammingError, exc.DataError, exc.NotSupportedErr
 _DRIVER_ERRORS: Final = (exc.DBAPIError, exc.TimeoutError, OSError)
 _PG_OUT_OF_RANGE: Final = frozenset({"22003", "22008", "22021"})  # number, date, character
 _PG_FULL: Final = frozenset({"53100"})  # disk_full
+_PG_DENIED: Final = frozenset({"42501"})  # insufficient_privilege
+_DENIED_TEXT: Final = (
+    "{}: {}; the database login {} has not the rights of the tables' owner, correct `database:` in"
+    " site.yaml (a worker's directory is for `patrol worker` and `patrol check`)"
+)
 _READ_ONLY_TEXT: Final = (
     "{place}: the database cannot be written by this user ({user}); SQLite writes its file and"
     " beside it: give both to the service's user (chown, chmod u+w), or mount the disk writable"
@@ -285,6 +298,18 @@ def connect(engine: Engine, *, read_only: bool = False) -> Connection:
     return connection
 
 
+def ask_alone(engine: Engine, statement: Executable) -> Any:
+    """One value by one statement outside of any transaction: two round trips instead of seven.
+
+    Raises StoreUnavailable.
+    """
+    try:
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            return connection.execute(statement).scalar()
+    except SQLAlchemyError as error:  # the pool's own: too many at once
+        raise translate_error(error, engine.url) from error
+
+
 def erase_journal(engine: Engine, *, rewrite: bool) -> bool:
     """Copy SQLite's WAL into the file and empty it; False while a reader still needs it.
 
@@ -327,6 +352,8 @@ def translate_error(error: exc.SQLAlchemyError | OSError, url: URL) -> Exception
         return StoreFull(f"{redacted_url(url)}: no space left to write: {line}")
     if place := _read_only_place(original, url):
         return StoreReadOnly(_READ_ONLY_TEXT.format(place=place, user=_user_name()))
+    if getattr(original, "sqlstate", None) in _PG_DENIED:
+        return StoreUnavailable(_DENIED_TEXT.format(redacted_url(url), line, url.username))
     return _mistake(error, original, line) or _other_error(error, url, line)
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from patrol.evaluation.camera_optics import defocus, through_camera, to_light
 from patrol.evaluation.lens_faults import LENS_FAULTS
+from patrol.pixels import half_size
 from patrol.vision.quality import QualityHistory, diagnose
 from patrol.vision.quality.baseline import SLOPE
 from patrol.vision.quality.edges import edge_slope
@@ -93,7 +94,7 @@ def test_what_hangs_from_the_top_is_no_sky(
     seen = frame * (1 - soft[..., None]) + level * soft[..., None]
     luma = cv2.cvtColor(seen.astype(np.uint8), cv2.COLOR_BGR2GRAY)
     share = softly_covered_share(
-        halved(np.asarray(luma, np.uint8)), warmth=np.full((6, 8), warmth, np.float32)
+        half_size(np.asarray(luma, np.uint8)), warmth=np.full((6, 8), warmth, np.float32)
     )
     assert (share > 0.4) is covered
 
