@@ -13,6 +13,8 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
+from functools import lru_cache
+from sys import intern
 from typing import Final, NamedTuple, Self
 from urllib.parse import quote, unquote
 
@@ -96,14 +98,14 @@ class StreamAddress:
                 query=parts.query,
                 login=bool(parts.user or parts.password),
             )
-        return cls(
-            scheme=scheme,
-            host=parts.host.lower(),
+        return cls(  # main and sub stream share what they have in common; a county has 30,000
+            scheme=intern(scheme),
+            host=intern(parts.host.lower()),
             port=DEFAULT_PORTS[scheme] if parts.port is None else parts.port,
-            path=parts.path or "/",
-            query=parts.query,
-            user=unquote(parts.user),
-            password=unquote(parts.password),
+            path=intern(parts.path or "/"),
+            query=intern(parts.query),
+            user=intern(unquote(parts.user)),
+            password=intern(unquote(parts.password)),
         )
 
     @property
@@ -241,7 +243,12 @@ def _host_and_port(text: str) -> tuple[str, int | None]:
     readable = not host or (_is_ip_address(host) if match["v6"] else _HOST.fullmatch(host))
     if not readable or (port and not 0 < int(port) < 65_536):  # noqa: PLR2004
         return host if readable else "", _UNREADABLE
-    return host, int(port) if port else None
+    return host, _port_number(port) if port else None
+
+
+@lru_cache(maxsize=1024)
+def _port_number(text: str) -> int:
+    return int(text)
 
 
 def _is_ip_address(host: str) -> bool:

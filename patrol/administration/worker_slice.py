@@ -60,7 +60,7 @@ def write_slice(
     cameras = [one for one in site.registry.cameras.values() if one.link in links]
     files: dict[str, str] = {
         "site.yaml": _site_yaml(site, pictures),
-        "cameras.csv": _cameras_csv(source / "cameras.csv", links, passwords),
+        "cameras.csv": _cameras_csv(source / "cameras.csv", cameras, passwords),
         "people.csv": PEOPLE_CSV.format(role=Role.MAINTAINER, grid=_town(site)),
         KEY_FILE: key.as_text(),
     }
@@ -94,31 +94,35 @@ def _site_yaml(site: Site, pictures: str) -> str:
     role = settings.cluster.worker_role if settings.cluster is not None else ""
     host = f"[{url.host}]" if url.host and ":" in url.host else url.host or "127.0.0.1"
     port = f":{url.port}" if url.port else ""
+    options = url.update_query_dict({}).render_as_string().partition("?")  # sslmode, sslrootcert …
     kept["database"] = (
         f"postgresql+psycopg://{role}:${{{PASSWORD_VARIABLE}}}@{host}{port}/{url.database}"
+        + "".join(options[1:])
     )
-    kept["cluster"] = {"pictures": pictures, "key_file": KEY_FILE}
+    kept["cluster"] = {"pictures": pictures, "key_file": KEY_FILE, "worker_role": role}
     text: str = yaml.safe_dump(kept, allow_unicode=True, sort_keys=False)
     return f"# A worker of {settings.site.id}; written by `patrol cluster slice`.\n{text}"
 
 
 def _cameras_csv(
     path: Path,
-    links: Collection[str],
+    cameras: Collection[Camera],
     passwords: Mapping[tuple[CameraId, StreamChoice], str],
 ) -> str:
     notes = ProblemLog().for_file(path)
     rows = read_table(path, required=CAMERA_REQUIRED, optional=CAMERA_OPTIONAL, notes=notes) or []
+    links = {camera.id: camera.link for camera in cameras}  # by its host, where the column is empty
     out = io.StringIO()
     writer = csv.DictWriter(out, [*CAMERA_REQUIRED, *CAMERA_OPTIONAL], lineterminator="\n")
     writer.writeheader()
     for row in rows:
         cells = {name: row.cells.get(name, "") for name in writer.fieldnames}
-        if cells["link"] not in links:
+        camera = CameraId(cells["camera_id"])
+        if camera not in links:
             continue
         for name in LEFT_OUT:
             cells[name] = ""
-        camera = CameraId(cells["camera_id"])
+        cells["link"] = links[camera]
         cells["name"] = camera
         for column, stream in _STREAMS.items():
             password = quote(passwords.get((camera, stream), ""), safe="")

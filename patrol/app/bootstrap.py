@@ -22,7 +22,7 @@ from patrol.administration.camera_table import CameraTable
 from patrol.administration.people_tables import PeopleTables
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
 from patrol.administration.sealed_streams import SealedSiteLoader, with_store_passwords
-from patrol.allocator import set_for_pictures
+from patrol.allocator import give_back_freed_memory, set_for_pictures
 from patrol.app.application import Application
 from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
@@ -40,6 +40,7 @@ from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
 from patrol.domain.registry import Registry
 from patrol.encryption import SiteKey
+from patrol.logs import set_log_zone
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.mqtt import BrokerAddress
 from patrol.operations.metrics import Meters
@@ -103,6 +104,7 @@ def build(
         )
         broker, follow = open_broker(site, stack)
         made = _application(services, broker, follow, integrations=integrations, meters=meters)
+        give_back_freed_memory()  # what reading the files of a county took for a moment
         yield made
 
 
@@ -172,7 +174,8 @@ def _unlocked_site(
 
 
 def prepare_process(settings: Settings) -> None:
-    """Set what is one for a process: memory, threads, certificates, the limit of pictures."""
+    """Set what is one for a process: memory, threads, certificates, pictures' limit, log times."""
+    set_log_zone(settings.site.tz)
     set_for_pictures()
     limit_opencv_threads()
     CAMERA_TLS.configure(verify=settings.camera_tls.verify, ca_file=settings.camera_tls.ca_file)
@@ -280,7 +283,7 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             without=services.detectors.without,
             agreed_streams=agreed_streams(services.site.sources),
             new_execution=(
-                services.cluster.services(services.evidence).new_execution
+                services.cluster.services(services.evidence, services.monitor).new_execution
                 if services.cluster is not None
                 else None
             ),
@@ -316,6 +319,7 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
         options=visit_options(settings),
         sampling=settings.sampling.policy,
         link_slots=services.link_slots,
+        workers_reach=services.cluster.workers_reach if services.cluster else lambda _link: False,
     )
 
 
@@ -340,6 +344,7 @@ def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveVi
         limits=LiveLimits(
             duration_s=settings.console.live_s, max_viewers=settings.console.live_at_once
         ),
+        workers_reach=guarded_visit.workers_reach,
     )
 
 

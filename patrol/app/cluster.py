@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from patrol.app.clock_monitor import ClockMonitor
 from patrol.cluster.exchange import (
     DirectoryExchange,
     Exchange,
@@ -62,7 +63,7 @@ class SiteCluster:
         """The directory that the console serves to workers; None: they reach a store themselves."""
         return self.exchange if isinstance(self.exchange, DirectoryExchange) else None
 
-    def services(self, evidence: PictureStore) -> ClusterServices:
+    def services(self, evidence: PictureStore, monitor: ClockMonitor) -> ClusterServices:
         """What rounds of this cluster use."""
         settings = self._settings
         return ClusterServices(
@@ -73,6 +74,7 @@ class SiteCluster:
             evidence=evidence,
             keep_for=timedelta(days=settings.retention.sample_days),
             shard_cameras=self.section.shard_cameras,
+            clock_unconfirmed=lambda: monitor.clock_unconfirmed,
         )
 
     @contextmanager
@@ -84,6 +86,11 @@ class SiteCluster:
     def unserved(self, uow: UnitOfWork) -> list[LinkId]:
         """The links of the site's cameras that no living worker serves."""
         return unserved_links(self._cameras().values(), uow.cluster.served_links())
+
+    def workers_reach(self, link: LinkId) -> bool:
+        """Whether a living worker serves the link. Raises StoreUnavailable."""
+        with self._store.begin_read() as uow:
+            return link in uow.cluster.served_links()
 
     def status(self) -> ClusterStatus:
         """As `patrol cluster status` shows it. Raises StoreUnavailable."""
@@ -116,7 +123,7 @@ class SiteCluster:
 
     def _drop(self, late: DeliveredResult) -> None:
         with self._store.begin() as uow:
-            uow.cluster.settle(late.number, late.round, ResultOutcome.LATE)
+            uow.cluster.settle(late.round, {late.number: [ResultOutcome.LATE]})
             uow.commit()
         with suppress(ResultUnreadable):
             result = result_from_data(late.body, late.round, late.camera)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -35,7 +35,6 @@ from patrol.rounds.executor import (
     StopReason,
     round_progress,
 )
-from patrol.rounds.grouped_writes import MOST_TOGETHER
 from patrol.rounds.progress import RoundCounters, RoundProgress, ThroughputEstimate
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart
 from patrol.store import Store, StoreFull, StoreUnavailable
@@ -45,8 +44,9 @@ log = structlog.get_logger(__name__)
 
 BATCH: Final = 32  # results read at once; with their pictures some 10 MB
 FETCHES: Final = 8  # at once: an object store answers in 50 ms
-POLL_S: Final = 0.2  # for delivered results
-COVER_EVERY_S: Final = 5.0  # what is pending and on nobody's way is looked for so often
+POLL_S: Final = 0.5  # for delivered results: nobody waits for them, and many make one transaction
+COVER_EVERY_S: Final = 5.0  # what is pending and on nobody's way is looked for so often …
+COVER_CAMERAS: Final = 3_000  # … and with more cameras as much less often: the look reads them all
 MAX_SUBMISSIONS: Final = 5  # of one camera in one run of the round
 
 
@@ -61,6 +61,7 @@ class ClusterServices:
     evidence: PictureStore
     keep_for: timedelta  # how long an ordinary sample lives; no worker's word counts for it
     shard_cameras: int
+    clock_unconfirmed: Callable[[], bool] = lambda: False  # then no time runs out
 
     def new_execution(
         self,
@@ -139,12 +140,13 @@ class ClusterExecution:
                 if not self._pending:
                     return
                 if clock.now() >= self._job.finish_by:
-                    await loop.run_in_executor(writer, self._miss_unserved)
+                    if not self._cluster.clock_unconfirmed():  # else the round is taken up again
+                        await loop.run_in_executor(writer, self._miss_unserved)
                     self._finish(StopReason.OUT_OF_TIME, "finish_by")
                 elif self._cover_now or clock.monotonic_s() >= cover_at_s:
                     self._cover_now = False
                     await self._submit_uncovered(queue)
-                    cover_at_s = clock.monotonic_s() + COVER_EVERY_S
+                    cover_at_s = clock.monotonic_s() + _cover_again_in_s(len(self._pending))
                 elif not took:
                     self._changed.clear()
                     with suppress(TimeoutError):
@@ -170,7 +172,7 @@ class ClusterExecution:
             self._job.cameras,
             site=self._cluster.site,
             plan=self._job.plan,
-            finish_by=self._job.finish_by,
+            finish_by=await asyncio.to_thread(self._finish_by_of_workers),
             most_cameras=self._cluster.shard_cameras,
         )
         for shard in shards:
@@ -184,6 +186,12 @@ class ClusterExecution:
     def _cameras_delivered(self) -> frozenset[CameraId]:
         with self._cluster.store.begin_read() as uow:
             return uow.cluster.cameras_delivered(self._job.round)
+
+    def _finish_by_of_workers(self) -> datetime:
+        """Finish-by on the database's clock, by which workers go: ours may be wrong."""
+        with self._cluster.store.begin_read() as uow:
+            ahead = self._deps.clock.now() - uow.cluster.database_now()
+        return self._job.finish_by - ahead
 
     def _publish_references(self, shard: Shard) -> dict[CameraId, dict[Light, str]]:
         """Put the references of the shard's cameras into the exchange; their versions."""
@@ -227,8 +235,8 @@ class ClusterExecution:
             else:
                 group[camera] = arrived, result
         together = list(group.values())
-        for start in range(0, len(together), MOST_TOGETHER):
-            self._record_group(together[start : start + MOST_TOGETHER])
+        if together:
+            self._record_group(together)
         return len(waiting)
 
     def _fetch(self, delivered: DeliveredResult) -> _Arrived:
@@ -299,7 +307,7 @@ class ClusterExecution:
         """Count a result that is not recorded, and drop it with what belongs to it."""
         delivered = arrived.delivered
         with self._cluster.store.begin() as uow:
-            uow.cluster.settle(delivered.number, delivered.round, outcome)
+            uow.cluster.settle(delivered.round, {delivered.number: [outcome]})
             uow.commit()
         self._discard_blobs(arrived)
 
@@ -347,6 +355,10 @@ class ClusterExecution:
         if self._stop_reason is None:
             self._stop_reason, self.reason = stop_reason, reason
         self._changed.set()
+
+
+def _cover_again_in_s(pending: int) -> float:
+    return COVER_EVERY_S * max(1.0, pending / COVER_CAMERAS)
 
 
 def no_worker_reason(link: LinkId) -> str:

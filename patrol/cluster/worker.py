@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -26,7 +26,14 @@ from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, LinkId, RoundId
 from patrol.domain.round import PlannedVisit, Visit, VisitOutcome
 from patrol.logs import LastReason
-from patrol.rounds.executor import ExecutorJob, ExecutorServices, RoundExecutor, StopReason
+from patrol.rounds.executor import (
+    ExecutorJob,
+    ExecutorServices,
+    JudgingStart,
+    RoundExecutor,
+    StopReason,
+    VisitWrites,
+)
 from patrol.rounds.progress import RecordedVisit
 from patrol.rounds.visit_judge import (
     MAX_JUDGINGS,
@@ -43,7 +50,8 @@ log = structlog.get_logger(__name__)
 
 BEAT_EVERY_S: Final = 5.0
 SKEW_REPORTED_S: Final = 5.0  # of its machine's clock against the database's
-STOP_POLL_S: Final = 0.1
+STOP_POLL_S: Final = 0.25
+WRITES_WINDOW_S: Final = 0.5  # visits of all shards that end within it are one transaction
 SAME_NAME_WAIT_S: Final = 2 * BEAT_EVERY_S + 1.0  # whether another of this name still beats
 
 
@@ -62,6 +70,7 @@ class Worker:
     _last_note: LastReason = field(default_factory=LastReason)
     _note: str = ""
     _replaced: bool = False
+    _writes: VisitWrites | None = None  # of the running event loop
 
     def run(self, stop: threading.Event, *, ready: Callable[[], None] = lambda: None) -> None:
         """Serve the links until `stop`, then drain. Raises WorkerRefused, StoreUnavailable."""
@@ -96,6 +105,7 @@ class Worker:
 
     async def _run(self, stop: threading.Event) -> None:
         services, record = self.services, self.services.record
+        self._writes = None
         queue = ShardWorker(
             services.database, site=record.site, links=record.links, slots=record.slots,
             name=record.name, handle=self.handle,
@@ -180,12 +190,23 @@ class Worker:
             add_evidence=self._add_evidence,
             fail=lambda camera, start, why: failed_visit(camera, start, why, services.clock.now()),
             record=self._deliver,
-            begin_judging=lambda cameras: self._begin_judging(shard.round, cameras),
+            begin_judging=self._begin_judging,
             judges=services.judges,
             writer=services.writer,
             rng=services.rng,
+            shared_writes=self._shared_writes(),
         )
         return RoundExecutor(job, deps)
+
+    def _shared_writes(self) -> VisitWrites:
+        """One for all shards, of which each alone would bring a visit at a time."""
+        if self._writes is None:
+            self._writes = VisitWrites(
+                self._deliver, self._begin_judging, self.services.writer,
+                visits_under_way=lambda: sum(one.visits_under_way() for one in self._running),
+                window_s=WRITES_WINDOW_S,
+            )  # fmt: skip
+        return self._writes
 
     # -- in a judging thread --------------------------------------------------------------------
 
@@ -223,7 +244,7 @@ class Worker:
 
     def _deliver(self, group: Sequence[JudgedVisit]) -> Sequence[RecordedVisit]:
         """Hand judged visits to the recorder, in one transaction; their pictures are sent."""
-        services, rows = self.services, []
+        services, rows = self.services, list[tuple[RoundId, CameraId, dict[str, Any]]]()
         for visited in group:
             owner = visit_owner(str(visited.visit.round), visited.visit.camera)
             taught = {
@@ -231,22 +252,22 @@ class Worker:
                 for light, blob in visited.memories.items()
             }
             based_on = services.references.versions(visited.visit.camera)
-            rows.append(result_to_data(result_of(visited, taught=taught, based_on=based_on)))
-        if group:
+            body = result_to_data(result_of(visited, taught=taught, based_on=based_on))
+            visit = visited.visit
+            assert visit.round is not None  # noqa: S101  a shard's visits are a round's  # nosec B101
+            rows.append((visit.round, visit.camera, body))
+        if rows:
             with services.store.begin() as uow:
-                for visited, row in zip(group, rows, strict=True):
-                    visit = visited.visit
-                    assert visit.round is not None  # noqa: S101  a shard's visits are a round's  # nosec B101
-                    uow.cluster.deliver(visit.round, visit.camera, services.record.name, row)
+                uow.cluster.deliver(services.record.name, rows)
                 uow.commit()
         return [RecordedVisit(outcome=visited.visit.outcome) for visited in group]
 
-    def _begin_judging(self, round_id: RoundId, cameras: Collection[CameraId]) -> Sequence[None]:
+    def _begin_judging(self, starts: Sequence[JudgingStart]) -> Sequence[None]:
         with self.services.store.begin() as uow:
-            for camera in cameras:
+            for round_id, camera in starts:
                 uow.rounds.begin_judging(round_id, camera)
             uow.commit()
-        return [None] * len(cameras)
+        return [None] * len(starts)
 
     def _forget_judgings(self, shard: Shard) -> None:
         with self.services.store.begin() as uow:

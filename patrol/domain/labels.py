@@ -182,13 +182,6 @@ CASE_STATES: Final[Labels] = {
     "rework": ("退回重办", "rework"),
     "voided": ("已作废", "voided"),
 }
-CASE_CLOCKS: Final[Labels] = {  # what the time that is left belongs to
-    "dispatched": ("签收", "to acknowledge"),
-    "rework": ("签收", "to acknowledge"),
-    "acknowledged": ("到场", "to arrive"),
-    "arrived": ("反馈", "to feed back"),
-}
-CLOSING_CLOCK: Final[Label] = ("办结", "to close")
 CASE_EVENTS: Final[Labels] = {
     "dispatch": ("分派", "dispatched"),
     "received": ("送达", "received"),
@@ -321,6 +314,7 @@ API_SCOPES: Final[Labels] = {
 }  # fmt: skip
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),
+    "workers_link": ("链路只有工作机可达，本机看不到", "only a worker reaches its link"),
     "newer_picture": (
         "已有更新的画面，请刷新后先看再确认",
         "a newer picture has come: load the page and look",

@@ -155,6 +155,11 @@ _FORMS: Final = (
         "不再等待 {person}：{text}",
         "not waiting for {person}: {text}",
     ),
+    _form(
+        r"link (?P<id>\S+) is reached by a worker alone: .+",
+        "链路 {id} 只有工作机可达，本机不能复看",
+        "link {id} is reached by a worker alone",
+    ),
     _form(r"no answer: (?P<text>.+)", "{text}", "no answer: {text}"),
     _form(
         r"to grid (?P<grid>\S+); (?P<text>.+)", "转派至 {grid}：{text}", "given to {grid}: {text}"
@@ -184,6 +189,7 @@ _FORMS: Final = (
             ("finding", "线索"),
             ("case", "案件"),
             ("round", "轮次"),
+            ("camera", "点位"),
             ("patrol", "人工巡查"),
         )
         for form in (
@@ -193,6 +199,7 @@ _FORMS: Final = (
             ),
         )
     ),
+    _form(r"link (?P<id>[\w-]{12})", "链接 {id}", "link {id}"),
     _form(
         r"ground:(?P<id>\S+) (?P<who>.+) on leave",
         "联动巡防 {id}：{who} 请假",

@@ -30,7 +30,6 @@ import structlog
 
 from patrol.domain.camera import Camera
 from patrol.domain.finding import Decision, Finding, FindingState, Origin
-from patrol.domain.health import CameraCondition
 from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.labels import COMPARE_PROMPT, UNNAMED_CHANGE
 from patrol.domain.observation import Box, Light, Subject
@@ -122,7 +121,6 @@ log = structlog.get_logger(__name__)
 SHARE: Final = 0.10
 MIN_SCORE: Final = 0.5  # below it the machine proposes nothing
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
-UNKNOWN_HEALTH: Final = (CameraCondition.ONLINE, NEVER, "")  # never visited: it may be seen well
 SEEN_BY_PERSON: Final = "值班员人工发现 (seen by the operator)"
 ChangeHintFinder = Callable[[Visit, Camera], Box | None]
 
@@ -174,12 +172,11 @@ class BlindSample:
     def begin_round(self, uow: UnitOfWork, planned: Iterable[CameraId], now: datetime) -> None:
         """Choose among the cameras that this round has still to visit; again after a restart."""
         busy, self._scores = _busy_cameras(uow)
-        health, last = uow.health.all(), last_person_views(uow, now)
-        last_views = {
+        unhealthy, last = uow.health.unhealthy(), last_person_views(uow, now)
+        last_views = {  # a camera never visited may be seen well
             camera: last.get(camera, NEVER)
             for camera in planned
-            if camera not in busy
-            and health.get(camera, UNKNOWN_HEALTH)[0] == CameraCondition.ONLINE
+            if camera not in busy and camera not in unhealthy
         }
         self._drawn = set(draw(last_views, self.share, self.rng))
         self._known_positives = choose_known_positives(
@@ -214,10 +211,13 @@ class BlindSample:
             return
         busy, _ = _busy_cameras(uow)
         free = (normal & cameras.keys()) - busy - {finding.camera for finding in known}
-        visits = {v.camera: v for v in uow.rounds.visits(round_id) if v.camera in free}
+        outlines = uow.rounds.visit_outlines(round_id)
+        pictured = [v.camera for v in outlines if v.camera in free and v.first_taken_at is not None]
         last = last_person_views(uow, now)
-        last_views = {camera: last.get(camera, NEVER) for camera, v in visits.items() if v.pictures}
-        for camera in longest_unseen_first(last_views, self.rng)[:missing]:
+        last_views = {camera: last.get(camera, NEVER) for camera in pictured}
+        chosen = longest_unseen_first(last_views, self.rng)[:missing]
+        visits = {visit.camera: visit for visit in uow.rounds.visits(round_id, chosen)}
+        for camera in chosen:
             visit, registered = visits[camera], cameras[camera]
             uow.findings.add(
                 self._finding(uow, visit, registered, self.find_hint(visit, registered))

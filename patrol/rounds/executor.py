@@ -21,7 +21,7 @@ from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import PlannedVisit
 from patrol.domain.sampling import SamplingPolicy
 from patrol.ports import Clock, PictureStoreFull
-from patrol.rounds.grouped_writes import GroupedWrites
+from patrol.rounds.grouped_writes import WINDOW_S, GroupedWrites
 from patrol.rounds.guarded_visit import ConsentGuard
 from patrol.rounds.limiter import ConnectionLimiter, ConnectionLimits, PendingVisit, SharedLinkSlots
 from patrol.rounds.progress import RecordedVisit, RoundCounters, RoundProgress, ThroughputEstimate
@@ -45,6 +45,9 @@ class StopReason(StrEnum):
     FULL = auto()  # no space for pictures or rows, or no database; resumes
 
 
+JudgingStart = tuple[RoundId, CameraId]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorServices:
     """The services that a round's execution calls, and the threads that they run in."""
@@ -55,13 +58,45 @@ class ExecutorServices:
     # In a judging thread too: the visit with pictures of its evidence stream, or why without.
     add_evidence: Callable[[Camera, JudgedVisit, Sample | EvidenceMissing], JudgedVisit]
     fail: Callable[[Camera, VisitStart, StreamError | Refusal], JudgedVisit]  # pure
-    # In the writer's thread, each in one transaction: judged visits, and before these the cameras
+    # In the writer's thread, each in one transaction: judged visits, and before these the visits
     # whose pictures are about to be judged.
     record: Callable[[Sequence[JudgedVisit]], Sequence[RecordedVisit]]
-    begin_judging: Callable[[Sequence[CameraId]], Sequence[None]]
+    begin_judging: Callable[[Sequence[JudgingStart]], Sequence[None]]
     judges: Executor
     writer: Executor
     rng: random.Random
+    shared_writes: "VisitWrites | None" = None  # of all executions of this loop; None: its own
+
+
+class VisitWrites:
+    """Both kinds of a round's grouped writes; executions of one event loop may share them."""
+
+    def __init__(
+        self,
+        record: Callable[[Sequence[JudgedVisit]], Sequence[RecordedVisit]],
+        begin_judging: Callable[[Sequence[JudgingStart]], Sequence[None]],
+        writer: Executor,
+        *,
+        visits_under_way: Callable[[], int],
+        window_s: float = WINDOW_S,
+    ) -> None:
+        """`visits_under_way`: of all executions that use this one."""
+        self._visits_under_way = visits_under_way
+        self.recording = GroupedWrites(
+            record, writer, nobody_else=self._all_wait, window_s=window_s
+        )
+        self.beginning = GroupedWrites(
+            begin_judging, writer, nobody_else=self._all_wait, window_s=window_s
+        )
+
+    def start_if_due(self) -> None:
+        """Write what waits where no visit is left that could bring more."""
+        self.recording.start_if_due()
+        self.beginning.start_if_due()
+
+    def _all_wait(self) -> bool:
+        """Whether every visit under way waits for the writer."""
+        return self._visits_under_way() <= self.recording.waiting + self.beginning.waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +157,9 @@ class RoundExecutor:
         )
         self._turned_away: dict[CameraId, tuple[VisitStart, StreamBusy]] = {}  # each one's last
         self._visits: set[asyncio.Task[None]] = set()
-        self._recording = GroupedWrites(deps.record, deps.writer, nobody_else=self._all_wait)
-        self._beginning = GroupedWrites(deps.begin_judging, deps.writer, nobody_else=self._all_wait)
+        self._writes = deps.shared_writes or VisitWrites(
+            deps.record, deps.begin_judging, deps.writer, visits_under_way=self.visits_under_way
+        )
         self._throughput = ThroughputEstimate(begun_s=deps.clock.monotonic_s())
         self._changed = asyncio.Event()
         self._stop_reason: StopReason | None = None
@@ -143,7 +179,7 @@ class RoundExecutor:
                 await self._record_turned_away()
             finally:
                 await _cancel_all({reporting, *self._visits})
-                await self._recording.flush()
+                await self._writes.recording.flush()
         if self._error is not None:
             raise self._error
         self._report_progress()
@@ -186,16 +222,15 @@ class RoundExecutor:
 
     def _on_visit_done(self, task: asyncio.Task[None]) -> None:
         self._visits.discard(task)
-        self._recording.start_if_due()
-        self._beginning.start_if_due()
+        self._writes.start_if_due()
         if not task.cancelled() and (exc := task.exception()) is not None:
             self._error = exc  # a bug: the execution ends, the round can be resumed
             self._finish(StopReason.STOPPED, f"{type(exc).__name__}: {exc}")
         self._changed.set()
 
-    def _all_wait(self) -> bool:
-        """Whether every visit under way waits for the writer."""
-        return len(self._visits) <= self._recording.waiting + self._beginning.waiting
+    def visits_under_way(self) -> int:
+        """How many visits run just now."""
+        return len(self._visits)
 
     async def _visit(self, pending: PendingVisit) -> None:
         camera = self._job.cameras[pending.camera]
@@ -264,14 +299,14 @@ class RoundExecutor:
     async def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
         """Judge in a judging thread; that it begins is stored first, should it end the process."""
         loop = asyncio.get_running_loop()
-        await self._beginning(camera.id)
+        await self._writes.beginning((self._job.round, camera.id))
         return await loop.run_in_executor(
             self._deps.judges, self._deps.judge, camera, start, sample
         )
 
     async def _record(self, visited: JudgedVisit) -> None:
         """Write the visit; once the writer has it, also a stop lets it finish."""
-        recorded = await self._recording(visited)
+        recorded = await self._writes.recording(visited)
         self._throughput.visit_finished(self._deps.clock.monotonic_s())
         self.counters.add(recorded)
 

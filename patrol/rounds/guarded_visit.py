@@ -9,15 +9,16 @@ to the store.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 from zoneinfo import ZoneInfo
 
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.consent import NO_TERMS, ConsentTerms, visit_refusal
-from patrol.domain.ids import CameraId
+from patrol.domain.health import NO_ANSWER_FAILURES
+from patrol.domain.ids import CameraId, LinkId
 from patrol.domain.sampling import SamplingPolicy
 from patrol.domain.schedule import Stoppage, pause_at
 from patrol.ports import CameraClient, Clock
@@ -29,6 +30,7 @@ from streams.errors import StreamError, WentSilent
 from streams.model import Sample, VisitOptions
 
 CONSENT_POLL_S = 0.4  # twice this, and a store's answer, is less than the second that is promised
+READ_AT_LEAST_EVERY_S = 5.0  # though nobody changed anything: pauses and hours run out
 GRACE_S = 1.5  # beyond a visit's own time limit, for its TEARDOWN
 
 
@@ -43,14 +45,23 @@ class ConsentGate:
     refresh_cameras: Callable[[], None]  # reads the registry again if its files changed
     pause: Stoppage | None = None  # of all rounds
     _terms: ConsentTerms = NO_TERMS
+    _stoppages: Sequence[Stoppage] = ()
+    _token: str = ""
+    _read_at_s: float = 0.0  # monotonic
 
     def refresh(self) -> None:
-        """Read registry, consent terms and pauses again; blocks. Raises what the store raises."""
+        """Read registry, consent terms and pauses again; blocks. Raises what the store raises.
+
+        What ends by itself at its time counts for at most READ_AT_LEAST_EVERY_S longer.
+        """
         self.refresh_cameras()
-        now = self.clock.now()
-        with self.store.begin_read() as uow:
-            self._terms = uow.consents.terms(now)
-            self.pause = pause_at(uow.stoppages.active(now), now)
+        now, now_s, token = self.clock.now(), self.clock.monotonic_s(), self.store.terms_token()
+        if not token or token != self._token or now_s - self._read_at_s > READ_AT_LEAST_EVERY_S:
+            with self.store.begin_read() as uow:
+                self._terms = uow.consents.terms(now)
+                self._stoppages = uow.stoppages.active(now)
+            self._token, self._read_at_s = token, now_s
+        self.pause = pause_at(self._stoppages, now)
 
     def permitted_camera(self, camera_id: CameraId) -> Camera | Refusal:
         """The camera as registered now, or why not to connect; reads neither file nor store."""
@@ -155,6 +166,11 @@ class ConsentGuard:
                     capture.cancel()  # a second time: its TEARDOWN is cut short
 
 
+def workers_link_reason(link: LinkId) -> str:
+    """Why a look outside of rounds failed where a worker reaches the link, and we do not."""
+    return f"link {link} is reached by a worker alone: it is seen in rounds, not by a recheck"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedVisit:
     """One judged visit outside any round, for a recheck; keeps to the rounds' limits per link."""
@@ -167,6 +183,7 @@ class GuardedVisit:
     options: VisitOptions
     sampling: SamplingPolicy
     link_slots: SharedLinkSlots
+    workers_reach: Callable[[LinkId], bool] = lambda _link: False  # of a cluster; asks the store
 
     async def visit(self, camera_id: CameraId) -> JudgedVisit | Refusal:
         """Visit and judge once a slot of the camera's link is free; or why it may not be visited.
@@ -190,5 +207,14 @@ class GuardedVisit:
         if isinstance(got, Refusal):
             return got
         if isinstance(got, StreamError):
-            return failed_visit(camera, start, got, self.clock.now())
+            failed = failed_visit(camera, start, got, self.clock.now())
+            if not await self._is_a_workers(camera, got):
+                return failed
+            return replace(
+                failed, visit=replace(failed.visit, seen=workers_link_reason(camera.link))
+            )
         return await asyncio.to_thread(self.judge, camera, start, got)
+
+    async def _is_a_workers(self, camera: Camera, why: StreamError) -> bool:
+        no_answer = why.kind in NO_ANSWER_FAILURES
+        return no_answer and await asyncio.to_thread(self.workers_reach, camera.link)

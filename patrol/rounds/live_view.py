@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 
 from patrol.domain.camera import Camera, Refusal
-from patrol.domain.ids import CameraId
+from patrol.domain.health import NO_ANSWER_FAILURES
+from patrol.domain.ids import CameraId, LinkId
 from patrol.domain.sampling import SamplingPolicy
 from patrol.ports import CameraClient
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
@@ -31,11 +32,15 @@ from streams.model import BgrImage, KeyFrame, VisitOptions
 SPACING_S: Final = 0.9  # at most about one picture a second, also where every one is a key frame
 MOST_PICTURES: Final = 1000  # never reached: the time ends a view
 MAX_WIDTH_PX: Final = 1280
+WORKERS_LINK: Final = "workers_link"
 Encode = Callable[[BgrImage], tuple[bytes, tuple[int, int]]]  # → JPEG, (width, height)
 
 
 class LiveViewRefused(Exception):
-    """The view is refused or ended; the text is a Refusal, `too_many` or a StreamError's kind."""
+    """The view is refused or ended.
+
+    The text is a Refusal, `too_many`, WORKERS_LINK or a StreamError's kind.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +69,14 @@ class LiveView:
     link_slots: SharedLinkSlots
     encode: Encode
     limits: LiveLimits
+    workers_reach: Callable[[LinkId], bool] = lambda _link: False  # of a cluster; asks the store
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def frames(self, ident: CameraId) -> AsyncIterator[LiveFrame]:
         """Masked pictures until the time is up, in the event loop of the web server.
 
-        Raises LiveViewRefused with a refusal of consent, `too_many`, or the kind of a StreamError.
+        Raises LiveViewRefused with a refusal of consent, `too_many`, the kind of a StreamError, or
+        WORKERS_LINK where the camera did not answer here and a worker of a cluster has its link.
         """
         self._under_way = {visit for visit in self._under_way if not visit.done()}
         if len(self._under_way) >= self.limits.max_viewers:
@@ -98,6 +105,9 @@ class LiveView:
         if isinstance(ended, Refusal):
             raise LiveViewRefused(str(ended))
         if isinstance(ended, StreamError):
+            no_answer = ended.kind in NO_ANSWER_FAILURES
+            if no_answer and await asyncio.to_thread(self.workers_reach, link):
+                raise LiveViewRefused(WORKERS_LINK) from ended
             raise LiveViewRefused(ended.kind) from ended
 
     def _options(self, frames: asyncio.Queue[KeyFrame]) -> VisitOptions:

@@ -78,7 +78,7 @@ class _HealthRecording:
     notifier: HealthNotifier
     now: datetime
     messages: int = 0
-    health_by_camera: Mapping[CameraId, CameraHealth] = field(default_factory=dict)
+    unhealthy: Mapping[CameraId, CameraHealth] = field(default_factory=dict)
     covered: set[CameraId] = field(default_factory=set)
 
     def run(self) -> int:
@@ -87,7 +87,7 @@ class _HealthRecording:
             self._end_outage(trouble, reachability)
         for down in groups_down(reachability, self.notifier.policy):
             self._begin_outage(down)
-        self.health_by_camera = self.uow.health.current_by_camera()
+        self.unhealthy = self.uow.health.unhealthy()
         troubles = self.uow.troubles.list_open()
         outages = {(t.kind, t.subject) for t in troubles if t.kind in GROUPS}
         self.covered = {
@@ -200,7 +200,7 @@ class _HealthRecording:
 
     def _is_covered(self, camera: Camera, outages: set[tuple[TroubleKind, str]]) -> bool:
         """Silent for a reason of the network, behind a link or in a village that is down."""
-        health = self.health_by_camera.get(camera.id)
+        health = self.unhealthy.get(camera.id)
         if (
             health is None
             or health.state != CameraCondition.OFFLINE
@@ -214,7 +214,7 @@ class _HealthRecording:
 
     def _announce_silent(self) -> None:
         withheld = 0
-        for ident, health in self.health_by_camera.items():
+        for ident, health in self.unhealthy.items():
             silent = ident in self.cameras and health.state == CameraCondition.OFFLINE
             if not silent or not should_announce(health):
                 continue
@@ -230,10 +230,8 @@ class _HealthRecording:
         """One open trouble for each offline or faulty camera that no outage covers."""
         unhealthy = {
             ident: health
-            for ident, health in self.health_by_camera.items()
-            if health.state != CameraCondition.ONLINE
-            and ident in self.cameras
-            and ident not in self.covered
+            for ident, health in self.unhealthy.items()
+            if ident in self.cameras and ident not in self.covered
         }
         for subject, trouble in open_troubles.items():
             health = unhealthy.pop(CameraId(subject), None)

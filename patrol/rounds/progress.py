@@ -94,6 +94,7 @@ class RecordedVisit:
     messages: int = 0
     suppressed: int = 0  # observations that a suppression kept from becoming findings
     is_repeat: bool = False  # it was recorded before: nothing was written
+    is_stale: bool = False  # what it taught was left: another had taught the camera meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

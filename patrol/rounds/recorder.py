@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Literal
 
 from patrol.cases.equipment import settle_recovered
 from patrol.cases.save_and_send import SendGate, merge_into_case, queued_message_count
@@ -27,7 +26,7 @@ from patrol.domain.health import (
     next_health,
     should_announce,
 )
-from patrol.domain.ids import CameraId, FindingId
+from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.labels import finding_reason
 from patrol.domain.observation import FindingRule, FindingRules, Observation
 from patrol.domain.outage import Outage
@@ -84,11 +83,9 @@ def record_visit(
     visit = visited.visit
     persists = _persistence_check(uow, camera, visited.observations)
     if not uow.rounds.record_visit(visit):
-        _settle_delivery(uow, visited, ResultOutcome.REPEATED)
         return RecordedVisit(outcome=visit.outcome, is_repeat=True)
     uow.findings.add_observations(visited.observations)
-    stale = _put_memories(uow, visited, now)
-    _settle_delivery(uow, visited, ResultOutcome.RECORDED, *stale)
+    is_stale = _put_memories(uow, visited, now)
     if visit.outcome is not VisitOutcome.MISSED:
         uow.access.append(
             at=now, who=ACTOR, what="visit", camera=camera.id, why=visit.round or "second look"
@@ -111,12 +108,11 @@ def record_visit(
         findings=findings,
         messages=messages,
         suppressed=len(visited.observations) - len(proposed),
+        is_stale=is_stale,
     )
 
 
-def _put_memories(
-    uow: UnitOfWork, visited: JudgedVisit, now: datetime
-) -> Sequence[Literal[ResultOutcome.STALE_REFERENCE]]:
+def _put_memories(uow: UnitOfWork, visited: JudgedVisit, now: datetime) -> bool:
     """Store what the visit taught; left out, and told, where another taught that memory meanwhile.
 
     A visit of this process was judged against the memory as it is; a worker's names the version.
@@ -129,13 +125,21 @@ def _put_memories(
                 stale = True
                 continue
         uow.memories.put(camera, light, blob, now, sampled_at=visited.sampled_at)
-    return (ResultOutcome.STALE_REFERENCE,) if stale else ()
+    return stale
 
 
-def _settle_delivery(uow: UnitOfWork, visited: JudgedVisit, *outcomes: ResultOutcome) -> None:
-    """In the visit's own transaction: a worker's result is gone, and counted."""
-    if visited.delivery is not None and visited.visit.round is not None:
-        uow.cluster.settle(visited.delivery, visited.visit.round, *outcomes)
+def settle_deliveries(
+    uow: UnitOfWork, round_id: RoundId, group: Iterable[tuple[JudgedVisit, RecordedVisit]]
+) -> None:
+    """In the visits' own transaction: the workers' results are gone, and counted."""
+    became: dict[int, list[ResultOutcome]] = {}
+    for visited, recorded in group:
+        if visited.delivery is not None:
+            outcome = ResultOutcome.REPEATED if recorded.is_repeat else ResultOutcome.RECORDED
+            stale = [ResultOutcome.STALE_REFERENCE] if recorded.is_stale else []
+            became[visited.delivery] = [outcome, *stale]
+    if became:
+        uow.cluster.settle(round_id, became)
 
 
 def is_seen_well(visit: Visit, policy: HealthPolicy) -> bool:

@@ -22,7 +22,7 @@ import structlog
 
 from patrol.allocator import give_back_freed_memory
 from patrol.domain.camera import Camera
-from patrol.domain.ids import CameraId, RoundId, ServerId
+from patrol.domain.ids import CameraId, ServerId
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.registry import GridTree
 from patrol.domain.round import ADHOC, PlannedVisit, Round, RoundEvent, RoundState
@@ -36,6 +36,7 @@ from patrol.rounds.adhoc import AdhocSelection
 from patrol.rounds.executor import (
     ExecutorJob,
     ExecutorServices,
+    JudgingStart,
     NewExecution,
     RoundExecution,
     RoundExecutor,
@@ -64,7 +65,7 @@ from patrol.rounds.progress import (
     progress_payload,
     round_summary,
 )
-from patrol.rounds.recorder import RecorderPolicy, record_visit
+from patrol.rounds.recorder import RecorderPolicy, record_visit, settle_deliveries
 from patrol.rounds.stream_limits import StreamLimits
 from patrol.rounds.visit_judge import (
     MAX_JUDGINGS,
@@ -253,9 +254,10 @@ class RoundRunner:
                 uow.rounds.record_visit(missed_visit_of_removed_camera(gone, now))
             totals = uow.rounds.totals(started.id)
             left = [visit for visit in pending if visit.camera in cameras]
-            for fatal in (visit for visit in left if visit.judgings >= MAX_JUDGINGS):
-                uow.rounds.record_visit(unjudgeable_visit(fatal, now))
-            left = [visit for visit in left if visit.judgings < MAX_JUDGINGS]
+            if self._deps.new_execution is None:  # a cluster's workers judge on, and say it
+                for fatal in (visit for visit in left if visit.judgings >= MAX_JUDGINGS):
+                    uow.rounds.record_visit(unjudgeable_visit(fatal, now))
+                left = [visit for visit in left if visit.judgings < MAX_JUDGINGS]
             to_visit = [visit.camera for visit in left]
             if sampler := self._blind_sample(started):
                 sampler.begin_round(uow, to_visit, now)
@@ -309,7 +311,7 @@ class RoundRunner:
                 camera, start, why, self._deps.clock.now()
             ),
             record=partial(self._record_visits, a_round, totals),
-            begin_judging=partial(self._begin_judging, a_round.id),
+            begin_judging=self._begin_judging,
             judges=judges,
             writer=writer,
             rng=self._deps.rng,
@@ -332,6 +334,7 @@ class RoundRunner:
                 recorded.append(record_visit(uow, visited, camera=camera, now=now, policy=policy))
                 if sampler:
                     sampler.record_visit(uow, visited.visit, camera, hint_box)
+            settle_deliveries(uow, a_round.id, zip(group, recorded, strict=True))
             every = max(1, a_round.planned // PROGRESS_MESSAGES_PER_ROUND)
             before = totals.counters.done
             if (done := before + len(group)) // every > before // every:
@@ -341,12 +344,12 @@ class RoundRunner:
             uow.commit()
         return recorded
 
-    def _begin_judging(self, round_id: RoundId, cameras: Sequence[CameraId]) -> Sequence[None]:
+    def _begin_judging(self, starts: Sequence[JudgingStart]) -> Sequence[None]:
         with STAGE_COSTS.measure(Stage.WRITING), self._deps.store.begin() as uow:
-            for camera in cameras:
+            for round_id, camera in starts:
                 uow.rounds.begin_judging(round_id, camera)
             uow.commit()
-        return [None] * len(cameras)
+        return [None] * len(starts)
 
     def _record_cost(self, job: ExecutorJob, meter: ResourceMeter) -> None:
         """What the run used, and what it learned of the recorders' stream limits."""

@@ -74,8 +74,7 @@ def propose_shared_findings(
     seen = {one.camera: one for one in observations if one.camera in cameras}
     if not seen:
         return 0
-    visits = uow.rounds.visits(a_round.id)
-    compared = {visit.camera for visit in visits if COMPARED_READING in (visit.readings or {})}
+    compared = uow.findings.cameras_measured(a_round.id, COMPARED_READING)
     groups = group_by_cause(
         (camera, _frame_wide_of(seen.get(camera))) for camera in sorted(compared | seen.keys())
     )

@@ -7,10 +7,13 @@ own, and not from TLS to a connection without it.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from sys import intern
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Priority
@@ -27,16 +30,18 @@ from patrol.settings.csv_file import (
     CsvRow,
     UniqueColumn,
     is_rounded,
+    open_table,
     read_date,
-    read_table,
     vocabulary_value,
 )
 from patrol.settings.grids_people import LoadedGrids
 from patrol.settings.site_names import PRIORITIES, PRIORITY_ALIASES
-from patrol.settings.sources_yaml import SourcesSettings
 from streams.address import SEALED_PASSWORD, StreamAddress
 from streams.errors import BadAddress
 from streams.url_secrets import mask_parameters
+
+if TYPE_CHECKING:
+    from patrol.settings.sources_yaml import SourcesSettings
 
 MASK: Final = "***"
 SEALED_REFERENCE: Final = "${SEALED}"  # a password that lies sealed in the store
@@ -67,6 +72,8 @@ _ROUNDED = (
     " text (in the console's cameras.xlsx it is) and give the 20 digits"
 )
 
+_NO_AREAS: Final = PictureAreas()
+
 Cameras = dict[CameraId, Camera]
 
 
@@ -81,34 +88,30 @@ class CrossReferences:
     grids: LoadedGrids | None
     areas: Mapping[str, PictureAreas]
     env: Mapping[str, str] = field(repr=False)
-    sources: SourcesSettings | None = None  # None where that file could not be read
+    sources: "SourcesSettings | None" = None  # None where that file could not be read
 
 
 def load_cameras(
     path: Path, references: CrossReferences, notes: FileProblemLog
 ) -> tuple[Cameras, UniqueColumn] | None:
     """Cameras by id (and all ids the file names), or None when it has no usable table."""
-    rows = read_table(path, required=CAMERA_REQUIRED, optional=CAMERA_OPTIONAL, notes=notes)
+    rows = open_table(path, required=CAMERA_REQUIRED, optional=CAMERA_OPTIONAL, notes=notes)
     if rows is None:
         return None
     unique_ids = UniqueColumn()
     cameras: Cameras = {}
-    rounded = _lines_rounded_by_excel(rows)
+    count, rounded = 0, list[CsvRecord]()  # rows whose id Excel kept 15 digits of
     for row in rows:
-        cells = CsvRow(row, notes)
-        if row.line in rounded:
-            cells.add_problem("camera_id", _ROUNDED)
-        camera = _read_camera(cells, references, unique_ids)
+        count += 1
+        camera = _read_camera(CsvRow(row, notes), references, unique_ids)
         if camera is not None:
             cameras[camera.id] = camera
+        if is_rounded(row.cells["camera_id"]) and not camera_id_problem(row.cells["camera_id"]):
+            rounded.append(row)
+    if len(rounded) * 100 > count:  # one in a hundred may well end in zeros
+        for row in rounded:
+            CsvRow(row, notes).add_problem("camera_id", _ROUNDED)
     return cameras, unique_ids
-
-
-def _lines_rounded_by_excel(rows: Sequence[CsvRecord]) -> frozenset[int]:
-    """Rows whose id Excel kept 15 digits of; none where one in a hundred may well end like that."""
-    ids = [(row.line, row.cells["camera_id"]) for row in rows]
-    lines = [line for line, id_ in ids if is_rounded(id_) and camera_id_problem(id_) is None]
-    return frozenset(lines if len(lines) * 100 > len(rows) else ())
 
 
 def _read_camera(
@@ -131,13 +134,14 @@ def _read_camera(
     link = _read_plain_id(row, "link", "") or (_link_of_host(address) if address else "")
     if not row.ok or not (address and placement and consent and priority):
         return None
-    return Camera(
-        id=CameraId(ident), name=name, grid=GridCode(grid), place=place or name,
+    return Camera(  # what cameras have in common is one object of all: a county has 15,000
+        id=CameraId(intern(ident)), name=name, grid=GridCode(intern(grid)),
+        place=intern(place) or name,
         main_stream=address, sub_stream=sub_address,
-        link=LinkId(link), household_ref=household, consent=consent,
+        link=LinkId(intern(link)), household_ref=household, consent=consent,
         placement=placement, priority=priority, tags=_read_tags(row.text("tags")),
         longitude=longitude, latitude=latitude,
-        areas=references.areas.get(ident) or PictureAreas(),
+        areas=references.areas.get(ident) or _NO_AREAS,
     )  # fmt: skip
 
 
@@ -186,7 +190,12 @@ def _read_consent(row: CsvRow) -> Consent | None:
             "consent_until",
             "granted without a last day, so the camera is not patrolled; give YYYY-MM-DD",
         )
-    return None if state is None else Consent(state=state, until=until)
+    return None if state is None else _consent(state, until)
+
+
+@lru_cache(maxsize=256)
+def _consent(state: ConsentState, until: date | None) -> Consent:
+    return Consent(state=state, until=until)
 
 
 def _read_plain_id(row: CsvRow, column: str, example: str) -> str:
@@ -197,6 +206,7 @@ def _read_plain_id(row: CsvRow, column: str, example: str) -> str:
     return text
 
 
+@lru_cache(maxsize=256)
 def _read_tags(text: str) -> frozenset[str]:
     return frozenset(tag.strip() for tag in text.split(";") if tag.strip())
 

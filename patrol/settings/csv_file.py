@@ -12,12 +12,14 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
 from patrol.settings.config_file import FileProblemLog, ProblemLog, did_you_mean, read_bytes
-from patrol.settings.excel_file import EXACT_DIGITS, MAX_COLUMNS, MAX_ROWS, Record, read_records
+from patrol.settings.excel_file import EXACT_DIGITS, Record, read_records
+from patrol.settings.workbook_limits import MAX_COLUMNS, MAX_ROWS
 
 # What a household set itself has one place, which its own link changes too (docs/adr/0021).
 _BY_COMMAND: Final = "hours and pauses are in the database alone, `patrol consent` sets them"
@@ -58,11 +60,27 @@ def read_table(
     Unknown and missing columns are noted once, and the rows are read all the same, so that their
     own problems are found, too.
     """
+    rows = open_table(
+        path, required=required, optional=optional, notes=notes, may_be_empty=may_be_empty
+    )
+    return None if rows is None else list(rows)
+
+
+def open_table(
+    path: Path,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str],
+    notes: FileProblemLog,
+    may_be_empty: bool = False,
+) -> Iterator[CsvRecord] | None:
+    """The rows of `read_table`, one at a time: a large table is never held as cells."""
     raw = read_bytes(path, notes)
     if raw is None:
         return None
     known = (*required, *optional)
     records = read_records(raw, known, notes)
+    del raw
     first = next(records, None)
     if first is None:
         return None
@@ -73,12 +91,24 @@ def read_table(
         return None
     missing = frozenset(column for column in required if column not in header)
     absent = dict.fromkeys((column for column in known if column not in header), "")
-    rows = list(_read_rows(islice(records, MAX_ROWS), header, (absent, missing), notes))
+    rows = _read_rows(islice(records, MAX_ROWS), header, (absent, missing), notes)
+    return _checked_rows(rows, records, line, notes, may_be_empty=may_be_empty)
+
+
+def _checked_rows(
+    rows: Iterator[CsvRecord], records: Iterator[Record], line: int, notes: FileProblemLog, *,
+    may_be_empty: bool,
+) -> Iterator[CsvRecord]:  # fmt: skip
+    """The rows; behind the last it is noted that there are too many, or none."""
+    is_empty = True
+    for row in rows:
+        is_empty = False
+        yield row
     if next(records, None) is not None:
         notes.add_problem(line, "file", f"has more than {MAX_ROWS} rows, no township has so many")
-    if not (rows or may_be_empty) and not any(p.file == notes.file for p in notes.notes.problems):
+    empty = is_empty and not may_be_empty
+    if empty and not any(p.file == notes.file for p in notes.notes.problems):
         notes.add_problem(line, "file", "has a header and no rows, add at least one")
-    return rows
 
 
 def lines_by_first_cell(path: Path) -> dict[str, int]:
@@ -269,6 +299,7 @@ def is_rounded(text: str) -> bool:
     return text.isdecimal() and len(text) > EXACT_DIGITS and not text[EXACT_DIGITS:].strip("0")
 
 
+@lru_cache(maxsize=256)  # of 15,000 cameras few have a day of their own: they share one
 def read_date(text: str) -> date | None:
     """The day that a cell names: 2027-06-30, 2027/6/30, 2027年6月30日; None where it is none."""
     match = _DATE.fullmatch(unicodedata.normalize("NFKC", text))

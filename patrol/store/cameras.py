@@ -8,12 +8,14 @@ are kept like all others, field by field. Of its health there is the present sta
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from operator import methodcaller
+from sys import intern
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
 from patrol.domain.camera import Camera
-from patrol.domain.health import CameraHealth
+from patrol.domain.health import CameraCondition, CameraHealth
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.domain.registry import Grid, Registry, camera_card
@@ -51,15 +53,24 @@ class RegistryRepository:
 
         A camera that left the registry is retired, not deleted: old reports still name it.
         """
-        known = {row["id"]: row for row in self._rows()}
         changes: list[Mapping[str, Any]] = []
-        for camera in registry.cameras.values():
-            changes += self._sync_camera(camera, known.get(camera.id), now)
-        gone = [
-            id_
-            for id_, row in known.items()
-            if id_ not in registry.cameras and row["retired_at"] is None
-        ]
+        changed, gone, known = list[Camera](), list[str](), set[str]()
+        for row in map(methodcaller("_asdict"), self._db.run(select(cameras))):
+            known.add(intern(row["id"]))
+            camera = registry.cameras.get(row["id"])
+            if camera is None:
+                gone += [] if row["retired_at"] is not None else [row["id"]]
+            elif differs := _differences(camera, row, now):
+                changes += differs
+                changed.append(camera)
+        for camera in changed:
+            mine = cameras.update().where(cameras.c.id == camera.id)
+            self._db.run(mine.values(_camera_row(camera)))
+        new = [camera for camera in registry.cameras.values() if camera.id not in known]
+        self._db.add(
+            cameras, ({"id": one.id, **_camera_row(one), "first_seen_at": now} for one in new)
+        )
+        changes += (_change_row(one.id, now, "first_seen_at", None, now) for one in new)
         changes += self._retire(gone, now)
         self._db.add(camera_changes, changes)
         PixelRepository(self._db).end_withdrawn(now)
@@ -69,25 +80,6 @@ class RegistryRepository:
     def known_cameras(self) -> Sequence[CameraId]:
         """Every camera that was ever registered, also those that left."""
         return [CameraId(row.id) for row in self._db.all(select(cameras.c.id))]
-
-    def _rows(self) -> Iterable[dict[str, Any]]:
-        return (row._asdict() for row in self._db.all(select(cameras)))
-
-    def _sync_camera(
-        self, camera: Camera, known: Mapping[str, Any] | None, now: datetime
-    ) -> list[Mapping[str, Any]]:
-        row = {**camera_card(camera), "retired_at": None}
-        if known is None:
-            self._db.add(cameras, [{"id": camera.id, **row, "first_seen_at": now}])
-            return [_change_row(camera.id, now, "first_seen_at", None, now)]
-        changes = [
-            _change_row(camera.id, now, field, known[field], value)
-            for field, value in row.items()
-            if known[field] != value
-        ]
-        if changes:
-            self._db.run(cameras.update().where(cameras.c.id == camera.id).values(row))
-        return changes
 
     def _retire(self, gone: Iterable[str], now: datetime) -> list[Mapping[str, Any]]:
         changes = []
@@ -110,6 +102,20 @@ class RegistryRepository:
             codes.append(grid.code)
         gone = grids.c.code.not_in(codes), grids.c.retired_at.is_(None)
         self._db.run(grids.update().where(*gone).values(retired_at=now))
+
+
+def _camera_row(camera: Camera) -> dict[str, Any]:
+    return {**camera_card(camera), "retired_at": None}
+
+
+def _differences(
+    camera: Camera, known: Mapping[str, Any], now: datetime
+) -> list[Mapping[str, Any]]:
+    return [
+        _change_row(camera.id, now, field, known[field], value)
+        for field, value in _camera_row(camera).items()
+        if known[field] != value
+    ]
 
 
 def _change_row(
@@ -243,6 +249,12 @@ class HealthRepository:
         if changed:
             brief = {name: row[name] for name in ("camera", "state", "since", "why")}
             self._db.add(health_changes, [brief])
+
+    def unhealthy(self) -> Mapping[CameraId, CameraHealth]:
+        """`current` of every camera that has one and is not online: of most rounds few."""
+        found = select(health).where(health.c.state != CameraCondition.ONLINE)
+        rows = self._db.all(found.order_by(health.c.camera))
+        return {row.camera: _HEALTH.from_row(row) for row in rows}
 
     def current_by_camera(self) -> Mapping[CameraId, CameraHealth]:
         """`current` of every camera that has one."""

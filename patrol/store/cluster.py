@@ -4,13 +4,14 @@ Moments are the database's own (`now()`), so that no machine's clock decides who
 only: a site on SQLite has no workers.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, delete, extract, func, select
+from sqlalchemy import ColumnElement, Row, bindparam, delete, extract, func, select
 
 from patrol.domain.ids import CameraId, LinkId, RoundId
 from patrol.domain.round import PlannedVisit
@@ -35,6 +36,32 @@ def _age_s(moment: ColumnElement[datetime]) -> ColumnElement[int]:
 
 
 _SILENT: Final = _age_s(cluster_workers.c.beat_at)
+# Statements of every visit and of every look are built once: that costs more than running them.
+_DELIVER: Final = cluster_results.insert().inline()  # no RETURNING: a worker may read no result
+_OF_THIS_ROUND: Final = cluster_results.c.round == bindparam("of_round")
+_CAMERAS_DELIVERED: Final = select(cluster_results.c.camera).where(_OF_THIS_ROUND)
+_UNDELIVERED: Final = (
+    select(visits.c.camera, visits.c.place, visits.c.tries)
+    .where(
+        visits.c.round == bindparam("of_round"),
+        PENDING,
+        visits.c.camera.in_(bindparam("these", expanding=True)),
+        visits.c.camera.not_in(_CAMERAS_DELIVERED),
+    )
+    .order_by(visits.c.place)
+)
+_WAITING: Final = (
+    select(cluster_results)
+    .where(cluster_results.c.number > bindparam("after"))
+    .order_by(cluster_results.c.number)
+    .limit(bindparam("most"))
+)
+_WAITING_OF_ROUND: Final = _WAITING.where(_OF_THIS_ROUND)
+_SETTLE: Final = (
+    delete(cluster_results)
+    .where(cluster_results.c.number.in_(bindparam("these", expanding=True)))
+    .returning(cluster_results.c.number)
+)
 
 
 class ResultOutcome(StrEnum):
@@ -168,34 +195,32 @@ class ClusterRepository:
         self, round_id: RoundId, cameras: Collection[CameraId]
     ) -> Sequence[PlannedVisit]:
         """Of these cameras the visits that are pending and that no result waits for, in order."""
-        delivered = select(cluster_results.c.camera).where(cluster_results.c.round == round_id)
-        columns = visits.c.camera, visits.c.place, visits.c.tries
-        found = select(*columns).where(
-            visits.c.round == round_id,
-            PENDING,
-            visits.c.camera.in_(cameras),
-            visits.c.camera.not_in(delivered),
-        )
+        rows = self._db.all(_UNDELIVERED, {"of_round": round_id, "these": list(cameras)})
         return [
             PlannedVisit(round=round_id, camera=row.camera, order=row.place, judgings=row.tries)
-            for row in self._db.all(found.order_by(visits.c.place))
+            for row in rows
         ]
 
     def deliver(
-        self, round_id: RoundId, camera: CameraId, worker: str, body: Mapping[str, Any]
+        self, worker: str, results: Iterable[tuple[RoundId, CameraId, Mapping[str, Any]]]
     ) -> None:
-        """Hand a result to the recorder."""
-        row = {"round": round_id, "camera": camera, "worker": worker, "body": dict(body)}
-        self._db.run(cluster_results.insert().values(row).inline())
+        """Hand results to the recorder: round, camera and body of each."""
+        rows = [
+            {"round": round_id, "camera": camera, "worker": worker, "body": dict(body)}
+            for round_id, camera, body in results
+        ]
+        if rows:
+            self._db.run(_DELIVER, rows)
 
     def results(
         self, *, limit: int, after: int = 0, of_round: RoundId | None = None
     ) -> Sequence[DeliveredResult]:
         """Results that wait, the oldest first; of one round, or of all."""
-        found = select(cluster_results).where(cluster_results.c.number > after)
-        if of_round is not None:
-            found = found.where(cluster_results.c.round == of_round)
-        rows = self._db.all(found.order_by(cluster_results.c.number).limit(limit))
+        values = {"after": after, "most": limit}
+        if of_round is None:
+            rows = self._db.all(_WAITING, values)
+        else:
+            rows = self._db.all(_WAITING_OF_ROUND, {**values, "of_round": of_round})
         return [
             DeliveredResult(
                 number=row.number, round=row.round, camera=row.camera, worker=row.worker,
@@ -206,18 +231,20 @@ class ClusterRepository:
 
     def cameras_delivered(self, round_id: RoundId) -> frozenset[CameraId]:
         """The cameras of the round whose results wait."""
-        mine = select(cluster_results.c.camera).where(cluster_results.c.round == round_id)
-        return frozenset(row.camera for row in self._db.all(mine))
+        rows = self._db.all(_CAMERAS_DELIVERED, {"of_round": round_id})
+        return frozenset(row.camera for row in rows)
 
-    def settle(self, number: int, round_id: RoundId, *outcomes: ResultOutcome) -> bool:
-        """Delete a result and count what became of it; False when it is gone already."""
-        gone = self._db.changed(delete(cluster_results).where(cluster_results.c.number == number))
-        for outcome in outcomes if gone else ():
-            insert = self._db.insert(cluster_counts).values(round=round_id, name=outcome, value=1)
-            one_more = {"value": cluster_counts.c.value + 1}
+    def settle(self, round_id: RoundId, became: Mapping[int, Collection[ResultOutcome]]) -> int:
+        """Delete results and count what became of each, those that are still there; how many."""
+        rows = self._db.all(_SETTLE, {"these": list(became)}) if became else ()
+        counts = Counter(outcome for row in rows for outcome in became[row.number])
+        for outcome, count in sorted(counts.items()):  # in one order: two recorders never wait
+            row = {"round": round_id, "name": outcome, "value": count}
+            insert = self._db.insert(cluster_counts).values(row)
+            more = {"value": cluster_counts.c.value + count}
             key = ["round", "name"]
-            self._db.run(insert.on_conflict_do_update(index_elements=key, set_=one_more))
-        return gone == 1
+            self._db.run(insert.on_conflict_do_update(index_elements=key, set_=more))
+        return len(rows)
 
     def counts(self, round_id: RoundId | None = None) -> Mapping[ResultOutcome, int]:
         """How many results had which outcome, of one round or of all."""

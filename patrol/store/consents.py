@@ -7,19 +7,40 @@ ended. A withdrawal also ends the pixels of the camera in every place, in its ow
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select, text
 
 from patrol.domain.camera import DailyHours
 from patrol.domain.consent import ConsentTerms, TermsAction, TermsChange, hours_text, parse_hours
 from patrol.domain.ids import CameraId
 from patrol.domain.round import CONSENT_ENDED
+from patrol.store.column_types import UtcTime
 from patrol.store.pixels import PixelRepository
 from patrol.store.rows import RowMapper
 from patrol.store.schema_people import consent_terms, household_links, withdrawals
 from patrol.store.transaction import Transaction
 
 PAUSE, HOURS = "pause", "hours"  # kinds of terms
+# Asked some times a second while a round runs, by every process that visits.
+_WITHDRAWN: Final = select(withdrawals.c.camera).where(withdrawals.c.restored_at.is_(None))
+_STANDING: Final = select(
+    *(consent_terms.c[name] for name in ("camera", "kind", "until", "hours"))
+).where(
+    consent_terms.c.ended_at.is_(None),
+    or_(consent_terms.c.until.is_(None), consent_terms.c.until > bindparam("now", type_=UtcTime)),
+)
+
+
+# Of the columns that a worker's role may read, of what stands; times that pass are no part of it.
+TERMS_TOKEN: Final = text(
+    "SELECT md5(concat_ws('/',"
+    " (SELECT string_agg(camera, ',' ORDER BY camera) FROM withdrawals WHERE restored_at IS NULL),"
+    " 'terms', (SELECT string_agg(concat_ws(' ', camera, kind, until, hours::text), ','"
+    "  ORDER BY camera, kind) FROM consent_terms WHERE ended_at IS NULL),"
+    " 'stoppages', (SELECT string_agg(concat_ws(' ', number, until), ',' ORDER BY number)"
+    "  FROM stoppages WHERE ended_at IS NULL)))"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +94,11 @@ class ConsentRepository:
 
     def withdrawn(self) -> frozenset[CameraId]:
         """The cameras whose consent is withdrawn now."""
-        not_restored = select(withdrawals.c.camera).where(withdrawals.c.restored_at.is_(None))
-        return frozenset(row.camera for row in self._db.all(not_restored))
+        return frozenset(row.camera for row in self._db.all(_WITHDRAWN))
 
     def terms(self, now: datetime) -> ConsentTerms:
         """Everything that stands now, of all cameras."""
-        columns = (consent_terms.c[name] for name in ("camera", "kind", "until", "hours"))
-        standing = select(*columns).where(
-            consent_terms.c.ended_at.is_(None),
-            or_(consent_terms.c.until.is_(None), consent_terms.c.until > now),
-        )
-        rows = self._db.all(standing)
+        rows = self._db.all(_STANDING, {"now": now})
         return ConsentTerms(
             withdrawn=self.withdrawn(),
             paused={row.camera: row.until for row in rows if row.kind == PAUSE},

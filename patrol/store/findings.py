@@ -136,6 +136,15 @@ class FindingRepository:
                 kinds[index].add((one.kind, one.zone))
         return [frozenset(kind) for kind in kinds]
 
+    def cameras_measured(self, round_id: RoundId, reading: str) -> frozenset[CameraId]:
+        """The cameras whose visit has a reading of this name."""
+        found = select(visits.c.camera, visits.c.readings).where(visits.c.round == round_id)
+        return frozenset(
+            CameraId(camera)
+            for camera, readings in map(tuple, self._db.run(found))
+            if reading in (readings or {})
+        )
+
     def observed(self, round_id: RoundId, *, gauge: str = "") -> Sequence[Observation]:
         """A round's observations, of one gauge where it is named, in the order of writing."""
         o = observations.c

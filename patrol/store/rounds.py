@@ -106,6 +106,8 @@ _PENDING_VISIT = {
     "light": "",
 }
 _OUTCOME_OF: Final = {str(outcome): outcome for outcome in VisitOutcome}
+_FACTS: Final = select(visits.c.facts).where(visits.c.round == _THIS_ROUND)
+_BYTES: Final = ("bytes_received", "key_frame_bytes")
 _OUTLINES: Final = (
     select(
         visits.c.camera,
@@ -156,10 +158,10 @@ class RoundRepository:
         """Write a round and its pending visits. Raises ValueError when the id exists."""
         if not self._db.add_if_new(rounds, _ROUNDS.to_row(a_round), "id"):
             raise ValueError(f"round {a_round.id} exists")
-        rows = [
+        rows = (
             {"round": a_round.id, "camera": visit.camera, "place": visit.order, **_PENDING_VISIT}
             for visit in planned
-        ]
+        )
         self._db.add(visits, rows)
         self._db.touch_report(ROUND_CHANGE, a_round.id)
         self._db.notify(RoundChanged(None, a_round))
@@ -240,8 +242,8 @@ class RoundRepository:
         columns = visits.c.camera, visits.c.place, visits.c.tries
         found = select(*columns).where(visits.c.round == round_id, PENDING)
         return [
-            PlannedVisit(round=round_id, camera=row.camera, order=row.place, judgings=row.tries)
-            for row in self._db.all(found.order_by(visits.c.place))
+            PlannedVisit(round=round_id, camera=CameraId(intern(camera)), order=at, judgings=n)
+            for camera, at, n in map(tuple, self._db.run(found.order_by(visits.c.place)))
         ]
 
     def begin_judging(self, round_id: RoundId, camera: CameraId) -> None:
@@ -331,19 +333,16 @@ class RoundRepository:
 
     def bytes_received(self, round_id: RoundId) -> tuple[int, int]:
         """Bytes that the round's visits received, and those of the key frames that they kept."""
-        rows = self._db.all(select(visits.c.facts).where(visits.c.round == round_id))
-        facts = [row.facts for row in rows if row.facts]
-        received, of_key_frames = (
-            sum(int(one.get(name) or 0) for one in facts)
-            for name in ("bytes_received", "key_frame_bytes")
-        )
-        return received, of_key_frames
+        sums = Counter[str]()
+        for row in self._db.run(_FACTS, {"of_round": round_id}):
+            sums.update({name: int((row.facts or {}).get(name) or 0) for name in _BYTES})
+        return sums[_BYTES[0]], sums[_BYTES[1]]
 
     def outcomes(self, round_id: RoundId) -> Sequence[tuple[CameraId, VisitOutcome, str]]:
         """(camera, outcome, failure) of every visit, pending ones too, in the order of the plan."""
         brief = select(visits.c.camera, visits.c.outcome, visits.c.failure)
-        rows = self._db.all(brief.where(visits.c.round == round_id).order_by(visits.c.place))
-        return [(row.camera, VisitOutcome(row.outcome), row.failure) for row in rows]
+        rows = self._db.run(brief.where(visits.c.round == round_id).order_by(visits.c.place))
+        return [(CameraId(one), _OUTCOME_OF[how], why) for one, how, why in map(tuple, rows)]
 
     def outcome_counts(
         self, start: date, end: date, plans: Iterable[str]
@@ -359,17 +358,19 @@ class RoundRepository:
         )
         return {(row.camera, row.outcome): int(row.number) for row in self._db.all(counted)}
 
-    def visits(self, round_id: RoundId) -> Sequence[Visit]:
-        """All that are no longer pending, in the order of the plan.
+    def visits(
+        self, round_id: RoundId, cameras: Collection[CameraId] | None = None
+    ) -> Sequence[Visit]:
+        """All that are no longer pending, in the order of the plan; or those of some cameras.
 
         Pictures are listed as they were taken; `PictureRepository.get` says which still exist.
         """
-        return _read_visits(
-            self._db,
-            select(visits)
-            .where(visits.c.round == round_id, visits.c.outcome != VisitOutcome.PENDING)
-            .order_by(visits.c.place),
-        )
+        of_round = visits.c.round == round_id, visits.c.outcome != VisitOutcome.PENDING
+        found = select(visits).where(*of_round).order_by(visits.c.place)
+        if cameras is None:
+            return _read_visits(self._db, found)
+        parts = (found.where(visits.c.camera.in_(some)) for some in in_batches(cameras))
+        return [visit for part in parts for visit in _read_visits(self._db, part)]
 
     def visit_outlines(self, round_id: RoundId) -> Sequence[VisitOutline]:
         """The same visits, each with what a ledger says of it; a tenth of the cost."""

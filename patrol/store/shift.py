@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 
 from patrol.domain.health import Trouble, TroubleKind
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import HandoverAction, HandoverEntry, sheet_digest, signed_fields
 from patrol.store.access_log import HashChain
-from patrol.store.column_types import clean_text, dump_json
+from patrol.store.column_types import UtcTime, clean_text, dump_json
 from patrol.store.rows import RowMapper
 from patrol.store.schema_people import handovers, stoppages, troubles
 from patrol.store.transaction import Transaction
@@ -20,6 +20,14 @@ _STOPPAGES = RowMapper(Stoppage, columns={"recorded_at": "said_at"})
 _TROUBLES = RowMapper(Trouble, without=("number",))
 _HANDOVERS = RowMapper(HandoverEntry)
 _TROUBLE_OPEN = troubles.c.closed_at.is_(None)
+_NOT_OVER = (  # asked some times a second while a round runs
+    select(stoppages)
+    .where(
+        stoppages.c.ended_at.is_(None),
+        or_(stoppages.c.until.is_(None), stoppages.c.until > bindparam("now", type_=UtcTime)),
+    )
+    .order_by(stoppages.c.number)
+)
 
 
 class StoppageRepository:
@@ -64,11 +72,7 @@ class StoppageRepository:
 
     def active(self, now: datetime) -> Sequence[Stoppage]:
         """Not over at `now`, those still to come included; oldest first."""
-        running = or_(stoppages.c.until.is_(None), stoppages.c.until > now)
-        not_ended = select(stoppages).where(stoppages.c.ended_at.is_(None), running)
-        return [
-            _STOPPAGES.from_row(row) for row in self._db.all(not_ended.order_by(stoppages.c.number))
-        ]
+        return [_STOPPAGES.from_row(row) for row in self._db.all(_NOT_OVER, {"now": now})]
 
     def list(self, *, limit: int = 1000) -> Sequence[Stoppage]:
         """All that ever were, newest first."""

@@ -17,6 +17,7 @@ from patrol.encryption import KeyProblem, SiteKey
 from patrol.store.engine import (
     BUSY_TIMEOUT_S,
     StoreUnavailable,
+    ask_alone,
     connect,
     erase_journal,
     redacted_url,
@@ -245,6 +246,17 @@ class Store:
         """A read-only transaction on one snapshot; blocks no writer. Raises StoreUnavailable."""
         with self._unit(read_only=True) as unit:
             yield unit
+
+    def terms_token(self) -> str:
+        """A text that differs when a withdrawal, a consent's terms or a stoppage came or ended.
+
+        Asked some times a second by every process that visits. Empty on SQLite, where reading them
+        all costs as little. Raises StoreUnavailable.
+        """
+        if self._engine.dialect.name == "sqlite":
+            return ""
+        token = import_module("patrol.store.consents").TERMS_TOKEN
+        return str(ask_alone(self._engine, token))
 
     @contextmanager
     def _unit(self, *, read_only: bool) -> Iterator[UnitOfWork]:

@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Executable, Row, Select, Table, text
@@ -129,10 +130,10 @@ class Transaction:
         """Execute; how many rows it touched."""
         return self.run(statement, row).rowcount
 
-    def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert them all."""
-        if rows:
-            self.run(_insert(table), rows)
+    def add(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Insert them all, some at a time: the driver holds what it sends."""
+        for some in in_batches(rows):
+            self.run(_insert(table), some)
 
     def add_if_new(self, table: Table, row: Mapping[str, Any], *key: str) -> bool:
         """Insert, unless a row with the same key is there."""
@@ -222,8 +223,9 @@ def _for_update(statement: Select[Any], skip_locked: bool, of: Table | None) -> 
 
 def in_batches(values: Iterable[Any], size: int = IN_LIMIT) -> Iterable[list[Any]]:
     """The values in lists short enough for one IN (…)."""
-    everything = list(values)
-    return (everything[start : start + size] for start in range(0, len(everything), size))
+    left = iter(values)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def next_number(db: Transaction, sequence: str) -> int:

@@ -162,7 +162,7 @@ def test_a_scan_of_a_named_network_finds_the_device(cli_site: CliSite, sources: 
     [
         (("scan", "10.0.0.0/8"), "more than 4096 addresses"),
         (("scan", "here"), "'here' is no network"),
-        (("scan", "--interface", "eth0"), "onvif scan: "),
+        (("scan", "--interface", "eth0"), "'eth0' is no IPv4 address"),
         (("scan", "--rate", "100000"), ""),
         (("probe", "rtsp://127.0.0.1/"), "write onvif://"),
         (("probe", "onvif://"), "no host"),

@@ -12,9 +12,10 @@ from patrol.cli.check_cluster import check_role
 from patrol.cluster.grants import grants_sql, role_problems
 from patrol.cluster.worker import WorkerRefused
 from patrol.settings import Settings
+from patrol.store import StoreUnavailable, open_store
 from patrol.store.engine import connect, make_engine, parse_url
 from patrol.store.schema import metadata
-from tests.support.cluster import ROLE, ClusterPlace
+from tests.support.cluster import PASSWORD, ROLE, ClusterPlace
 from tests.support.cluster_messages import SITE
 
 # What a worker needs; each test of a round on workers runs under this role, too.
@@ -167,3 +168,16 @@ def test_check_says_that_a_worker_is_of_another_site(
     )
     found = check_role(settings)
     assert (found.ok, f"this worker is of {site}" in found.text) == (ok, not ok)
+
+
+def test_what_the_role_may_not_do_is_told_in_a_line_that_names_the_login(
+    place: ClusterPlace,
+) -> None:
+    with (
+        pytest.raises(StoreUnavailable, match="permission denied for table schema_version") as told,
+        open_store(place.worker_database),
+    ):
+        pass
+    assert ROLE in str(told.value)
+    assert "`database:`" in str(told.value)
+    assert PASSWORD not in str(told.value)

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,11 +23,13 @@ from patrol.domain.observation import Light
 from patrol.domain.round import Round, RoundState, StoredPicture, Visit, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.rounds.progress import RoundProgress
+from patrol.rounds.visit_judge import MAX_JUDGINGS
 from patrol.store import Store, open_store
 from patrol.store.cluster import ResultOutcome
 from tests.support.cluster import (
     ClusterPlace,
     SleepingCameras,
+    WrongClock,
     make_runner,
     open_site_cluster,
     round_problems,
@@ -100,8 +103,21 @@ def test_a_withdrawn_household_is_not_visited(rounds: Rounds) -> None:
     assert f"/{int(gone)}" not in rounds.cameras.calls
 
 
+@pytest.mark.parametrize("skew_s", [-3600.0, 3600.0])
+def test_a_service_whose_clock_is_an_hour_off_misses_nobody(
+    place: ClusterPlace, store: Store, skew_s: float
+) -> None:
+    wrong = WrongClock(skew_s, step_after_s=math.inf)
+    runner = make_runner(place, store, clustered=True, clock=wrong)
+    with running_worker(place, place.link_names, "one"):
+        finish_by = wrong.now() + timedelta(minutes=2)
+        ended = runner.run(runner.begin_round("morning", finish_by, at_any_hour=True))
+    assert ended.state is RoundState.FINISHED
+    assert round_problems(place, store, [ended.id]) == []
+
+
 def test_a_pause_interrupts_the_round(rounds: Rounds) -> None:
-    rounds.cameras.delay_s = 2.0
+    rounds.cameras.silent_after = 3  # so that the round cannot end before the pause is seen
     paused = threading.Event()
 
     def on_progress(progress: RoundProgress) -> None:
@@ -199,7 +215,7 @@ def deliver(place: ClusterPlace, store: Store, result: VisitResult) -> None:
     round_id = result.visit.round
     assert round_id is not None
     with store.begin() as uow:
-        uow.cluster.deliver(round_id, result.visit.camera, "one", result_to_data(result))
+        uow.cluster.deliver("one", [(round_id, result.visit.camera, result_to_data(result))])
         uow.commit()
 
 
@@ -301,11 +317,27 @@ def test_a_result_that_is_not_whole_is_refused_and_the_camera_visited_again(
     if wrong == "no result":
         data = {"visit": {"camera": camera}}
     with store.begin() as uow:
-        uow.cluster.deliver(begun.id, camera, "one", data)
+        uow.cluster.deliver("one", [(begun.id, camera, data)])
         uow.commit()
     finish(place, store, begun)
     assert counts(store, begun)[ResultOutcome.REFUSED] == 1
     assert round_problems(place, store, [begun.id]) == []
+
+
+def test_a_visit_that_waits_to_be_recorded_is_not_called_unjudgeable(
+    place: ClusterPlace, store: Store
+) -> None:
+    """Two workers began to judge it, one delivered; then the service was killed and came back."""
+    begun = begin(place, store)
+    result = a_result(place, begun)
+    deliver(place, store, result)
+    with store.begin() as uow:
+        for _ in range(MAX_JUDGINGS):
+            uow.rounds.begin_judging(begun.id, result.visit.camera)
+        uow.commit()
+    finish(place, store, begun)
+    with store.begin_read() as uow:
+        assert uow.rounds.totals(begun.id).normal == place.cameras
 
 
 def test_what_another_taught_meanwhile_is_not_overwritten(

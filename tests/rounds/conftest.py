@@ -14,7 +14,7 @@ from patrol.clock import SystemClock
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Refusal
 from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
 from patrol.domain.round import PlannedVisit, Visit, VisitOutcome
-from patrol.rounds.executor import ExecutorJob, ExecutorServices
+from patrol.rounds.executor import ExecutorJob, ExecutorServices, JudgingStart
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
 from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.progress import RecordedVisit
@@ -87,9 +87,9 @@ class VisitRecorder:
     error: Exception | None = None
     judgings: list[CameraId] = field(default_factory=list)
 
-    def begin_judging(self, cameras: Sequence[CameraId]) -> Sequence[None]:
-        self.judgings += cameras
-        return [None] * len(cameras)
+    def begin_judging(self, starts: Sequence[JudgingStart]) -> Sequence[None]:
+        self.judgings += [camera for _round, camera in starts]
+        return [None] * len(starts)
 
     def record(self, group: Sequence[JudgedVisit]) -> Sequence[RecordedVisit]:
         if self.error is not None:

@@ -122,6 +122,7 @@ class RecheckSetup:
     camera_shown: FakeCamera = field(default_factory=FakeCamera)
     shared_slots: SharedLinkSlots = field(default_factory=lambda: SharedLinkSlots(per_link=2))
     cameras: dict[CameraId, Camera] = field(default_factory=lambda: dict(REGISTRY.cameras))
+    workers_reach: set[LinkId] = field(default_factory=set)
 
     @property
     def guarded_visit(self) -> GuardedVisit:
@@ -139,6 +140,7 @@ class RecheckSetup:
             options=VisitOptions(),
             sampling=SamplingPolicy(),
             link_slots=self.shared_slots,
+            workers_reach=self.workers_reach.__contains__,
         )
 
     def recheck_findings(self) -> int:
@@ -507,6 +509,22 @@ def test_consent_that_ended_meanwhile_is_no_visit(recheck_setup: RecheckSetup) -
     recheck_setup.recheck_cases(Verifier.MACHINE)
     assert recheck_setup.case().entries[-1].what is CaseEvent.LOOK_FAILED
     assert recheck_setup.camera_shown.visits == []
+
+
+def test_a_link_that_only_a_worker_reaches_is_named_as_the_reason(
+    recheck_setup: RecheckSetup,
+) -> None:
+    handled(recheck_setup)
+    recheck_setup.camera_shown.gone = True
+    recheck_setup.workers_reach = {recheck_setup.cameras[small_site.CAMERA].link}
+    recheck_setup.recheck_cases(Verifier.MACHINE)
+    entry = recheck_setup.case().entries[-1]
+    assert entry.what is CaseEvent.LOOK_FAILED
+    assert "is reached by a worker alone" in entry.note
+    recheck_setup.workers_reach = set()
+    recheck_setup.clock.current += timedelta(hours=1)
+    recheck_setup.recheck_cases(Verifier.MACHINE)
+    assert "no route to host" in recheck_setup.case().entries[-1].note
 
 
 def test_a_full_disk_is_waited_for_and_then_rechecked(recheck_setup: RecheckSetup) -> None:

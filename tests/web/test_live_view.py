@@ -285,6 +285,19 @@ def test_a_camera_that_fails_ends_it_with_the_kind(
     wait_for(town, open_case.camera, "unreachable")
 
 
+def test_of_a_link_that_only_a_worker_reaches_the_page_says_so(
+    log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    link = town.app.registry.cameras[open_case.camera].link
+    monkeypatch.setattr(town.app.live_view, "workers_reach", {link}.__contains__)
+    fake_camera.failure = Unreachable("nobody there")
+    answer = log_in("operator").post(**ask(open_case.camera, f"case:{open_case.id}"))
+    assert answer.status_code == 409
+    assert "工作机" in answer.json()["words"]
+    wait_for(town, open_case.camera, "workers_link")
+
+
 def test_without_a_purpose_that_holds_nobody_views(
     log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any
 ) -> None:
