@@ -32,6 +32,7 @@ class Sessions:
     open: dict[str, InviteSession] = field(default_factory=dict)
     orphans: dict[str, Dialog] = field(default_factory=dict)
     ended_orphans: list[str] = field(default_factory=list)  # Call-IDs, to be taken away
+    _ending: dict[str, Flow] = field(default_factory=dict)  # where an orphan's BYE is under way
 
     def start(self, session: InviteSession, now_s: float) -> None:
         """Send the INVITE of a session that the journal knows."""
@@ -131,12 +132,18 @@ class Sessions:
     def _end_orphan(self, dialog: Dialog, now_s: float) -> None:
         platform, peer = self.platform, self.platform.peers.get(dialog.peer)
         flow = peer.flow if peer is not None and peer.flow is not None else dialog.flow
+        under_way = self._ending.get(dialog.call_id)
+        if under_way is not None and under_way.same_end(flow):
+            return
+        self._ending[dialog.call_id] = flow
 
         def on_answer(response: SipMessage, _flow: Flow, _now_s: float) -> None:
             if response.status >= FINAL:
+                self._ending.pop(dialog.call_id, None)
                 self._orphan_ended(dialog.call_id)
 
         def on_timeout(_request: SipMessage, _now_s: float) -> None:
+            self._ending.pop(dialog.call_id, None)
             platform.refuse("the BYE of an orphan was not answered", dialog.peer)
 
         bye = orphan_bye(dialog, platform.identity.id, platform.identity.domain)

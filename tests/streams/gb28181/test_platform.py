@@ -465,6 +465,8 @@ def test_an_orphan_is_ended_when_its_peer_registers(bench: Bench) -> None:
     sent = bench.receive(bench.request("REGISTER", Authorization=answer))
     bye = next(m for m in sent if m.method == "BYE")
     assert (bye.call_id, bye.sender.tag, bye.recipient.tag, bye.cseq[0]) == ("old", "f", "t", 2)
+    bench.platform.sessions.end_orphans("nvr", bench.now_s)  # asked again while it waits
+    assert bench.sent() == []
     bench.receive(bench.answer(bye, "481 No Such Call"))
     assert bench.platform.sessions.ended_orphans == ["old"]
 
