@@ -82,6 +82,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     "refuse": Verb(
         "reassign:refuse", "不批准所申请的事项。 Refuse what was asked for; it stays as it is."
     ),
+    "withdraw": Verb(
+        "reassign:withdraw",
+        "撤回本人的申请。 Take an own request back; the case stays as it is.",
+    ),
     "unsuspend": Verb(
         "reassign:unsuspend", "恢复挂起的案件。 Let the clocks of a suspended case run again."
     ),
@@ -350,7 +354,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "加密旧照片，销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over.",
     ),
     "credentials list": Verb(
-        "keys:list_credentials",
+        "key:show_credentials",
         "哪些密码已封存，哪些仍为明文。 Which are sealed, which stand in the file.",
     ),
     "credentials seal": Verb(
