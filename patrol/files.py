@@ -1,7 +1,9 @@
 """Files that other processes read meanwhile: written whole or not at all; a lock on a file.
 
 A writer fills a file of another name in the same folder and renames it, so that a reader sees the
-old content or the new one, also after a kill -9; with `durable` also after a power cut.
+old content or the new one, also after a kill -9; with `durable` also after a power cut. What root
+makes belongs to the owner of the folder it is in: a command of root's does not lock the service's
+user out.
 """
 
 import fcntl
@@ -17,17 +19,40 @@ from patrol.domain.errors import Failed
 
 PRIVATE_MODE: Final = 0o600  # what only the product's own user may read
 SHARED_MODE: Final = 0o644
+_NO_LINK: Final = {"follow_symlinks": False}  # of `os.chown`
 
 
 class ProcessBusy(Failed):
     """Another process does it just now; says what it holds."""
 
 
+def give_to_owner(made: Path | int, folder: Path) -> None:
+    """As root, give a new file (its path or descriptor) to the owner of `folder`. Raises OSError.
+
+    The service's user owns the site's folders, and root administers them.
+    """
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(made, owner.st_uid, owner.st_gid, **({} if isinstance(made, int) else _NO_LINK))
+
+
+def make_folders(folder: Path, *, mode: int = 0o777) -> None:
+    """Make a folder and those above it that are missing, each its upper one's owner's."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        with suppress(FileExistsError):
+            one.mkdir(mode=mode)
+            give_to_owner(one, one.parent)
+
+
 def append_line(path: Path, line: str) -> None:
     """Append a line durably, in one write; the file is this user's alone. Raises OSError."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    is_new = not path.exists()
     descriptor = os.open(path, flags, PRIVATE_MODE)
     try:
+        if is_new:
+            give_to_owner(descriptor, path.parent)
         os.write(descriptor, f"{line}\n".encode())
         os.fsync(descriptor)
     finally:
@@ -51,6 +76,7 @@ def atomic_file(
             yield file
             file.flush()
             os.fchmod(descriptor, mode)
+            give_to_owner(descriptor, path.parent)
             if durable:
                 os.fsync(descriptor)
         name.replace(path)
@@ -80,6 +106,7 @@ def create_once(path: Path, data: bytes, *, mode: int = PRIVATE_MODE) -> bool:
             file.write(data)
             file.flush()
             os.fchmod(descriptor, mode)
+            give_to_owner(descriptor, path.parent)
             os.fsync(descriptor)
         try:
             os.link(name, path)
@@ -112,8 +139,11 @@ def process_lock(path: Path) -> Iterator[None]:
 
     flock(2): it ends with its process, however that ends, so no stale lock stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
+    is_new = not path.exists()
     with path.open("a") as handle:
+        if is_new:
+            give_to_owner(handle.fileno(), path.parent)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -3,8 +3,8 @@
 `lazy_exports` makes a package's names load their module when somebody asks for one (PEP 562): the
 package's `__init__` gives its table, and imports the same names under `TYPE_CHECKING` for the type
 checker. `after_import` runs a function once a module is imported, if it ever is: log set-up waits
-so for structlog. `collection_paused` keeps the garbage
-collector out of imports and of whatever else makes many objects that stay.
+so for structlog, and `lazy_logger` imports that with a module's first line. `collection_paused`
+keeps the garbage collector out of imports and of whatever else makes many objects that stay.
 """
 
 import gc
@@ -33,6 +33,24 @@ def lazy_exports(package: str, names: Mapping[str, Sequence[str]]) -> Callable[[
         return value
 
     return get
+
+
+class LazyLogger:
+    """A module's structlog logger, which imports structlog when the first line is logged."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._logger: Any = None
+
+    def __getattr__(self, method: str) -> Any:
+        if self._logger is None:
+            self._logger = import_module("structlog").get_logger(self._name)
+        return getattr(self._logger, method)
+
+
+def lazy_logger(name: str) -> LazyLogger:
+    """The logger of a module that a list imports as well: most lists log nothing."""
+    return LazyLogger(name)
 
 
 @contextmanager

@@ -1,16 +1,23 @@
 """Log lines: readable ones on a terminal, one JSON object a line for a log collector.
 
-Every line, our own or a library's `logging`, passes `without_secrets` last, so that a password that
-slips into an error's text does not get into a file that lives for years.
+Readable ones are in the language of the reader at the terminal, and their times in the site's zone
+(`set_log_zone`; before a site is known, the machine's); JSON is English and UTC for every reader.
+Lines of other people's libraries keep their authors' words. Every line, our own or a library's
+`logging`, passes `without_secrets`, so that a password that slips into an error's text does not get
+into a file that lives for years.
 """
 
 import logging
 import re
 from collections.abc import MutableMapping
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, TextIO
 
 import structlog
 
+from patrol.domain.log_labels import EVENTS, FIELDS, LEVELS
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language
 from streams.url_secrets import HIDDEN, hide_credentials, hide_login_parameters
 
 _PARAMETERS: Final = re.compile(
@@ -20,7 +27,21 @@ _BEARER: Final = re.compile(
     r"(?i)\b(bearer|basic|digest)\s+[a-z0-9._~+/=-]{8,}|\bpatrol_[\w-]{20,}"
 )
 _SECRET_NAMES: Final = re.compile(r"(?i)password|passwd|secret|token|authorization|cookie")
+_UTC_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+_EXCEPTIONS: Final = ("exc_info", "stack_info")  # what the renderer formats itself
+_EVENT_COLUMNS: Final = {"zh": 16, "en": 30}  # a Chinese character takes two columns
 Event = MutableMapping[str, Any]
+
+
+class _LogZone:
+    """The zone of the times that are shown to people; None is the machine's own."""
+
+    zone: tzinfo | None = None
+
+
+def set_log_zone(zone: tzinfo | None) -> None:
+    """Show the times of readable lines in the zone of this process's site."""
+    _LogZone.zone = zone
 
 
 class LastReason:
@@ -70,14 +91,8 @@ def configure(out: TextIO, level: int, *, for_people: bool, colors: bool = False
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Tracebacks are plain: the rich ones print local variables, and those may hold an address.
     last: list[Any] = (
-        [
-            without_secrets_but_exceptions,
-            structlog.dev.ConsoleRenderer(
-                colors=colors, exception_formatter=structlog.dev.plain_traceback
-            ),
-        ]
+        [without_secrets_but_exceptions, in_readers_language, _people_renderer(colors=colors)]
         if for_people
         else [
             structlog.processors.format_exc_info,
@@ -94,9 +109,56 @@ def configure(out: TextIO, level: int, *, for_people: bool, colors: bool = False
     _route_stdlib_logging(out, level, [*shared, structlog.stdlib.ExtraAdder()], last)
 
 
+def _people_renderer(*, colors: bool) -> structlog.dev.ConsoleRenderer:
+    """Tracebacks are plain: the rich ones print local variables, and those may hold an address."""
+    styles = structlog.dev.ConsoleRenderer.get_default_level_styles(colors)
+    in_chinese = {LEVELS[name]: style for name, style in styles.items() if name in LEVELS}
+    return structlog.dev.ConsoleRenderer(
+        colors=colors,
+        exception_formatter=structlog.dev.plain_traceback,
+        level_styles={**styles, **in_chinese},
+        pad_level=reader_language() != "zh",
+        pad_event_to=_EVENT_COLUMNS[reader_language()],
+    )
+
+
+def in_readers_language(_logger: object, _method: str, event: Event) -> Event:
+    """A structlog processor: times in the site's zone, and for a Chinese reader Chinese."""
+    shown: Event = {name: _times_shown(value) for name, value in event.items()}
+    if reader_language() != "zh":
+        return shown
+    text = str(shown.pop("event", ""))
+    level = str(shown.pop("level", ""))
+    kept = {name: shown.pop(name) for name in ("timestamp", *_EXCEPTIONS) if name in shown}
+    return {
+        **kept,
+        "level": LEVELS.get(level, level),
+        "event": EVENTS.get(text) or problem_text(text, "zh"),
+        **{FIELDS.get(name, name): _value_in_chinese(value) for name, value in shown.items()},
+    }
+
+
+def _value_in_chinese(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_value_in_chinese(one) for one in value]
+    return problem_text(value, "zh") if isinstance(value, str) else value
+
+
+def _times_shown(value: Any) -> Any:
+    """A value with its RFC 3339 times as a clock of the site shows them."""
+    if not isinstance(value, str):
+        return value
+    return _UTC_TIME.sub(lambda found: _local_time(found.group()), value)
+
+
+def _local_time(text: str) -> str:
+    at = datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
+    return f"{at.astimezone(_LogZone.zone):%Y-%m-%d %H:%M:%S}"
+
+
 def without_secrets_but_exceptions(logger: object, method: str, event: Event) -> Event:
     """The same where a renderer formats the exception itself."""
-    kept = {name: event.pop(name) for name in ("exc_info", "stack_info") if name in event}
+    kept = {name: event.pop(name) for name in _EXCEPTIONS if name in event}
     cleaned = without_secrets(logger, method, event)
     cleaned.update(kept)
     return cleaned

@@ -18,10 +18,15 @@ from pathlib import Path
 from typing import Final, Self
 
 from patrol.domain.errors import Failed
-from patrol.files import write_atomically
+from patrol.files import make_folders, write_atomically
 
 Progress = Callable[[str], None]
 DOWNLOAD_TIMEOUT_S: Final = 600.0  # the largest package is 40 MB, a county link may have 1 Mbit/s
+FILE_STATES: Final = {  # of a file that is to be installed: (zh, en)
+    "ready": ("就绪", "ready"),
+    "missing": ("缺失", "missing"),
+    "broken": ("损坏", "broken"),
+}
 LARGEST_FILE: Final = 512 * 1024 * 1024
 
 
@@ -102,7 +107,7 @@ def _install_file(
         raise PackageFileUnavailable(
             f"{package_file.name}: the manifest names no source; give a folder"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     write_atomically(path, data, durable=False)
     report(
         f"{package_file.name}: {len(data) / 1e6:.1f} MB, sha256 as in the manifest, "

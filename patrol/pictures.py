@@ -31,7 +31,7 @@ from typing_extensions import override
 from patrol.domain.ids import CameraId, Sha256
 from patrol.encryption import DayKeys, KeyDestroyed, KeyProblem
 from patrol.encryption.day_keys import HEADER_BYTES, UNDATED, day_of
-from patrol.files import PRIVATE_MODE, atomic_file, flush_folder
+from patrol.files import PRIVATE_MODE, atomic_file, flush_folder, make_folders
 from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.ports import LooseFile, LooseFileStore, PictureStore, PictureStoreFull
 from patrol.store import Store
@@ -74,7 +74,7 @@ class FilePictureStore:
         self._number = itertools.count()
         self._unfinished = self.root / _UNFINISHED
         if not only_read:
-            self._unfinished.mkdir(parents=True, exist_ok=True)
+            make_folders(self._unfinished)
             self._clear_unfinished()
 
     def put(self, jpeg: bytes, *, until: datetime | None = None) -> Sha256:
@@ -190,7 +190,7 @@ class FilePictureStore:
             )
 
     def _write(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folders(path.parent, mode=0o700)
         unfinished = self._unfinished / f"{os.getpid()}-{next(self._number)}"
         with atomic_file(path, mode=PRIVATE_MODE, unfinished=unfinished) as file:
             file.write(data)

@@ -116,6 +116,7 @@ class PicturePyramid:
         self._bgr = bgr
         self._to_bgr = to_bgr
         self._shrunk: dict[tuple[int, int], BgrImage] = {}
+        self._halved_luma: list[U8] = []
 
     @classmethod
     def of(cls, picture: "AnyPicture") -> "PicturePyramid":
@@ -145,7 +146,7 @@ class PicturePyramid:
             halvings += 1
         if self.planes is None or not halvings:
             return _halved(self.bgr, halvings)
-        luma = _halved(self.planes.luma, halvings)
+        luma = self.halved_luma(halvings)
         rows, columns = luma.shape
         cr, cb = (
             np.ascontiguousarray(_halved(plane, halvings - 1)[:rows, :columns])
@@ -171,6 +172,13 @@ class PicturePyramid:
         if self.planes is not None:
             return self.planes.luma
         return np.asarray(cv2.cvtColor(self.bgr, cv2.COLOR_BGR2GRAY), np.uint8)
+
+    def halved_luma(self, times: int) -> U8:
+        """`coded_luma` halved so often; each size is made once, for gauges and `medium` alike."""
+        while len(self._halved_luma) < times:
+            larger = self._halved_luma[-1] if self._halved_luma else self.coded_luma
+            self._halved_luma.append(half_size(larger))
+        return self._halved_luma[times - 1] if times else self.coded_luma
 
     def full_range_luma(self, cut: U8) -> U8:
         """A part of `coded_luma`, or what was averaged from it, as 0..255."""

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from streams.errors import Unreachable, Unreadable
+from streams.errors import TLS_FAILED, Unreachable, Unreadable
 from streams.rtsp.message import printable
 from streams.tls import CAMERA_TLS
 
@@ -104,7 +104,8 @@ class ControlHttp:
             raise Unreachable(f"{request.shown}: no answer in {timeout_s:.1f} s") from None
         except (httpx.ConnectError, httpx.NetworkError) as exc:
             if isinstance(exc.__cause__, ssl.SSLError) or "SSL" in str(exc):
-                raise Unreadable(f"{request.shown}: TLS failed (certificate?)") from None
+                seen = f"{request.shown}: TLS failed (certificate?)"
+                raise Unreadable(seen, reason=TLS_FAILED) from None
             raise Unreachable(f"{request.shown}: {_reason(exc)}") from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, UnicodeError) as exc:
             raise Unreadable(f"{request.shown}: no HTTP answer ({type(exc).__name__})") from None

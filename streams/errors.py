@@ -15,9 +15,11 @@ import os
 from typing import ClassVar, Final
 
 PICTURE_TOO_LARGE: Final = "picture_too_large"  # the reason of an Unreadable
+TLS_FAILED: Final = "tls_failed"  # the reason of an Unreadable: certificate, or no TLS there
 LOGIN_REFUSED: Final = "login_refused"  # the reason of a RefusedUs
 NOT_FOUND: Final = "not_found"  # the reason of a RefusedUs: the source knows no such camera
 DEVICE_OFFLINE: Final = "device_offline"  # the reason of an Unreachable: the source says so
+REGISTRATION_REFUSED: Final = "registration_refused"  # ... we refused how a platform registered
 
 
 class StreamError(Exception):

@@ -27,6 +27,7 @@ from streams.control_http import read_http_date
 from streams.decode import decode
 from streams.errors import (
     LOGIN_REFUSED,
+    TLS_FAILED,
     BadAddress,
     RefusedUs,
     StreamBusy,
@@ -230,7 +231,8 @@ class _SnapshotClient:
                 connection.sock = context.wrap_socket(connection.sock, server_hostname=at.host)
         except ssl.SSLError as exc:
             connection.close()
-            raise Unreadable(f"{at.authority}: {tls_problem(exc)}") from None
+            seen = f"{at.authority}: {tls_problem(exc)}"
+            raise Unreadable(seen, reason=TLS_FAILED) from None
         except OSError as exc:
             connection.close()
             raise Unreachable(f"{at.authority}: {os_error_text(exc)}") from None

@@ -128,7 +128,8 @@ class Sample:
 class YuvPlanes:
     """A 4:2:0 picture as the decoder left it: luma, and two colour differences at half the size.
 
-    Views into the decoder's own memory, which lives as long as they do: to be read, not written.
+    Views into the decoder's own memory, which lives as long as they do and which the decoder has
+    done with. Only the mask of the visible area writes into them.
     Rows of an odd picture's chroma are rounded up.
     """
 

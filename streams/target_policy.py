@@ -18,7 +18,8 @@ from streams.address import StreamAddress
 from streams.errors import BadAddress
 
 STREAM_SCHEMES: Final = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https"})
-TARGET_REFUSED: Final = "target_refused"  # the reason of a BadAddress
+TARGET_REFUSED: Final = "target_refused"  # reasons of a BadAddress
+SCHEME_REFUSED: Final = "scheme_refused"
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -28,8 +29,8 @@ _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
 class TargetRefused(BadAddress):
     """A URL that was handed out leads to where the patrol does not go."""
 
-    def __init__(self, seen: str) -> None:
-        super().__init__(seen, reason=TARGET_REFUSED)
+    def __init__(self, seen: str, *, reason: str = TARGET_REFUSED) -> None:
+        super().__init__(seen, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ class TargetPolicy:
     def check_address(self, address: StreamAddress) -> None:
         """Refuse what is no stream's URL. Raises TargetRefused."""
         if address.scheme not in STREAM_SCHEMES:
-            raise TargetRefused(f"{address.scheme[:20]}:// is not a stream's scheme here")
+            seen = f"{address.scheme[:20]}:// is not a stream's scheme here"
+            raise TargetRefused(seen, reason=SCHEME_REFUSED)
         literal = _ip_of(address.host)
         if literal is not None:
             self.check_ip(address.host, literal)

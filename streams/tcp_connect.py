@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from streams.address import TLS_SCHEMES, StreamAddress
-from streams.errors import Unreachable, Unreadable, os_error_text
+from streams.errors import TLS_FAILED, Unreachable, Unreadable, os_error_text
 from streams.target_policy import TargetPolicy
 from streams.tls import CAMERA_TLS, tls_problem
 
@@ -62,7 +62,8 @@ async def open_streams(
         )
     except ssl.SSLError as exc:
         sock.close()
-        raise Unreadable(f"{address.authority}: {tls_problem(exc)}") from None
+        seen = f"{address.authority}: {tls_problem(exc)}"
+        raise Unreadable(seen, reason=TLS_FAILED) from None
     except BaseException:
         sock.close()
         raise

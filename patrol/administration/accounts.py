@@ -6,13 +6,13 @@ hashes; this is the only importer of pwdlib.
 
 import re
 import secrets
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from patrol.administration.work_queue import Busy, WorkQueue
 from patrol.domain.account import (
     API_KEY_PREFIX,
     GRID_ACCOUNT_ROLES,
@@ -21,7 +21,7 @@ from patrol.domain.account import (
     ApiKey,
     issue_api_key,
 )
-from patrol.domain.errors import BadInput, Failed
+from patrol.domain.errors import BadInput
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.registry import Registry
 from patrol.settings.site_settings import SiteInfo
@@ -48,33 +48,18 @@ class BadAccount(BadInput, ValueError):
     """The account cannot be made so; the text says what is wrong and what would be right."""
 
 
-class PasswordChecksBusy(Failed):
+class PasswordChecksBusy(Busy):
     """So many passwords are being hashed that this one was not begun; try again later."""
-
-    retry_after_s: Final = 2
 
     def __init__(self) -> None:
         super().__init__("too many passwords are being checked")
 
 
-class HashingQueue:
-    """Lets few threads hash at a time, and few more wait for them; a context manager.
-
-    One argon2id hash takes 64 MiB: 60 logins at once would take what a small machine has.
-    """
+class HashingQueue(WorkQueue):
+    """Lets few threads hash at a time: 64 MiB each, 60 logins are what a small machine has."""
 
     def __init__(self, *, at_once: int, waiting: int) -> None:
-        self._places = threading.BoundedSemaphore(at_once + waiting)
-        self._running = threading.BoundedSemaphore(at_once)
-
-    def __enter__(self) -> None:
-        if not self._places.acquire(blocking=False):
-            raise PasswordChecksBusy
-        self._running.acquire()
-
-    def __exit__(self, *_exc_info: object) -> None:
-        self._running.release()
-        self._places.release()
+        super().__init__(at_once=at_once, waiting=waiting, busy=PasswordChecksBusy)
 
 
 # A shift of ten logs in within a second; two hashes at a time are done with 18 of them in one.

@@ -15,7 +15,6 @@ import csv
 import fcntl
 import io
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -36,6 +35,7 @@ from patrol.administration.registry_files import (
     check_files,
     replaced_files,
 )
+from patrol.administration.table_files import TABLE_FILES, TableFile, read_rows
 from patrol.domain.errors import BadInput
 from patrol.domain.ids import PersonId
 from patrol.domain.registry import Registry
@@ -51,10 +51,6 @@ from patrol.domain.routing import LEAVE_AHEAD, UnstaffedGrid, unstaffed_within
 from patrol.mqtt.mosquitto_files import AccountsProblem, broker_accounts
 from patrol.mqtt.mosquitto_update import BrokerFiles
 from patrol.settings import ConfigProblems, Site
-from patrol.settings.config_file import FileProblemLog, ProblemLog
-from patrol.settings.csv_file import read_table
-from patrol.settings.grids_people import GRID_REQUIRED, PERSON_OPTIONAL, PERSON_REQUIRED
-from patrol.settings.leave_csv import LEAVE_OPTIONAL, LEAVE_REQUIRED
 from patrol.store import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -68,37 +64,6 @@ def broker_files_of(site: Site) -> BrokerFiles:
     return BrokerFiles(
         settings.site.id, settings.mqtt.broker_files, site.config_dir / BROKER_FOLDER
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableFile:
-    """The file of a table: its columns, and those that tell one row from another."""
-
-    name: str
-    required: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-    key: tuple[str, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns in the order in which they are written."""
-        return (*self.required, *self.optional)
-
-    def key_of(self, cells: Mapping[str, str]) -> str:
-        """The key of a row."""
-        return " ".join(cells.get(column, "") for column in self.key)
-
-
-TABLE_FILES: Final[Mapping[RegistryTable, TableFile]] = {
-    RegistryTable.PEOPLE: TableFile(
-        name="people.csv", required=PERSON_REQUIRED, optional=PERSON_OPTIONAL, key=("person_id",)
-    ),
-    RegistryTable.GRIDS: TableFile(name="grids.csv", required=GRID_REQUIRED, key=("grid_code",)),
-    RegistryTable.LEAVE: TableFile(
-        name="leave.csv", required=LEAVE_REQUIRED, optional=LEAVE_OPTIONAL,
-        key=("person_id", "from"),
-    ),
-}  # fmt: skip
 
 
 class NoSuchRow(BadInput, KeyError):
@@ -245,7 +210,7 @@ class PeopleTables:
             return self._apply(self._plan(table, present, keyed, b""), by=by, why=why)
 
     def _plan_upload(self, table: RegistryTable, data: bytes) -> _Planned:
-        uploaded = _read_rows(TABLE_FILES[table], data)
+        uploaded = read_rows(TABLE_FILES[table], data)
         # Read first as it is: problems are reported under the upload's own line numbers.
         check_files(
             self.context.folder,
@@ -340,7 +305,7 @@ class PeopleTables:
 
     def _present(self, table: RegistryTable) -> Rows:
         file = TABLE_FILES[table]
-        return _read_rows(file, _bytes_of(self.context.folder / file.name))
+        return read_rows(file, _bytes_of(self.context.folder / file.name))
 
 
 def _end_logins(
@@ -374,24 +339,6 @@ def _checked_cells(file: TableFile, cells: Mapping[str, str]) -> dict[str, str]:
     if missing:
         raise BadRow(f"{file.name}: {missing[0]} is empty: it says which row")
     return given
-
-
-def _read_rows(file: TableFile, data: bytes) -> dict[str, dict[str, str]]:
-    """The rows by key; a file that is not there has none. Raises ConfigProblems."""
-    if not data:
-        return {}
-    notes = ProblemLog()
-    with tempfile.TemporaryDirectory(prefix="patrol-table-") as folder:
-        path = Path(folder) / file.name
-        path.write_bytes(data)
-        rows = read_table(
-            path, required=file.required, optional=file.optional,
-            notes=FileProblemLog(file.name, notes), may_be_empty=True,
-        )  # fmt: skip
-    if rows is None:
-        raise ConfigProblems(notes.problems, count=notes.problem_count)
-    cells = ({column: row.cells[column] for column in file.columns} for row in rows)
-    return {file.key_of(row): row for row in cells}
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -16,7 +16,7 @@ import structlog
 
 from patrol.app.application import Application
 from patrol.domain.audit_anchor import STAMP_ENDING, Anchor, stamped_text
-from patrol.files import PRIVATE_MODE, write_atomically
+from patrol.files import PRIVATE_MODE, make_folders, write_atomically
 from patrol.messaging.payloads import anchor_document
 from patrol.settings.site_keys import anchor_path, stamp_folder
 
@@ -71,7 +71,7 @@ def stamp_anchors(app: Application) -> int:
     missing = [one for one in anchors if not _stamp_file(folder, one.day).exists()]
     if not missing:
         return 0
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folders(folder, mode=0o700)
     roots = timestamps.read_roots(settings.ca_file)
     authority = timestamps.Authority(settings.url, roots, settings.timeout_s)
     for number, anchor in enumerate(reversed(missing)):

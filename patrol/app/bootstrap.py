@@ -40,6 +40,7 @@ from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
 from patrol.domain.registry import Registry
 from patrol.encryption import SiteKey
+from patrol.logs import set_log_zone
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.mqtt import BrokerAddress
 from patrol.operations.metrics import Meters
@@ -173,7 +174,8 @@ def _unlocked_site(
 
 
 def prepare_process(settings: Settings) -> None:
-    """Set what is one for a process: memory, threads, certificates, the limit of pictures."""
+    """Set what is one for a process: memory, threads, certificates, pictures' limit, log times."""
+    set_log_zone(settings.site.tz)
     set_for_pictures()
     limit_opencv_threads()
     CAMERA_TLS.configure(verify=settings.camera_tls.verify, ca_file=settings.camera_tls.ca_file)

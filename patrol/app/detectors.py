@@ -9,18 +9,21 @@ is tried again at each picture, so that `patrol models install` needs no restart
 """
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from patrol.domain.observation import Box
+from patrol.domain.problem_texts import problem_text
 from patrol.domain.reader_language import translate
 from patrol.inference.errors import DetectorUnavailable
 from patrol.inference.face_plate_detectors import open_face_plate_detector
-from patrol.inference.manifest import ModelSpec, Purpose, list_models
+from patrol.inference.manifest import ModelSpec, ModelState, Purpose, list_models
 from patrol.inference.onnx_detector import open_detector
 from patrol.logs import LastReason
+from patrol.package_files import FILE_STATES
 from patrol.ports import Detector
 from patrol.settings import Settings, Site
 from patrol.vision.redaction import PERSON_SCORE, PrivacyDetectors, Redacted, Watermark, redact
@@ -85,13 +88,19 @@ def open_detectors(site: Site) -> Detectors:
     if settings.objects:
         objects, why = _open_model(settings, own.get(Purpose.OBJECTS))
     if why:
-        without.append(translate(f"{NO_OBJECTS[0]}：{why}", f"{NO_OBJECTS[1]}: {why}"))
+        without.append(_sentence(NO_OBJECTS, why))
     fire = None
     if (model := own.get(Purpose.FIRE)) is not None:
         fire, why = _open_model(settings, model)
         if why:
-            without.append(translate(f"{NO_FIRE_MODEL[0]}：{why}", f"{NO_FIRE_MODEL[1]}: {why}"))
+            without.append(_sentence(NO_FIRE_MODEL, why))
     return Detectors(objects=objects, fire=fire, without=tuple(without))
+
+
+def _sentence(what: tuple[str, str], why: str) -> str:
+    """What is not done and why, for the reader at the terminal; `why` as it was raised."""
+    zh, en = what
+    return translate(f"{zh}：{problem_text(why, 'zh')}", f"{en}: {why}")
 
 
 def missing_models(settings: Settings) -> str:
@@ -100,13 +109,22 @@ def missing_models(settings: Settings) -> str:
     Opens no model.
     """
     wanted = [m for m in list_models(settings.models) if m.name in (FACES, PLATES, PERSONS)]
-    missing = ", ".join(f"{m.name} ({m.state})" for m in wanted if m.state != "ready")
+    missing = model_states(wanted)
     zh, en = COARSE_NOTICE
     text = translate(
         f"{zh}：{missing}；请执行 `patrol models install`",
         f"{en}: {missing}; run `patrol models install`",
     )
     return text if missing else ""
+
+
+def model_states(models: Iterable[ModelState]) -> str:
+    """The models whose weight files are not ready, each with its state, for the reader."""
+    named = [(m.name, FILE_STATES[m.state]) for m in models if m.state != "ready"]
+    return translate(
+        "、".join(f"{name}（{zh}）" for name, (zh, _) in named),
+        ", ".join(f"{name} ({en})" for name, (_, en) in named),
+    )
 
 
 def _open_model(settings: Settings, own: ModelSpec | None) -> tuple[Detector | None, str]:

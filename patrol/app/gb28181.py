@@ -50,6 +50,7 @@ T = TypeVar("T")
 
 START_WITHIN_S: Final = 15.0
 STOP_WITHIN_S: Final = 8.0
+LEAVE_WITHIN_S: Final = 2.0  # a platform above answers at once, or is away
 ORPHANS_EVERY_S: Final = 20.0
 MAX_ORPHAN_TRIES: Final = 5
 SYNC_AFTER_S: Final = 2.0  # behind a registration
@@ -226,6 +227,7 @@ class Gb28181Service:
             tending.cancel()
             await asyncio.gather(tending, return_exceptions=True)
             await visits.close(STOP_WITHIN_S / 2)
+            await endpoint.leave(LEAVE_WITHIN_S)
             await writer.close()
             await endpoint.close()
 
@@ -293,7 +295,8 @@ class Gb28181Service:
         if known is None:
             return f"not among the {len(channels)} channels that are known"
         state = {True: "ON", False: "OFF", None: "?"}[known.item.online]
-        return f"{known.item.name or channel} {state}{', gone' if known.gone else ''}"
+        gone = "; gone from its catalogue" if known.gone else ""
+        return f"{known.item.name or channel} {state}{gone}"
 
     def _channels(self, peer: str) -> Mapping[str, KnownChannel]:
         with self.store.begin_read() as uow:
@@ -316,10 +319,15 @@ class Gb28181Service:
         if self._writer is not None:
             self._writer.keep_event(event)
         if isinstance(event, CatalogReceived):
-            self._synced_s[event.name] = self._now_s()
-            waiting = self._catalogs.pop((event.name, event.number), None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(event)
+            self._on_catalog(event)
+
+    def _on_catalog(self, event: CatalogReceived) -> None:
+        if odd := event.catalog.oddities():
+            log.warning("GB/T 28181: odd items in a catalogue", peer=event.name, **odd)
+        self._synced_s[event.name] = self._now_s()
+        waiting = self._catalogs.pop((event.name, event.number), None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(event)
 
     def _try_orphans_again(self, peer: str) -> None:
         """A peer that registers from elsewhere may answer now what it did not before."""
@@ -351,7 +359,7 @@ class Gb28181Service:
         until_s = self._now_s() + timeout_s
         while peer is not None and not peer.is_reachable(self._now_s()):
             left_s = until_s - self._now_s()
-            if left_s <= 0:
+            if left_s <= 0 or not peer.may_be_reachable_by(until_s):
                 return
             await self.endpoint.changed(min(left_s, 1.0))
 

@@ -20,8 +20,10 @@ from typing import Any, Final
 
 from patrol.app.gb28181 import Gb28181Service
 from patrol.domain.errors import Failed
+from patrol.files import make_folders
 from streams.address import StreamAddress
 from streams.errors import KINDS, StreamBusy, StreamError, Unreachable
+from streams.gb28181.catalog import ODDITIES
 from streams.gb28181.message_log import Redactor, log_entry
 from streams.gb28181.transactions import Flow
 from streams.model import (
@@ -84,9 +86,7 @@ async def _sync(service: Gb28181Service, peer: str) -> AsyncGenerator[Answer, No
         "channels": len(catalog.items),
         "expected": catalog.expected,
         "complete": catalog.complete,
-        "repeated": catalog.repeated,
-        "foreign": catalog.foreign,
-        "bad": catalog.bad,
+        **{name: getattr(catalog, name) for name in ODDITIES},
         "end": True,
     }
 
@@ -230,7 +230,7 @@ async def serve_control(service: Gb28181Service, folder: Path) -> asyncio.Server
 
 def _listening(folder: Path) -> socket.socket:
     """The socket, bound anew: one that an earlier run left behind is replaced."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folders(folder)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _short_path(folder) as path:

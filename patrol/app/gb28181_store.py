@@ -150,7 +150,8 @@ def _merge(uow: UnitOfWork, peer: str, catalog: Catalog, now: datetime) -> None:
 
 
 def _apply(uow: UnitOfWork, event: CatalogNoticed, now: datetime) -> None:
-    changed = apply_notice(uow.gb28181.channels(event.name), event.items)
+    named = {item.code for item in event.items}
+    changed = apply_notice(uow.gb28181.channels_named(event.name, named), event.items)
     uow.gb28181.save_channels(event.name, changed, now)
 
 

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-import structlog
-
 from patrol.cases.trouble_link import sync_trouble
 from patrol.domain import send_policy
 from patrol.domain.case import Case, CaseEvent
@@ -28,6 +26,7 @@ from patrol.domain.priority import OFFICE_HOURS_LEVELS
 from patrol.domain.registry import GridTree, Registry
 from patrol.domain.schedule import Stoppage, maintenance_of
 from patrol.domain.send_policy import BUSY_WINDOW, NO_LIMITS, SendContext, SendLimits
+from patrol.lazy_imports import lazy_logger
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.messaging.topics import case_filter
 from patrol.store import Store, UnitOfWork
@@ -90,7 +89,7 @@ def _queue_messages(uow: UnitOfWork, case: Case, payloads: PayloadBuilder, now: 
         uow.outbox.add(message)
 
 
-log = structlog.get_logger(__name__)
+log = lazy_logger(__name__)
 
 
 @dataclass(kw_only=True)

@@ -15,6 +15,7 @@ from patrol import evaluation
 from patrol.cli.models import models_directory, own_models
 from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, console, print_err, print_json, render_document
+from patrol.cli.site import cleaning_up_on_signals
 from patrol.domain.errors import Failed
 
 MOST_CAMERAS: Final = 20_000  # of a simulated county on one machine
@@ -25,9 +26,32 @@ def bench_capture(*, as_json: AsJson = False) -> None:
     _run_bench("capture", as_json=as_json)
 
 
-def bench_round(*, as_json: AsJson = False) -> None:
-    """60/600/3000 路整轮。 Whole rounds at three sizes."""
-    _run_bench("round", as_json=as_json)
+def bench_round(
+    *,
+    cameras: Annotated[
+        str,
+        typer.Option("--cameras", metavar="N,N", help="各轮路数。 Cameras of each round."),
+    ] = "",
+    mixed: Annotated[
+        int | None,
+        typer.Option(
+            "--mixed",
+            min=0,
+            max=MOST_CAMERAS,
+            metavar="N",
+            help="再加一轮 1080p H.264 与 1440p H.265 混合的路数；给出 --cameras 时默认 0。"
+            " A round of both codecs more; 0 where --cameras is given.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """整轮的代价，默认 60/600/3000 路。 Whole rounds of so many cameras."""
+    chosen: dict[str, object] = {}
+    if cameras:
+        chosen = {"sizes": _sizes(cameras, least=1, example="60,600"), "mixed_cameras": 0}
+    if mixed is not None:
+        chosen["mixed_cameras"] = mixed
+    _run_bench("round", as_json=as_json, **chosen)
 
 
 def bench_mqtt(*, as_json: AsJson = False) -> None:
@@ -67,9 +91,7 @@ def bench_cluster(
     as_json: AsJson = False,
 ) -> None:
     """任务队列与多机整轮的代价。 The job queue, and whole rounds on workers."""
-    sizes = [int(one) if one.strip().isdecimal() else -1 for one in cameras.split(",")]
-    if min(sizes) < 0 or max(sizes) > MOST_CAMERAS or sizes != sorted(sizes):
-        bad_input(f"--cameras: give numbers up to {MOST_CAMERAS}, the smallest first: 600,15000")
+    sizes = _sizes(cameras, least=0, example="600,15000")
     _run_bench("cluster", as_json=as_json, sizes=[one for one in sizes if one], workers=workers)
 
 
@@ -78,10 +100,20 @@ def bench_lists(*, as_json: AsJson = False) -> None:
     _run_bench("lists", as_json=as_json)
 
 
+def _sizes(text: str, *, least: int, example: str) -> list[int]:
+    sizes = [int(one) if one.strip().isdecimal() else -1 for one in text.split(",")]
+    if min(sizes) < least or max(sizes) > MOST_CAMERAS or sizes != sorted(sizes):
+        bad_input(
+            f"--cameras: give numbers from {least} to {MOST_CAMERAS}, the smallest first: {example}"
+        )
+    return sizes
+
+
 def _run_bench(name: str, *, as_json: bool, **more: object) -> None:
     module = import_module(f"patrol.bench.{name}")
     try:
-        result: dict[str, Any] = module.run(report=print_err, **more)
+        with cleaning_up_on_signals():
+            result: dict[str, Any] = module.run(report=print_err, **more)
     except RuntimeError as exc:
         raise Failed(f"bench {name}: {exc}") from exc
     if as_json:

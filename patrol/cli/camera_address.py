@@ -35,12 +35,12 @@ PasswordStdin = Annotated[
 ]
 IN_COMMAND: Final = (
     (
-        "命令行里的密码本机所有用户可见，不接受：写成 rtsp://用户@主机/路径，程序会询问；"
+        "命令行里的密码本机所有用户可见，不接受：写成 协议://用户@主机/路径，程序会询问；"
         "或 --password-file"
     ),
     (
         "everybody on this machine sees a password in a command, so it is refused: write"
-        " rtsp://USER@HOST/PATH and be asked, or give --password-file or --password-stdin"
+        " SCHEME://USER@HOST/PATH and be asked, or give --password-file or --password-stdin"
     ),
 )
 

@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 import typer
 
 from patrol.administration.people_tables import BROKER_FOLDER
-from patrol.app.detectors import open_detectors
+from patrol.app.detectors import model_states, open_detectors
 from patrol.cli.check_cameras import check_addresses, check_camera_grids
 from patrol.cli.check_secrets import check_secrets
 from patrol.cli.check_start import check_start
@@ -436,14 +436,14 @@ def _check_models(site: Site) -> CheckResult:
         )
 
     detectors = open_detectors(site)
-    wrong = [f"{m.name} {m.state}" for m in list_models(settings.models) if m.state != "ready"]
-    lacks = [
-        *detectors.without,
-        *([f"{', '.join(wrong)}: `patrol models install`"] if wrong else []),
-    ]
+    wrong = model_states(list_models(settings.models))
+    command = translate(
+        f"{wrong}：请执行 `patrol models install`", f"{wrong}: `patrol models install`"
+    )
+    lacks = [*detectors.without, *([command] if wrong else [])]
     if lacks:
         text = translate(
-            f"{'; '.join(lacks)}；轮巡照常", f"{'; '.join(lacks)}; rounds go on without"
+            f"{'；'.join(lacks)}；轮巡照常", f"{'; '.join(lacks)}; rounds go on without"
         )
         return CheckResult(name=name, ok=False, needed=False, text=text)
     ready = f"{detectors.model_names} · {settings.models}"

@@ -7,27 +7,23 @@ town's households may expect more. Each notice names its remedy.
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from patrol.domain.ids import CameraId
 from patrol.encryption.site_key import credential_path
-from patrol.settings import Site
 from patrol.settings.config_file import ConfigProblem
 from patrol.settings.csv_file import lines_by_first_cell
 from patrol.settings.site_keys import key_path
 
-
-def cameras_with_plain_password(site: Site) -> list[CameraId]:
-    """The cameras of which a password stands in cameras.csv, unsealed."""
-    cameras = site.registry.cameras.values()
-    return [c.id for c in cameras if any(address.has_plain_password for address in c.addresses)]
+if TYPE_CHECKING:
+    from patrol.settings import Site
 
 
-def check_secrets(site: Site, config: Path) -> Iterator[ConfigProblem]:
+def check_secrets(site: "Site", config: Path) -> Iterator[ConfigProblem]:
     """Passwords that stand plain in cameras.csv, and a key on the disk that it protects."""
     settings = site.settings
     if not settings.production:
         return
-    plain = cameras_with_plain_password(site)
+    plain = [one.id for one in site.registry.cameras.values() if one.has_plain_password]
     if plain:
         path = config / "cameras.csv"
         line = lines_by_first_cell(path).get(plain[0], 1)

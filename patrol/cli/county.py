@@ -40,6 +40,7 @@ from patrol.domain.labels import label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.timestamps import parse_month
 from patrol.files import PRIVATE_MODE, write_atomically
+from patrol.logs import set_log_zone
 
 DIRECTORY_MODE: Final = 0o750
 STATUS_FIGURES: Final = ("coverage", "online", "closure_on_time")
@@ -78,6 +79,7 @@ def run_service(context: typer.Context) -> None:
     """县级汇总常驻：定时读各镇，供页面、接口、指标。 The service: reads towns, serves the page."""
     logs_to_stderr(logging.INFO, as_lines_of_json=True)
     county = load_county(county_directory(context))
+    set_log_zone(county.settings.county.tz)
     for notice in county.notices:
         print_err(str(notice))
     with (
@@ -101,8 +103,12 @@ def _page(service: CountyService) -> Iterator[None]:
     try:
         from patrol.county.web import serve_county  # noqa: PLC0415  an optional extra
     except ModuleNotFoundError as exc:
-        missing = f"{exc.name} is not installed, pip install 'patrol[console]'"
-        print_err(translate(f"不开页面：{missing}", f"no page: {missing}"))
+        print_err(
+            translate(
+                f"不开页面：缺 {exc.name}，请 pip install 'patrol[console]'",
+                f"no page: {exc.name} is not installed, pip install 'patrol[console]'",
+            )
+        )
         yield
         return
     with serve_county(service.settings, service.reader) as address:

@@ -23,8 +23,14 @@ def demo(
         bool, typer.Option("--once", help="案件办结即退出。 End when the round's cases are closed.")
     ] = False,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="控制台端口。 The console's port.")
-    ] = 8080,
+        int | None,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65535,
+            help="控制台端口；不写：8080，被占用则任选。 The console's; none: 8080 or a free one.",
+        ),
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="另存为 SVG 图。 Draw the summary as an SVG.")
     ] = None,
@@ -49,7 +55,7 @@ def demo(
             picture=picture,
             sources="" if sources == "rtsp" else sources,
         )
-    if as_json:
+    if as_json and summary is not None:
         print_json(summary)
 
 

@@ -28,14 +28,14 @@ from patrol.domain.labels import DISMISS_REASONS, label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.round_duty import RoundDutyEntry
 from patrol.domain.stored_texts import StoredTexts
-from patrol.domain.timestamps import rfc3339
 from patrol.domain.town_labels import FINDING_ENTRIES, FINDING_STATES, ROUND_DUTY_ACTIONS
-from patrol.reports.documents import round_duty_document
+from patrol.reports.documents import finding_entry_document, round_duty_document
 from patrol.review.decided import decided_filter
 from patrol.review.own_findings import FilingForm, FilingTarget, parse_box
 from patrol.rounds import duty
 
 if TYPE_CHECKING:
+    from patrol.app import Application
     from patrol.app.finding_service import FiledFinding
 
 Note = Annotated[str, typer.Option("--note", help="说明。 A note for the history.")]
@@ -62,6 +62,9 @@ def file_finding(
     phoned: Annotated[
         str, typer.Option("--phoned", help="特急先电话：谁接的。 Who was phoned.")
     ] = "",
+    patrol: Annotated[
+        str, typer.Option("--patrol", help="人工巡查编号。 The human patrol whose camera it is.")
+    ] = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
@@ -70,21 +73,33 @@ def file_finding(
 
     with app_of(context) as app:
         form = FilingForm(
-            category=category,
-            source=source,
+            category=category, source=FilingSource.PATROL if patrol else source,
             camera=camera_named(app.site, camera).id if camera else None,
-            grid=GridCode(grid) if grid else None,
-            level=parse_level(level),
-            box=parse_box(box),
-            text=text,
-            picture=PictureId(picture) if picture else None,
-            round=RoundId(a_round) if a_round else None,
-            place=place,
-        )
-        filed = FindingService(app).file(form, by=operator(by), target=to, phoned=phoned)
+            grid=GridCode(grid) if grid else None, level=parse_level(level), box=parse_box(box),
+            text=text, picture=PictureId(picture) if picture else None,
+            round=RoundId(a_round) if a_round else None, place=place,
+        )  # fmt: skip
+        if patrol:
+            filed = _file_of_patrol(app, patrol, form, by=operator(by), to=to, phoned=phoned)
+        else:
+            filed = FindingService(app).file(form, by=operator(by), target=to, phoned=phoned)
         if filed.case is not None:
             app.send_now()
         _print_filed(filed, app.clock.now(), as_json=as_json)
+
+
+def _file_of_patrol(
+    app: "Application", patrol: str, form: FilingForm, *, by: str, to: FilingTarget, phoned: str
+) -> "FiledFinding":
+    """File a finding of a camera of the human patrol, whose check says so."""
+    from patrol.app.human_patrol_service import HumanPatrolService, Patroller  # noqa: PLC0415
+
+    try:
+        return HumanPatrolService(app).file(
+            patrol, form, Patroller(name=by), target=to, phoned=phoned
+        )
+    except KeyError:
+        bad_input(f"patrol {patrol!r}: there is none, or it has no camera {form.camera}")
 
 
 def _print_filed(filed: "FiledFinding", now: datetime, *, as_json: bool) -> None:
@@ -187,7 +202,7 @@ def show_history(
             bad_input(f"finding {finding!r}: there is none")
         entries = uow.finding_history.of_finding(one.id)
     if as_json:
-        lines = [{"at": rfc3339(e.at), "by": e.by, "what": e.what, "note": e.note} for e in entries]
+        lines = [finding_entry_document(entry) for entry in entries]
         print_json({**_decided_document(one), "events": lines})
         return
     read = stored_texts_of(site)

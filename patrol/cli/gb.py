@@ -21,7 +21,9 @@ from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, console, print_err, print_json
 from patrol.cli.site import database_of, site_for_lists, trusted_clock, trusted_now
 from patrol.domain.errors import BadInput, Failed
-from patrol.domain.reader_language import translate
+from patrol.domain.labels import Labels, label_text
+from patrol.domain.problem_texts import problem_text
+from patrol.domain.reader_language import reader_language, translate
 from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.settings import Site
 from patrol.settings.cameras_csv import CAMERA_OPTIONAL, CAMERA_REQUIRED
@@ -42,6 +44,13 @@ PEER_COLUMNS: Final = (
     ("最近", "seen"),
     ("会话", "sessions"),
 )
+ODDITY_LABELS: Final[Labels] = {
+    "foreign": ("别区的编码，已略去", "of another region, left out"),
+    "bad": ("没有可用编码，已略去", "without a usable code, left out"),
+    "dropped": ("超出目录上限，已略去", "beyond the most that is kept, left out"),
+    "cyclic": ("上级绕回自身", "whose parents lead back to them"),
+    "repeated": ("重复上报", "repeated"),
+}
 PeerArgument = Annotated[
     str, typer.Argument(metavar="PEER", help="sources.yaml 里的名称。 A name.")
 ]
@@ -142,6 +151,9 @@ def sync_catalog(context: typer.Context, peer: PeerArgument, *, as_json: AsJson 
         ),
         markup=False,
     )
+    for name, label in ODDITY_LABELS.items():
+        if answer.get(name):
+            console().print(f"  {answer[name]} × {label_text(label)}", markup=False)
 
 
 def record_messages(
@@ -314,17 +326,18 @@ def _print_peers(document: Mapping[str, Any]) -> None:
     for column in PEER_COLUMNS:
         table.add_column(translate(*column), overflow="fold")
     for name, peer in document["peers"].items():
+        problem = problem_text(peer["problem"], reader_language())
         reachable = (
             translate("是", "yes")
             if peer["reachable"]
-            else translate(f"否 {peer['problem']}", f"no {peer['problem']}").strip()
+            else translate(f"否 {problem}", f"no {problem}").strip()
         )
         seen = (peer["seen_at"] or "—")[:19]
         table.add_row(name, reachable, peer["address"] or "—", seen, str(peer["sessions"]))
     out = console()
     out.print(table)
     for reason, count in document["refused"].items():
-        out.print(f"  {count} × {reason}", markup=False)
+        out.print(f"  {count} × {problem_text(reason, reader_language())}", markup=False)
 
 
 def _print_catalog(document: Mapping[str, Any]) -> None:

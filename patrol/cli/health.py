@@ -23,18 +23,19 @@ from patrol.cli.output import (
 from patrol.cli.site import (
     RELAY_WITHIN_S,
     app_of,
-    site_for_lists,
+    camera_names,
+    maintenance_windows,
     site_names,
     store_of,
     trusted_now,
 )
 from patrol.clock import SystemClock
+from patrol.domain.camera import Camera
 from patrol.domain.case import Case
 from patrol.domain.health import (
     INTACT_RATE_TARGET,
     INTACT_RATE_TARGET_KEY,
     FleetHealth,
-    Trouble,
     fleet_health,
     split_by_priority,
 )
@@ -42,6 +43,7 @@ from patrol.domain.ids import CameraId, MessageKey
 from patrol.domain.outbox import Delivery, DeliveryState, OutboxMessage
 from patrol.domain.problem_texts import problem_text
 from patrol.domain.reader_language import reader_language, translate
+from patrol.domain.registry import Registry
 from patrol.domain.round import MEMORY_DISCARDED_FACT
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.messaging.refused_messages import (
@@ -51,10 +53,10 @@ from patrol.messaging.refused_messages import (
     retry_refused,
 )
 from patrol.reports.fleet import left_out_reasons
+from patrol.reports.waiting_documents import trouble_document
 from patrol.store import UnitOfWork
 
 if TYPE_CHECKING:
-    from patrol.settings import Site
     from patrol.settings.site_names import SiteNames
 
 
@@ -65,13 +67,16 @@ def show_health(
     as_json: AsJson = False,
 ) -> None:
     """在线率、完好率，或一路的来龙去脉。 The fleet's rates, or one camera's history."""
-    site = site_for_lists(context)
+    site, registry = camera_names(context)
+    windows = maintenance_windows(context)[1]
     with store_of(site) as store, store.begin_read() as uow:
         if camera:
-            document = _camera_health(uow, site, camera)
+            document = _camera_health(uow, registry, camera)
         else:
+            now, zone = trusted_now(uow), site.settings.site.tz
+            left_out = left_out_reasons(uow, registry, windows, zone, now)
             document = {
-                **_fleet_document(uow, site, trusted_now(uow)),
+                **_fleet_document(uow, registry.cameras, left_out, now),
                 "clock": clock_document(uow, SystemClock().now()),  # beside what is believed
             }
     if as_json:
@@ -93,7 +98,7 @@ def list_troubles(
     site = site_names(context)
     with store_of(site) as store, store.begin_read() as uow:
         now = trusted_now(uow)
-        queue = [_trouble_document(one, now) for one in uow.troubles.list_open()]
+        queue = [trouble_document(one, now) for one in uow.troubles.list_open()]
     if as_json:
         print_json(queue)
         return
@@ -120,8 +125,8 @@ def _take_trouble(context: typer.Context, number: int, by: str) -> None:
         app.send_now(RELAY_WITHIN_S)
 
 
-def _camera_health(uow: UnitOfWork, site: "Site", camera: str) -> dict[str, Any]:
-    known = [c for c in site.registry.cameras if c == camera or c.endswith(camera)]
+def _camera_health(uow: UnitOfWork, registry: Registry, camera: str) -> dict[str, Any]:
+    known = [c for c in registry.cameras if c == camera or c.endswith(camera)]
     if len(known) != 1:
         bad_input(f"camera {camera!r}: {len(known)} cameras end so, give its 20 digits")
     health, history = uow.health.current(known[0]), uow.health.history(known[0])
@@ -150,12 +155,13 @@ def _discarded_memory(uow: UnitOfWork, camera: CameraId) -> str | None:
     return None
 
 
-def _fleet_document(uow: UnitOfWork, site: "Site", now: datetime) -> dict[str, Any]:
-    cameras, health_by_id = site.registry.cameras, uow.health.current_by_camera()
-    settings = site.settings
-    left_out = left_out_reasons(
-        uow, site.registry, settings.calendar.maintenance, settings.site.tz, now
-    )
+def _fleet_document(
+    uow: UnitOfWork,
+    cameras: Mapping[CameraId, Camera],
+    left_out: Mapping[CameraId, str],
+    now: datetime,
+) -> dict[str, Any]:
+    health_by_id = uow.health.current_by_camera()
     key, rest = split_by_priority(cameras.values())
     return {
         **_rates_document(fleet_health(cameras.values(), health_by_id, left_out)),
@@ -169,7 +175,7 @@ def _fleet_document(uow: UnitOfWork, site: "Site", now: datetime) -> dict[str, A
             "target": INTACT_RATE_TARGET,
         },
         "outages": [
-            _trouble_document(one, now) for one in uow.troubles.list_open() if one.kind != "camera"
+            trouble_document(one, now) for one in uow.troubles.list_open() if one.kind != "camera"
         ],
         "messages": _messages_document(uow),
     }
@@ -198,22 +204,6 @@ def _rates_document(fleet: FleetHealth) -> dict[str, Any]:
         "online_rate": _rounded_share(fleet.online_rate),
         "intact_rate": _rounded_share(fleet.intact_rate),
         "connection": dict(fleet.grades),
-    }
-
-
-def _trouble_document(one: Trouble, now: datetime) -> dict[str, Any]:
-    return {
-        "number": one.number,
-        "case": one.case,
-        "kind": str(one.kind),
-        "subject": one.subject,
-        "state": one.state,
-        "since": rfc3339_or_none(one.since),
-        "due": rfc3339_or_none(one.due_at),
-        "light": str(one.due_light(now)),
-        "cameras": len(one.cameras),
-        "taken_by": one.taken_by or None,
-        "why": one.why,
     }
 
 

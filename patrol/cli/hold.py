@@ -8,7 +8,14 @@ import typer
 from patrol.administration.legal_holds import end_hold, hold_document, set_hold
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, colon, console, print_json
-from patrol.cli.site import camera_named, site_for_lists, site_names, store_of, trusted_now
+from patrol.cli.site import (
+    camera_named,
+    retention_settings,
+    site_for_lists,
+    site_names,
+    store_of,
+    trusted_now,
+)
 from patrol.domain.ids import camera_id_problem
 from patrol.domain.labels import bilingual, label_text
 from patrol.domain.legal_hold import HoldScope, LegalHold
@@ -102,8 +109,7 @@ def list_holds(
 
 def show_retention(context: typer.Context, *, as_json: AsJson = False) -> None:
     """各类数据留多久、依据、现有多少。 Each class: how long, why so long, and what there is."""
-    site = site_for_lists(context)
-    retention = site.settings.retention
+    site, retention = retention_settings(context)
     with store_of(site) as store, store.begin_read() as uow:
         classes = retention_classes(
             uow,

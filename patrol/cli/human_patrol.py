@@ -186,6 +186,35 @@ def check_camera(
         console().print(f"{chosen.id} {chosen.name} {label}", markup=False)
 
 
+def tick_item(
+    context: typer.Context,
+    patrol: PatrolArgument,
+    number: Annotated[int, typer.Argument(min=1, help="第几项，从 1 起。 Which, from 1.")],
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="取消勾选。 Take the tick back.")] = False,
+    as_supervisor: AsSupervisor = False,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """勾选清单中的一项。 Tick an item of the task's checklist."""
+    from patrol.app.human_patrol_service import HumanPatrolService, Patroller  # noqa: PLC0415
+
+    with app_of(context) as app:
+        who = Patroller(name=operator(by), is_supervisor=as_supervisor)
+        try:
+            ticked = HumanPatrolService(app).tick(patrol, number - 1, who, checked=not undo)
+        except KeyError:
+            bad_input(f"patrol {patrol!r}: there is none, or its checklist has no item {number}")
+        with app.store.begin_read() as uow:
+            checks = uow.human_patrols.checks(ticked.id)
+    if as_json:
+        print_json(human_patrol_document(ticked, checks))
+        return
+    for index, item in enumerate(ticked.checklist):
+        mark = "x" if index in ticked.checked_items else " "
+        console().print(f"[{mark}] {index + 1} {item}", markup=False)
+
+
 def _move(
     context: typer.Context,
     patrol: str,

@@ -1,4 +1,4 @@
-"""`patrol key list` and `patrol user list`: rows of the store, without what user.py imports.
+"""`patrol key list`, `user list`, `credentials list`: rows of the store, without what changes them.
 
 `account_document` is an account as `--json` has it, also after a change.
 """
@@ -7,7 +7,7 @@ import typer
 
 from patrol.cli.options import AsJson
 from patrol.cli.output import console, print_json
-from patrol.cli.site import site_names, store_of
+from patrol.cli.site import camera_names, site_names, store_of
 from patrol.domain.account import Account
 from patrol.domain.labels import DUTIES, label_text
 from patrol.domain.reader_language import translate
@@ -67,3 +67,23 @@ def account_document(account: Account) -> dict[str, object]:
         "person": account.person,
         "disabled": account.disabled_at is not None,
     }
+
+
+def show_credentials(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """哪些密码已封存，哪些仍为明文。 Which are sealed, which stand in the file."""
+    site, registry = camera_names(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        sealed = uow.credentials.places()
+    plain = [one.id for one in registry.cameras.values() if one.has_plain_password]
+    if as_json:
+        rows = [{"camera": c, "stream": s, "host": h, "port": p} for c, s, h, p in sealed]
+        print_json({"sealed": rows, "not_sealed": plain})
+        return
+    for camera, stream, host, port in sealed:
+        console().print(f"{camera}  {stream}  {host}:{port}", markup=False)
+    console().print(
+        translate(
+            f"已封存 {len(sealed)} · 未封存 {len(plain)}",
+            f"sealed {len(sealed)} · not sealed {len(plain)}",
+        )
+    )

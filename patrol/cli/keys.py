@@ -1,6 +1,6 @@
 """The site's key and the pictures' keys: `patrol keys show` and `patrol keys renew`.
 
-And passwords of streams in the store: `patrol credentials list|seal|set`.
+And passwords of streams in the store: `patrol credentials seal|set`.
 """
 
 import os
@@ -14,7 +14,6 @@ import typer
 from patrol.administration.camera_table import CAMERAS_FILE, seal_cameras_file
 from patrol.administration.sealed_streams import put_credentials
 from patrol.cli.camera_address import PasswordFile, read_password_file
-from patrol.cli.check_secrets import cameras_with_plain_password
 from patrol.cli.options import AsJson, By, CameraArgument, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import camera_named, site_for_lists, site_of, store_of, trusted_now_of
@@ -81,26 +80,6 @@ def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
             f"encrypted {done.encrypted} · renewed {done.renewed} "
             f"· dropped with their key {done.dropped} · failed {done.failed} "
             f"· day keys destroyed {len(done.destroyed)}",
-        )
-    )
-
-
-def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """哪些密码已封存，哪些仍为明文。 Which are sealed, which stand in the file."""
-    site = site_for_lists(context)
-    with store_of(site) as store, store.begin_read() as uow:
-        sealed = uow.credentials.places()
-    plain = cameras_with_plain_password(site)
-    if as_json:
-        rows = [{"camera": c, "stream": s, "host": h, "port": p} for c, s, h, p in sealed]
-        print_json({"sealed": rows, "not_sealed": plain})
-        return
-    for camera, stream, host, port in sealed:
-        console().print(f"{camera}  {stream}  {host}:{port}", markup=False)
-    console().print(
-        translate(
-            f"已封存 {len(sealed)} · 未封存 {len(plain)}",
-            f"sealed {len(sealed)} · not sealed {len(plain)}",
         )
     )
 

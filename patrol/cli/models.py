@@ -14,19 +14,23 @@ from rich.table import Table
 
 from patrol.cli.options import AsJson, FromDirectory, config_directory
 from patrol.cli.output import console, print_err, print_json
-from patrol.cli.site import site_if_any
+from patrol.cli.site import names_if_any, site_if_any
 from patrol.domain.errors import Failed
 from patrol.domain.reader_language import translate
 from patrol.inference.errors import InstallFailed
-from patrol.inference.manifest import Manifest, ModelSpec, install, list_models, shipped
-from patrol.package_files import PackageFileUnavailable, install_files
-from patrol.settings.site_settings import DEFAULT_ASSETS, DEFAULT_MODELS
+from patrol.inference.manifest import Manifest, ModelSpec, Purpose, install, list_models, shipped
+from patrol.package_files import FILE_STATES, PackageFileUnavailable, install_files
+from patrol.settings.site_paths import Defaults
 
-STATE_LABELS: Final = {
-    "ready": ("[green]就绪[/]", "[green]ready[/]"),
-    "missing": ("[yellow]缺失[/]", "[yellow]missing[/]"),
+STATE_COLOURS: Final = {"ready": "green", "missing": "yellow", "broken": "red"}
+PURPOSES: Final = {
+    Purpose.OBJECTS: ("目标检测", "objects"),
+    Purpose.FIRE: ("火情", "fire"),
+    Purpose.FACES: ("遮人脸", "faces"),
+    Purpose.PLATES: ("遮车牌", "plates"),
+    "maps": ("地图", "maps"),
+    "charts": ("图表", "charts"),
 }
-BROKEN: Final = ("[red]损坏[/]", "[red]broken[/]")
 
 ModelsIntoOption = Annotated[
     Path | None,
@@ -63,8 +67,13 @@ class FileSet:
             return
         table = Table(*columns.values())
         for one in states:
-            state = translate(*STATE_LABELS.get(one["state"], BROKEN))
-            table.add_row(*(state if key == "state" else one[key] for key in columns))
+            state = translate(*FILE_STATES[one["state"]])
+            shown = {
+                **one,
+                "state": f"[{STATE_COLOURS[one['state']]}]{state}[/]",
+                "purpose": translate(*PURPOSES.get(one["purpose"], (one["purpose"],) * 2)),
+            }
+            table.add_row(*(shown[key] for key in columns))
         console().print(table)
 
 
@@ -102,12 +111,14 @@ def models_directory(context: typer.Context, into: Path | None) -> Path:
     """Where weights live: `into`, else as in site.yaml, else the default (no site yet)."""
     if into is not None:
         return into
-    site = site_if_any(context)
-    return config_directory(context) / DEFAULT_MODELS if site is None else site.settings.models
+    site = names_if_any(context)
+    return config_directory(context) / Defaults.MODELS if site is None else site.settings.models
 
 
 def own_models(context: typer.Context) -> tuple[ModelSpec, ...]:
     """The weight files that the site's own models.yaml names."""
+    if not (config_directory(context) / "models.yaml").exists():
+        return ()
     site = site_if_any(context)
     return () if site is None else site.own_models
 
@@ -171,10 +182,8 @@ def _assets_directory(context: typer.Context, into: Path | None) -> Path:
     """Where scripts live: `into`, else as in site.yaml, else the default (no site yet)."""
     if into is not None:
         return into
-    site = site_if_any(context)
-    if site is None:
-        return config_directory(context) / DEFAULT_ASSETS
-    return site.settings.console.assets
+    site = names_if_any(context)
+    return config_directory(context) / Defaults.ASSETS if site is None else site.settings.assets
 
 
 def _assets(folder: Path) -> FileSet:

@@ -71,9 +71,12 @@ def _discovered(
     """Who answered. Raises BadInput for what is no network, Failed where nothing can be sent."""
     try:
         hosts = discovery.hosts_of(networks)
-        ipaddress.IPv4Address(interface)
     except ValueError as exc:
         bad_input(f"onvif scan: {exc}")
+    try:
+        ipaddress.IPv4Address(interface)
+    except ValueError:
+        bad_input(f"--interface: {interface!r} is no IPv4 address of this machine")
     asked = discovery.discover(
         hosts=hosts, interface=interface, wait_s=wait_s, rate=rate, port=port
     )

@@ -7,7 +7,14 @@ import typer
 
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, code_text, colon, console, print_json, print_none
-from patrol.cli.site import EndAction, end_by_number, site_for_lists, site_of, store_of, trusted_now
+from patrol.cli.site import (
+    EndAction,
+    end_by_number,
+    maintenance_windows,
+    site_of,
+    store_of,
+    trusted_now,
+)
 from patrol.domain.problem_texts import problem_text
 from patrol.domain.reader_language import reader_language, translate
 from patrol.domain.schedule import Stoppage, StoppageScope
@@ -116,10 +123,10 @@ def end_maintenance(
 
 def show_stoppages(context: typer.Context, *, as_json: AsJson = False) -> None:
     """现在与将来的暂停和维护。 What is stopped now or will be, site.yaml's windows too."""
-    site = site_for_lists(context)
+    site, windows = maintenance_windows(context)
     with store_of(site) as store, store.begin_read() as uow:
         now = trusted_now(uow)
-        known = [*site.settings.calendar.maintenance, *uow.stoppages.active(now)]
+        known = [*windows, *uow.stoppages.active(now)]
     standing = [stoppage for stoppage in known if not stoppage.has_ended(now)]
     if as_json:
         print_json([_stoppage_document(stoppage) for stoppage in standing])

@@ -5,7 +5,7 @@ second. The broker's generated files follow at once (administration/people_table
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +19,14 @@ from patrol.administration.people_documents import (
 )
 from patrol.cli.options import AsJson, By, config_directory, operator
 from patrol.cli.output import bad_input, console, print_json, print_none
-from patrol.cli.site import site_for_lists, site_names, site_of, store_of, trusted_clock
+from patrol.cli.site import (
+    people_names,
+    site_names,
+    site_of,
+    store_of,
+    trusted_clock,
+    trusted_now_of,
+)
 from patrol.domain.labels import ROLES, label_of, label_text
 from patrol.domain.reader_language import translate
 from patrol.domain.registry_change import RegistryTable, RowChange
@@ -30,7 +37,6 @@ from patrol.files import write_atomically
 if TYPE_CHECKING:
     from patrol.administration.people_tables import PeopleTables, TableChange
     from patrol.domain.registry import Registry
-    from patrol.settings import Site
 
 Table = Annotated[
     RegistryTable,
@@ -55,8 +61,13 @@ def list_rows(
     context: typer.Context, *, table: Table = RegistryTable.PEOPLE, as_json: AsJson = False
 ) -> None:
     """人员、网格或请假一览。 The rows of people.csv, grids.csv or leave.csv, as they are."""
-    with _tables(context, site_for_lists) as (tables, registry):
-        rows = [row_document(cells, registry) for cells in tables.rows(table)]
+    from patrol.administration.table_files import table_rows  # noqa: PLC0415  as site_of does
+
+    site, registry = people_names(context)
+    with store_of(site) as store:
+        now = trusted_now_of(store)
+    cells_of_rows = table_rows(config_directory(context), table)
+    rows = [row_document(cells, registry.at(now)) for cells in cells_of_rows]
     if as_json:
         print_json(rows)
         return
@@ -210,9 +221,7 @@ def list_leave(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def _tables(
-    context: typer.Context, load: Callable[[typer.Context], "Site"] = site_of
-) -> Iterator["tuple[PeopleTables, Registry]"]:
+def _tables(context: typer.Context) -> Iterator["tuple[PeopleTables, Registry]"]:
     """The tables of the site, and its registry as of now."""
     from patrol.administration.people_tables import (  # noqa: PLC0415  a history needs none of it
         PeopleTables,
@@ -225,7 +234,7 @@ def _tables(
     )
     from patrol.settings import load_site  # noqa: PLC0415  as above
 
-    site, folder = load(context), config_directory(context)
+    site, folder = site_of(context), config_directory(context)
     files = broker_files_of(site)
     with store_of(site) as store:
         clock = trusted_clock(store)

@@ -50,6 +50,7 @@ from streams.capture import StreamCameraClient
 from streams.decode import decode
 from streams.errors import BadAddress, StreamError
 from streams.model import Freshness, Picture, Sample, VisitOptions, VisitStage
+from streams.source_schemes import SOURCE_SCHEMES
 
 SPACING_S: Final = 0.5  # two key frames in a row, so that their interval is the camera's own
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -66,7 +67,7 @@ def probe(
     context: typer.Context,
     url: Annotated[
         str,
-        typer.Argument(metavar="URL", help="rtsp://…、http(s)://… 或文件。 An address, or a file."),
+        typer.Argument(metavar="URL", help="地址（同 cameras.csv）或文件。 An address, or a file."),
     ],
     *,
     save: Annotated[
@@ -250,10 +251,12 @@ def report_failure(
 ) -> None:
     """Print a failure as text or as JSON; the address is empty where it cannot be shown."""
     of_source = log is not None and (bool(exc.reason) or not isinstance(exc, BadAddress))
-    advice = log.advice(address.partition(":")[0], exc.reason) if log and of_source else None
+    advice = (
+        log.advice(address.partition(":")[0], exc.reason or exc.kind) if log and of_source else None
+    )
     if as_json:
         document = failure_document(address, exc, advice)
-        if log is not None and log.stages:
+        if log is not None and address.partition(":")[0] in SOURCE_SCHEMES:
             document["stages"] = log.stages
         print_json(document)
         return
@@ -344,8 +347,8 @@ def _key_frame_interval(document: Mapping[str, Any]) -> Text:
 def _first_picture(document: Mapping[str, Any]) -> Text:
     return Text(
         translate(
-            f"{document['first_key_frame_s']:.2f} s(连接 {document['connect_s'] * 1000:.0f} "
-            f"ms，描述 {document['describe_s'] * 1000:.0f} ms)",
+            f"{document['first_key_frame_s']:.2f} s（连接 {document['connect_s'] * 1000:.0f} "
+            f"ms，描述 {document['describe_s'] * 1000:.0f} ms）",
             f"{document['first_key_frame_s']:.2f} s (connect {document['connect_s'] * 1000:.0f} "
             f"ms, describe {document['describe_s'] * 1000:.0f} ms)",
         )

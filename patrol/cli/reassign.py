@@ -146,6 +146,21 @@ def refuse(
     _run_action(context, case, action, as_json=as_json)
 
 
+def withdraw(
+    context: typer.Context, case: CaseArgument, *, note: Note = "", by: By = "",
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """撤回本人的申请。 Take an own request back; the case stays as it is."""
+
+    def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
+        request, who = uow.cases.get(CaseId(case)).request, operator(by)
+        if request is None or request.by != who:
+            bad_input(f"case {case}: no request of {who} waits")
+        return actions.reject(uow, CaseId(case), by=who, now=now, payloads=app.payloads, note=note)
+
+    _run_action(context, case, action, as_json=as_json)
+
+
 def unsuspend(
     context: typer.Context, case: CaseArgument, *, note: Note = "", by: By = "",
     as_json: AsJson = False,

@@ -30,7 +30,7 @@ from patrol.cli.output import (
 )
 from patrol.cli.site import app_of, camera_named, site_of, until_signalled
 from patrol.clock import SystemClock
-from patrol.domain.labels import refusal_label
+from patrol.domain.labels import plan_label, refusal_label
 from patrol.domain.reader_language import translate
 from patrol.reports.terminal import progress_display, render_round
 from patrol.rounds.adhoc import AdhocSelection
@@ -73,10 +73,13 @@ def _serve(context: typer.Context, stop: threading.Event) -> None:
     with app_of(context, wait_s=math.inf, stop=stop, create_store=True) as app:
         settings = app.site.settings
         site, zone = settings.site, settings.site.tz
-        plans = "、".join(
-            f"{p.name} {p.start:%H:%M}–{p.finish_by:%H:%M}" for p in settings.plans.values()
+        plans = translate("、", ", ").join(
+            f"{plan_label(p.name)} {p.start:%H:%M}–{p.finish_by:%H:%M}"
+            for p in settings.plans.values()
         )
-        print_err(f"{site.name} ({site.id}): {plans}")
+        print_err(
+            translate(f"{site.name}（{site.id}）：{plans}", f"{site.name} ({site.id}): {plans}")
+        )
         for lack in filter(None, (*app.detectors.without, missing_models(settings))):
             print_err(lack)
 

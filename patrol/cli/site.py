@@ -5,20 +5,22 @@ everything else here together, only when a command wants it.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import typer
 
 if TYPE_CHECKING:
     from patrol.app import Application
     from patrol.domain.camera import Camera
+    from patrol.domain.registry import Registry
+    from patrol.domain.schedule import Stoppage
     from patrol.domain.stored_texts import StoredTexts
-    from patrol.settings import Site
+    from patrol.settings import RetentionSettings, Site
     from patrol.settings.site_names import SiteNames
 import signal
 import threading
@@ -37,6 +39,7 @@ from patrol.store import (
 )
 
 SHORT_ID_DIGITS: Final = 6
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,59 @@ def site_names(context: typer.Context) -> "SiteNames":
 
     found = load_site_names(config_directory(context))
     return found if found is not None else names_of(site_for_lists(context))
+
+
+def people_names(context: typer.Context) -> "tuple[SiteNames, Registry]":
+    """The site for a list of people, grids or leave. Raises ConfigProblems, of every file."""
+    from patrol.settings.registry_names import load_people_names  # noqa: PLC0415  see site_of
+
+    return _names_with(context, load_people_names, lambda site: site.registry)
+
+
+def camera_names(context: typer.Context) -> "tuple[SiteNames, Registry]":
+    """The site for a list of cameras: those, and their grids. Raises ConfigProblems."""
+    from patrol.settings.registry_names import load_camera_names  # noqa: PLC0415  see site_of
+
+    def load(names: "SiteNames") -> "Registry | None":
+        return load_camera_names(names, os.environ)
+
+    return _names_with(context, load, lambda site: site.registry)
+
+
+def maintenance_windows(context: typer.Context) -> "tuple[SiteNames, Sequence[Stoppage]]":
+    """The site, and the maintenance that its calendar names. Raises ConfigProblems."""
+    from patrol.settings.registry_names import load_maintenance  # noqa: PLC0415  see site_of
+
+    return _names_with(context, load_maintenance, lambda site: site.settings.calendar.maintenance)
+
+
+def retention_settings(context: typer.Context) -> "tuple[SiteNames, RetentionSettings]":
+    """The site, and how long it keeps what. Raises ConfigProblems."""
+    from patrol.settings.registry_names import load_retention  # noqa: PLC0415  see site_of
+
+    return _names_with(context, load_retention, lambda site: site.settings.retention)
+
+
+def _names_with(
+    context: typer.Context,
+    load: "Callable[[SiteNames], T | None]",
+    part_of: "Callable[[Site], T]",
+) -> "tuple[SiteNames, T]":
+    """What `load` reads of the site's own files; where it is not plainly there, the whole site."""
+    from patrol.settings.site_names import load_site_names, names_of  # noqa: PLC0415  see site_of
+
+    names = load_site_names(config_directory(context))
+    found = load(names) if names is not None else None
+    if names is not None and found is not None:
+        return names, found
+    site = site_for_lists(context)
+    return names_of(site), part_of(site)
+
+
+def names_if_any(context: typer.Context) -> "SiteNames | None":
+    """As `site_names`; None where there is no site.yaml yet. Raises ConfigProblems."""
+    exists = (config_directory(context) / "site.yaml").exists()
+    return site_names(context) if exists else None
 
 
 def site_if_any(context: typer.Context) -> "Site | None":

@@ -23,7 +23,7 @@ from patrol.domain.stream_labels import STAGE_ADVICE, VISIT_STAGES
 from patrol.settings import Site
 from patrol.settings.sources_yaml import SourcesSettings
 from streams.address import StreamAddress
-from streams.errors import BadAddress
+from streams.errors import REGISTRATION_REFUSED, BadAddress
 from streams.model import KeyFrame, Sample, VisitOptions, VisitStage
 from streams.source_schemes import SOURCE_SCHEMES
 
@@ -50,7 +50,8 @@ class StageLog:
     def advice(self, scheme: str, reason: str = "") -> tuple[str, str] | None:
         """Whose move it is and what to look at: by the reason, else behind the last stage."""
         found = source_advice(scheme, reason, self.last)
-        return found or STAGE_ADVICE.get((scheme, self.last))
+        reached = FIRST_STAGE if reason == REGISTRATION_REFUSED else self.last
+        return found or STAGE_ADVICE.get((scheme, reached))
 
 
 def visit_source(
@@ -120,5 +121,5 @@ def print_stages(log: StageLog) -> None:
     for stage in log.stages:
         label = label_text(label_of({**HTTP_STAGES, **VISIT_STAGES}, stage["stage"]))
         line = Text.assemble((f"  {stage['at_s']:6.2f} s  ", "dim"), label)
-        seen = problem_text(f"  {stage['seen']}", reader_language()) if stage["seen"] else ""
-        out.print(line.append(seen, style="dim"), soft_wrap=True)
+        seen = problem_text(stage["seen"], reader_language())
+        out.print(line.append(f"  {seen}" if seen else "", style="dim"), soft_wrap=True)

@@ -61,6 +61,10 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "human_patrol:check_camera",
         "登记已看一路（或无法查看）。 Say that a camera was seen, or cannot be viewed.",
     ),
+    "human-patrol tick": (
+        "human_patrol:tick_item",
+        "勾选清单中的一项。 Tick an item of the task's checklist.",
+    ),
     "human-patrol finish": (
         "human_patrol:finish_patrol",
         "结束一次人工巡查；没看的记为漏看。 Finish a task; what was not looked at is missed.",

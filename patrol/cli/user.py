@@ -28,6 +28,7 @@ from patrol.cli.output import bad_input, colon, console, print_err, print_json
 from patrol.cli.site import site_for_lists, site_names, store_of, trusted_now, trusted_now_of
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.display_link import display_address
+from patrol.domain.labels import DUTIES, label_text
 from patrol.domain.reader_language import translate
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
 from patrol.settings import Site, load_site
@@ -71,9 +72,8 @@ def add_user(
     if as_json:
         print_json({**account_document(account), **_display_document(site, account)})
         return
-    print_err(
-        translate(f"{account.name}：已建，{account.duty}", f"{account.name}: added, {account.duty}")
-    )
+    label = label_text(DUTIES[account.duty])
+    print_err(translate(f"{account.name}：已建，{label}", f"{account.name}: added, {label}"))
     _print_display_link(site, account)
 
 

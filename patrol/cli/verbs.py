@@ -82,6 +82,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     "refuse": Verb(
         "reassign:refuse", "不批准所申请的事项。 Refuse what was asked for; it stays as it is."
     ),
+    "withdraw": Verb(
+        "reassign:withdraw",
+        "撤回本人的申请。 Take an own request back; the case stays as it is.",
+    ),
     "unsuspend": Verb(
         "reassign:unsuspend", "恢复挂起的案件。 Let the clocks of a suspended case run again."
     ),
@@ -247,7 +251,9 @@ VERBS: Final[Mapping[str, Verb]] = {
         "bench:bench_capture",
         "取一帧的代价，与其他做法同场比较。 One key frame, beside the alternatives.",
     ),
-    "bench round": Verb("bench:bench_round", "60/600/3000 路整轮。 Whole rounds at three sizes."),
+    "bench round": Verb(
+        "bench:bench_round", "整轮的代价，默认 60/600/3000 路。 Whole rounds of so many cameras."
+    ),
     "bench mqtt": Verb("bench:bench_mqtt", "发件箱 10,000 条排空。 Draining the outbox."),
     "bench alerts": Verb(
         "bench:bench_alerts", "确认到网格长收到的时延。 From confirm to the leader's callback."
@@ -348,7 +354,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "加密旧照片，销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over.",
     ),
     "credentials list": Verb(
-        "keys:list_credentials",
+        "key:show_credentials",
         "哪些密码已封存，哪些仍为明文。 Which are sealed, which stand in the file.",
     ),
     "credentials seal": Verb(

@@ -11,7 +11,7 @@ import typer
 
 from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import camera_named, site_for_lists, store_of, trusted_now
+from patrol.cli.site import camera_named, camera_names, site_for_lists, store_of, trusted_now
 from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.access_log import AccessEntry
 from patrol.domain.camera import Camera
@@ -29,12 +29,12 @@ WITHDRAWN_HERE: Final = "withdrawn_here"
 
 def show_consents(context: typer.Context, *, as_json: AsJson = False) -> None:
     """哪些摄像头不能看，为什么。 Which cameras may not be looked through, and why."""
-    site = site_for_lists(context)
+    site, registry = camera_names(context)
     zone = site.settings.site.tz
     with store_of(site) as store, store.begin_read() as uow:
         now = trusted_now(uow)
         terms = uow.consents.terms(now)
-    cameras = site.registry.cameras.values()
+    cameras = registry.cameras.values()
     closed = [(c, why) for c in cameras if (why := _closed_reason(c, now.astimezone(zone), terms))]
     if as_json:
         print_json(

@@ -25,7 +25,7 @@ from patrol.domain.errors import BadInput
 from patrol.domain.ids import Sha256
 from patrol.encryption import SiteKey
 from patrol.encryption.site_key import SealBroken
-from patrol.files import PRIVATE_MODE, write_atomically
+from patrol.files import PRIVATE_MODE, make_folders, write_atomically
 from patrol.ports import PictureStoreFull
 
 PURPOSE: Final = "cluster exchange"
@@ -166,7 +166,7 @@ class DirectoryExchange(Exchange):
     def write(self, folder: Folder, name: str, sealed: bytes) -> None:
         path = self._path(folder, name)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folders(path.parent, mode=0o700)
             write_atomically(path, sealed, mode=PRIVATE_MODE, durable=False)
         except OSError as exc:
             raise ExchangeRefused(f"{path}: {exc.strerror or exc}") from exc

@@ -24,6 +24,7 @@ from patrol.files import ProcessBusy
 from patrol.logs import LastReason
 from patrol.ports import Clock
 from patrol.store import StoreUnavailable
+from patrol.store.connection_problems import connection_problem
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -126,7 +127,8 @@ class Leadership:
                     log.warning("a silent leader's session was ended", site=self.site)
         except Error as exc:
             self._close()
-            raise StoreUnavailable(" ".join(str(exc).split())) from exc
+            reason = connection_problem(" ".join(str(exc).split()))
+            raise StoreUnavailable(reason) from exc
         self._session = session
         return bool(won)
 

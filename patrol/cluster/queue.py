@@ -28,6 +28,7 @@ from patrol.domain.backoff import backoff
 from patrol.domain.errors import Failed
 from patrol.domain.ids import LinkId, RoundId
 from patrol.store import StoreUnavailable
+from patrol.store.connection_problems import connection_problem
 from patrol.store.engine import parse_url
 
 if TYPE_CHECKING:
@@ -430,4 +431,4 @@ def _unavailable(url: str, exc: BaseException) -> QueueUnavailable:
     password = parse_url(url).password if url else None
     if password:
         line = line.replace(str(password), "…")
-    return QueueUnavailable(f"the job queue: {line}")
+    return QueueUnavailable(f"the job queue: {connection_problem(line)}")

@@ -34,8 +34,9 @@ from patrol.reports.terminal import (
 )
 from patrol.settings import Site, load_site
 from patrol.settings.site_ground import GroundPatrolSettings
+from patrol.settings.site_patrols import HumanPatrolSection
 from patrol.settings.site_town import BroadcastSection, HandOffSection, SpeakerSection
-from patrol.web.server import serve
+from patrol.web.server import ConsoleAddress, ConsoleFailed, serve
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
 from simulators.people.patrollers import (
     ground_settings,
@@ -50,7 +51,16 @@ SOURCES: Final = {
     "": ("真实 RTSP", "real RTSP"),
     "gb": ("GB/T 28181", "GB/T 28181"),
 }  # of the cameras, for `--sources`
+HUMAN_PATROL: Final = {
+    "title": "人工巡查", "start": "00:00", "finish_by": "23:59", "early_min": 0,
+    "checkpoints": [
+        {"title": "重点部位", "key_sites": True, "size": 4},
+        {"title": "久未看过", "longest_unseen": 9, "size": 9},
+    ],
+    "checklist": ["门窗是否关好", "渠边有无儿童"],
+}  # fmt: skip
 DEMO_DIR: Final = Path("var/demo")
+CONSOLE_PORT: Final = 8080
 SPEED: Final = 900.0  # the leaders' hours pass in seconds; the patrol's own clocks stay real
 ALWAYS_ANSWERS: Final = ReplyProfile(never=0.0)  # escalation takes hours: too long for a demo
 OPERATOR: Final = "值班员"
@@ -62,15 +72,18 @@ def run_demo(
     *,
     cameras: int = 624,
     once: bool = False,
-    port: int = 8080,
+    port: int | None = None,
     quiet: bool = False,
     stop: threading.Event,
     seed: int = 7,
     faults: str = "town",
     picture: Path | None = None,
     sources: str = "",
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Run a round, decide its findings, close its cases; once, or again and again until `stop`.
+
+    None: stopped before the round began. `port`: the console's; None is CONSOLE_PORT, or a free one
+    where another program has it. Raises ConsoleFailed, ProcessBusy (a demonstration runs here).
 
     Where it goes on, findings and cases of the first round are left to the visitor
     (`FINDINGS_LEFT`, `CASES_LEFT`); the simulated staff touches them in no later round either.
@@ -78,21 +91,19 @@ def run_demo(
     out = Console(stderr=quiet, highlight=False)
     err = Console(stderr=True, highlight=False)
     over = translate(*SOURCES[sources])
-    err.print(
-        translate(
-            f"[bold]模拟全镇 {cameras} 路摄像头，{over}[/] …",
-            f"[bold]A town of {cameras} cameras[/] over {over} …",
-        )
-    )
-    with _embedded_town(cameras, seed, faults, port, sources) as (app, farm, leaders, control):
-        counts = (0, 0) if once else (FINDINGS_LEFT, CASES_LEFT)
-        left = LeftToVisitor(*counts)
+    zh, en = f"模拟全镇 {cameras} 路摄像头，{over} …", f"A town of {cameras} cameras over {over} …"
+    err.print(translate(zh, en), style="bold")
+    with _embedded_town(cameras, seed, faults, sources) as (app, farm, leaders, control):
+        left = LeftToVisitor(*((0, 0) if once else (FINDINGS_LEFT, CASES_LEFT)))
         leaders.unanswered = left.unanswered
         staff, zone = SimulatedStaff(app, control, left), app.site.settings.site.tz
-        with _running_service(app, stop), _running_console(app, err):
+        with _running_service(app, stop), _running_console(app, port, err):
             models = app.detectors.model_names or app.detectors.without[0]
-            err.print(f"[dim]RTSP {farm.port} · MQTT {app.broker} · {models}[/]")
+            err.print(f"RTSP {farm.port} · MQTT {app.broker} · {models}", style="dim")
             staff.visit_first(farm, err, stop)
+            if stop.is_set():
+                err.print(translate("已停止，巡查尚未开始", "stopped before the round began"))
+                return None
             summary = staff.run_day(err, stop)
             result = {**summary, **staff.outcome(leaders)}
             renderables = (render_round(summary, zone=zone), render_demo(result))
@@ -124,7 +135,7 @@ def _town_accounts(site: Site) -> list[MqttAccount]:
 
 @contextmanager
 def _embedded_town(
-    cameras: int, seed: int, faults: str, port: int, sources: str
+    cameras: int, seed: int, faults: str, sources: str
 ) -> Iterator[tuple[Application, RunningFarm, ReplySimulator, FarmControl]]:
     """Broker, cameras, application and simulated leaders in a fresh directory."""
     clock = SystemClock()
@@ -146,7 +157,7 @@ def _embedded_town(
         grids = load_site(DEMO_DIR).registry.tree.grids.values()
         points = points_table(one for one in grids if one.level is GridLevel.GROUP)
         (DEMO_DIR / "points.csv").write_text(points, "utf-8")
-        site = _verified_by_operator(load_site(DEMO_DIR), port)
+        site = _as_demonstrated(load_site(DEMO_DIR))
         town = _town_accounts(site)
         broker.accounts = town
         stack.enter_context(broker)
@@ -163,19 +174,21 @@ def _embedded_town(
         yield app, farm, leaders, control
 
 
-def _verified_by_operator(site: Site, port: int) -> Site:
-    """The site with a person who verifies handled cases, the console at this port, and the town.
+def _as_demonstrated(site: Site) -> Site:
+    """The site with a person who verifies handled cases, metrics at a free port, and the town.
 
-    The town: a police station that cases are handed to on paper, and a loudspeaker.
+    The town: a police station that cases are handed to on paper, a loudspeaker, patrols on the
+    ground, and a human patrol that a visitor may work at any hour.
     """
-    console = site.settings.console.model_copy(update={"port": port})
+    metrics = site.settings.metrics.model_copy(update={"port": 0})
     grids = site.registry.tree.grids.values()
     town = next(grid.code for grid in grids if grid.level is GridLevel.TOWN)
     changes = {
         "verification": Verifier.OPERATOR,
-        "console": console,
+        "metrics": metrics,
         "hand_off": {"police": HandOffSection(title="派出所", channel="print")},
         "ground_patrols": GroundPatrolSettings.model_validate(ground_settings("00:00", "23:59")),
+        "patrol_sections": {"all_day": HumanPatrolSection.model_validate(HUMAN_PATROL)},
         "broadcast": BroadcastSection(
             speakers={"town": SpeakerSection(title="全镇大喇叭", grid=town, driver="mqtt")}
         ),
@@ -185,7 +198,7 @@ def _verified_by_operator(site: Site, port: int) -> Site:
 
 
 @contextmanager
-def _running_console(app: Application, err: Console) -> Iterator[None]:
+def _running_console(app: Application, port: int | None, err: Console) -> Iterator[None]:
     """The console, with an account of every duty to try it with, each with its own password."""
     rows = []
     for account in visitor_accounts(app.registry):
@@ -196,10 +209,25 @@ def _running_console(app: Application, err: Console) -> Iterator[None]:
             person=account.person,
         )  # fmt: skip
         rows.append(f"  {account.name:<11}{password}  {label_text(DUTIES[account.duty])}")
-    with serve(app) as address:
+    with _console_at(app, port) as address:
         err.print(translate(f"控制台 {address.url}", f"console {address.url}"))
         err.print("\n".join(rows), markup=False)
         yield
+
+
+@contextmanager
+def _console_at(app: Application, port: int | None) -> Iterator[ConsoleAddress]:
+    """The console at this port. Raises ConsoleFailed: it was asked for, and another has it."""
+    settings = app.site.settings.console
+    with ExitStack() as stack:
+        try:
+            wanted = settings.model_copy(update={"port": CONSOLE_PORT if port is None else port})
+            address = stack.enter_context(serve(app, wanted))
+        except ConsoleFailed:
+            if port is not None:
+                raise
+            address = stack.enter_context(serve(app, settings.model_copy(update={"port": 0})))
+        yield address
 
 
 @contextmanager

@@ -257,6 +257,11 @@ class Camera:
             (self.main_stream,) if self.sub_stream is None else (self.main_stream, self.sub_stream)
         )
 
+    @property
+    def has_plain_password(self) -> bool:
+        """Whether a password stands in one of its addresses, unsealed."""
+        return any(address.has_plain_password for address in self.addresses)
+
     def stream(self, choice: StreamChoice) -> StreamAddress:
         """The address of the stream to visit; the main one where the camera has no sub stream."""
         return (

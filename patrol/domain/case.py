@@ -153,9 +153,9 @@ _START, _STOP = EscalationEffect.START, EscalationEffect.STOP
 _DONE, _ALWAYS, _ON_MOVE = RecheckEffect.DONE, AnnounceEffect.ALWAYS, AnnounceEffect.ON_MOVE
 _NOTED_EVENTS = (  # they change nothing beside the history
     E.RECEIVED, E.OPENED, E.UNMERGE, E.ASK, E.PHONE, E.HAND_OFF, E.HAND_OFF_ANSWER, E.BROADCAST,
-    E.BROADCAST_PLAYED, E.TAG, E.OPEN_TO_HELPERS, E.CLOSE_TO_HELPERS, E.HELPER_GOING,
-    E.HELPER_THERE,
+    E.BROADCAST_PLAYED, E.TAG,
 )  # fmt: skip
+_HELPER_EVENTS = (E.OPEN_TO_HELPERS, E.CLOSE_TO_HELPERS, E.HELPER_GOING, E.HELPER_THERE)
 # A move into an ended state clears timers, request, suspension and hold in any case.
 CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
     E.DISPATCH: CaseEffect(escalation=_START),  # revision 0 is announced when the case is added
@@ -192,6 +192,7 @@ CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
     E.URGE: CaseEffect(announce=_ALWAYS),
     E.RECOVER: CaseEffect(escalation=_STOP, recheck=_DONE, announce=_ALWAYS),
     E.STAND_IN: CaseEffect(escalation=_START, announce=_ALWAYS),
+    **dict.fromkeys(_HELPER_EVENTS, CaseEffect(announce=_ALWAYS)),  # leaders see who goes
     **dict.fromkeys(_NOTED_EVENTS, CaseEffect()),
 }
 

@@ -3,18 +3,21 @@
 The leader of the case's grid, or the centre, opens a case to the helpers of the grid: volunteers,
 joint-defence households, unit guards, respected villagers. They see what and where it is, never its
 picture or its history; they say that they go and that they were there, which moves nothing but
-stands in the history. A case about a camera, or one that the leaders have not been told of, is not
-opened.
+stands in the history and in what the leaders are shown. A case about a camera, or one that the
+leaders have not been told of, is not opened.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum, auto
 
-from patrol.domain.case import Case, CaseEvent
+from patrol.domain.case import Case, CaseEntry, CaseEvent
 from patrol.domain.errors import BadInput, Failed
 from patrol.domain.finding import Finding, FindingState
+from patrol.domain.ids import GridCode
 from patrol.domain.observation import Subject
+from patrol.domain.registry import HELPER_ROLES, Person, Registry
 
 
 class HelperStep(StrEnum):
@@ -28,6 +31,7 @@ EVENTS = {
     HelperStep.GOING: CaseEvent.HELPER_GOING,
     HelperStep.THERE: CaseEvent.HELPER_THERE,
 }
+STEPS = {event: step for step, event in EVENTS.items()}
 
 
 class CannotOpen(BadInput, ValueError):
@@ -68,6 +72,22 @@ def note_helper_step(
     return case.apply_event(EVENTS[step], at=now, by=by, note=note.strip())
 
 
+def helpers_of_grid(registry: Registry, grid: GridCode) -> list[Person]:
+    """Who may help with a case of the grid: its helpers and those above, the nearest first.
+
+    Nobody who is on leave.
+    """
+    tree = registry.tree
+    found = [
+        person
+        for person in registry.people.values()
+        if person.role in HELPER_ROLES
+        and person.id not in registry.absent
+        and tree.is_within(grid, person.grid)
+    ]
+    return sorted(found, key=lambda one: (-sum(1 for _ in tree.path_up(one.grid)), one.id))
+
+
 def has_done(case: Case, step: HelperStep, by: str) -> bool:
     """Whether this person did so since the case was opened to helpers last."""
     for entry in reversed(case.entries):
@@ -76,6 +96,23 @@ def has_done(case: Case, step: HelperStep, by: str) -> bool:
         if entry.what is EVENTS[step] and entry.by == by:
             return True
     return False
+
+
+def helper_steps(case: Case) -> Sequence[tuple[HelperStep, CaseEntry]]:
+    """What helpers did since the case was opened to them last, the oldest first.
+
+    Nothing where it is closed to them. A step that was written twice (a note came later) stands at
+    its first time.
+    """
+    if not case.open_to_helpers:
+        return []
+    steps: dict[tuple[str, HelperStep], CaseEntry] = {}
+    for entry in case.entries:
+        if entry.what is CaseEvent.OPEN_TO_HELPERS:
+            steps.clear()
+        elif entry.what in STEPS:
+            steps.setdefault((entry.by, STEPS[entry.what]), entry)
+    return [(step, entry) for (_, step), entry in steps.items()]
 
 
 class ReportOutcome(StrEnum):

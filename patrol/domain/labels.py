@@ -182,13 +182,6 @@ CASE_STATES: Final[Labels] = {
     "rework": ("退回重办", "rework"),
     "voided": ("已作废", "voided"),
 }
-CASE_CLOCKS: Final[Labels] = {  # what the time that is left belongs to
-    "dispatched": ("签收", "to acknowledge"),
-    "rework": ("签收", "to acknowledge"),
-    "acknowledged": ("到场", "to arrive"),
-    "arrived": ("反馈", "to feed back"),
-}
-CLOSING_CLOCK: Final[Label] = ("办结", "to close")
 CASE_EVENTS: Final[Labels] = {
     "dispatch": ("分派", "dispatched"),
     "received": ("送达", "received"),

@@ -26,7 +26,7 @@ HTTP_STAGES: Final[Labels] = {
 }
 
 _DEVICE: Final = (
-    "网络/运维：设备不应答；核对 IP 与端口（多为 80、8000、8899），网页后台是否启用 ONVIF",
+    "网络/运维：此处没有 ONVIF 应答；核对 IP 与端口（多为 80、8000、8899），网页后台是否启用 ONVIF",
     (
         "network, maintainer: no ONVIF there; check address and port (often 80, 8000, 8899)"
         " and whether ONVIF is enabled in the device's pages"
@@ -145,6 +145,27 @@ REASON_ADVICE: Final[dict[tuple[str, str], Label]] = {  # (scheme, or empty for 
         (
             "maintainer: the URL leads to no public address; if that is right, write it into"
             " `allow` of sources.yaml"
+        ),
+    ),
+    ("", "tls_failed"): (
+        "运维：对方的 TLS 或证书有问题；签发机构写入 site.yaml 的 camera_tls.ca_file，或核对端口",
+        (
+            "maintainer: its TLS or certificate is at fault; name its authority as"
+            " camera_tls.ca_file in site.yaml, or check the port"
+        ),
+    ),
+    ("", "scheme_refused"): (
+        "平台管理员：平台给出的不是视频流地址，不会打开；请其给出 RTSP、RTMP、FLV 或 HLS 地址",
+        (
+            "the platform's administrator: the URL is no stream's and is not opened; ask for one"
+            " of RTSP, RTMP, FLV or HLS"
+        ),
+    ),
+    ("ticket", "stream_busy"): (
+        "平台管理员：平台说路数已满或调用过多，稍后自动再试；核对账号的并发与频率上限",
+        (
+            "the platform's administrator: it is at its limit of streams or calls, and is asked"
+            " again later; what limits does the account have?"
         ),
     ),
     ("", "stale"): (

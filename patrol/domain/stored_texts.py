@@ -189,6 +189,7 @@ _FORMS: Final = (
             ("finding", "线索"),
             ("case", "案件"),
             ("round", "轮次"),
+            ("camera", "点位"),
             ("patrol", "人工巡查"),
         )
         for form in (
@@ -198,6 +199,7 @@ _FORMS: Final = (
             ),
         )
     ),
+    _form(r"link (?P<id>[\w-]{12})", "链接 {id}", "link {id}"),
     _form(
         r"ground:(?P<id>\S+) (?P<who>.+) on leave",
         "联动巡防 {id}：{who} 请假",

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patrol.encryption.site_key import KEY_BYTES, SiteKey
-from patrol.files import PRIVATE_MODE, create_once, flush_folder
+from patrol.files import PRIVATE_MODE, create_once, flush_folder, make_folders
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -113,7 +113,7 @@ class DayKeys:
     def _read(self, day: date, *, make: bool) -> bytes:
         path, about = self._path(day), f"key of {day.isoformat()}"
         if make and not path.exists():
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folders(self.folder, mode=0o700)
             fresh = secrets.token_bytes(KEY_BYTES)
             sealed = self._site_key.seal(fresh, purpose=_PURPOSE, about=about)
             create_once(path, sealed, mode=PRIVATE_MODE)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from patrol.domain.errors import BadInput
-from patrol.files import PRIVATE_MODE, create_once
+from patrol.files import PRIVATE_MODE, create_once, make_folders
 
 KEY_BYTES: Final = 32
 CREDENTIAL: Final = "patrol.key"  # systemd: LoadCredential=patrol.key:… or …Encrypted=
@@ -117,7 +117,7 @@ class SiteKey:
         """
         fresh = cls(secret or secrets.token_bytes(KEY_BYTES)).as_text().encode()
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folders(path.parent, mode=0o700)
             create_once(path, fresh, mode=PRIVATE_MODE)
         except OSError as exc:
             raise KeyProblem(f"{path}: no key can be made here: {exc.strerror}") from None

@@ -25,7 +25,12 @@ from patrol.domain.private_text import PrivateTextMask
 from patrol.domain.registry import Registry
 from patrol.domain.teams import seeing_members
 from patrol.domain.timestamps import rfc3339
-from patrol.messaging.team_payloads import owner_document, team_body, team_document
+from patrol.messaging.team_payloads import (
+    helpers_document,
+    owner_document,
+    team_body,
+    team_document,
+)
 from patrol.messaging.topics import (
     VERSION,
     CaseTopic,
@@ -270,6 +275,7 @@ class PayloadBuilder:
             "owner": owner_document(case, self.registry),
             "team": team_document(self.registry, grid),
             "open_to_helpers": case.open_to_helpers,
+            "helpers": helpers_document(case, self.registry),
             "notice": DISCLAIMER,
         }
 

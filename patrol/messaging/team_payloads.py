@@ -4,15 +4,19 @@ The short form tells what happened in which grid, how urgent, and whose it is; n
 picture or camera: a respected villager learns that somebody goes, not what stands in a yard.
 """
 
+from typing import Final
+
 from patrol.domain import labels
 from patrol.domain.case import Case
 from patrol.domain.finding import category_named
+from patrol.domain.helping import helper_steps
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.registry import Registry
 from patrol.domain.teams import owner_of, team_of
 from patrol.domain.timestamps import rfc3339
 
 JsonObject = dict[str, object]
+MAX_HELPER_STEPS: Final = 20
 
 
 def owner_document(case: Case, registry: Registry) -> JsonObject | None:
@@ -22,6 +26,19 @@ def owner_document(case: Case, registry: Registry) -> JsonObject | None:
         return None
     person = registry.people.get(PersonId(owner))
     return {"person": person.id if person else None, "name": person.name if person else ""}
+
+
+def helpers_document(case: Case, registry: Registry) -> list[JsonObject]:
+    """What helpers (群防群治) did about the case, the last ones; empty where none is asked."""
+    return [
+        {
+            "step": str(step),
+            "name": person.name if person else entry.by,
+            "at": rfc3339(entry.at),
+        }
+        for step, entry in helper_steps(case)[-MAX_HELPER_STEPS:]
+        for person in [registry.people.get(PersonId(entry.by))]
+    ]
 
 
 def team_document(registry: Registry, grid: GridCode) -> list[JsonObject]:

@@ -13,7 +13,7 @@ from patrol.domain.broadcast import Broadcast
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry
 from patrol.domain.case_timers import SendHold
-from patrol.domain.finding import Finding
+from patrol.domain.finding import Finding, FindingEntry
 from patrol.domain.ground_patrol import CheckIn, GroundPatrol, GroundStop, count_stops
 from patrol.domain.hand_off import HandOff
 from patrol.domain.human_patrol import CameraCheck, HumanPatrol, count_checks
@@ -21,7 +21,7 @@ from patrol.domain.outbox import OutboxMessage
 from patrol.domain.round import Round, RoundTotals
 from patrol.domain.round_duty import RoundDutyEntry
 from patrol.domain.supervision import OverdueCase
-from patrol.domain.timestamps import rfc3339_or_none
+from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 
 JsonObject = dict[str, Any]
 Mask = Callable[[str], str]
@@ -186,6 +186,11 @@ def entry_document(entry: CaseEntry) -> JsonObject:
         "note": entry.note,
         "state": str(entry.state),
     }
+
+
+def finding_entry_document(entry: FindingEntry) -> JsonObject:
+    """One entry of a finding's history beside its decision."""
+    return {"at": rfc3339(entry.at), "by": entry.by, "what": entry.what, "note": entry.note}
 
 
 def finding_document(finding: Finding) -> JsonObject:

@@ -11,12 +11,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from typing_extensions import override
+
 from patrol.domain import labels, town_labels
 from patrol.domain.finding import category_named
 from patrol.domain.labels import label_of
 from patrol.domain.timestamps import rfc3339
+from patrol.reports.figures import Figure
 from patrol.reports.meeting import CountRow, MeetingPack
 from patrol.reports.writers import SIGNATURES, escape_formula
+
+
+class Share(float):
+    """A share from 0 to 1: people read `95.2 %`; in the workbook it is a number of that format."""
+
+    @override
+    def __str__(self) -> str:
+        return f"{100 * self:.1f} %"
+
 
 Cell = str | int | float | None
 FIGURE_COLUMNS: Final = ("指标", "本期", "分子", "分母", "环比", "同比", "口径")
@@ -106,10 +118,16 @@ def to_csv(pack: MeetingPack) -> bytes:
 def figure_lines(pack: MeetingPack) -> list[tuple[Cell, ...]]:
     """The figures: a rate as a number from 0 to 1, a count or minutes as such."""
     return [
-        (one.figure.zh, one.figure.value, one.figure.part, one.figure.whole, one.mom, one.yoy,
-         one.figure.note)
+        (one.figure.zh, _figure_value(one.figure), one.figure.part, one.figure.whole, one.mom,
+         one.yoy, one.figure.note)
         for one in pack.figures
     ]  # fmt: skip
+
+
+def _figure_value(figure: Figure) -> Cell:
+    value = figure.value
+    is_share = value is not None and figure.whole is not None and not figure.minutes
+    return Share(value) if is_share and value is not None else value
 
 
 def count_lines(rows: Iterable[CountRow]) -> list[tuple[Cell, ...]]:
@@ -124,7 +142,7 @@ def precision_lines(pack: MeetingPack) -> list[tuple[Cell, ...]]:
         low, high = row.interval
         name = label_of(labels.PICTURE_FAULTS, row.kind)[0]
         shown = category_named(row.kind).zh if name == row.kind else name
-        share = round(row.real / row.decided, 4)
+        share = Share(round(row.real / row.decided, 4))
         lines.append((shown, row.real, row.decided, share, f"{100 * low:.0f}–{100 * high:.0f} %"))
     return lines
 
@@ -205,7 +223,8 @@ def _section(title: str, columns: Sequence[str], lines: Sequence[Sequence[Cell]]
 
 def _cell(value: Cell) -> str:
     if isinstance(value, float):
-        return f"<td class=n>{value:.4g}</td>"
+        shown = f"{value}" if isinstance(value, Share) else f"{value:.4g}"
+        return f"<td class=n>{shown}</td>"
     if isinstance(value, int):
         return f"<td class=n>{value}</td>"
     return f"<td>{escape(value or '')}</td>"
@@ -276,13 +295,16 @@ def _write_sheet(
     sheet = xlsx.add_worksheet(name)
     header = xlsx.add_format({"bold": True, "border": 1, "bg_color": "#EEF2F5"})
     plain = xlsx.add_format({"border": 1, "valign": "top"})
+    share = xlsx.add_format({"border": 1, "valign": "top", "num_format": "0.0%"})
     for column, title in enumerate(columns):
         sheet.set_column(column, column, 18)
         sheet.write_string(0, column, title, header)
     for number, line in enumerate(lines, start=1):
         for column, value in enumerate(line):
             if isinstance(value, int | float):
-                sheet.write_number(number, column, value, plain)
+                sheet.write_number(
+                    number, column, value, share if isinstance(value, Share) else plain
+                )
             else:
                 sheet.write_string(number, column, value or "", plain)
     sheet.freeze_panes(1, 0)

@@ -1,11 +1,13 @@
-"""What waits for a decision, as JSON documents for the API and `--json`: approvals, verifications.
+"""What waits for a person, as JSON documents: approvals, verifications, the maintenance queue.
 
-Neither carries a picture, a household or a stream's address; pictures are named by their ids.
+For the API and `--json`. None carries a picture, a household or a stream's address; pictures are
+named by their ids.
 """
 
 from datetime import datetime
 
 from patrol.domain.approval import close_after_grant
+from patrol.domain.health import Trouble
 from patrol.domain.supervision import PendingApproval
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.domain.verification import PendingVerification
@@ -51,4 +53,21 @@ def verification_document(one: PendingVerification) -> JsonObject:
         "after": one.after,
         "machine": one.machine,
         "opinion": str(one.opinion),
+    }
+
+
+def trouble_document(one: Trouble, now: datetime) -> JsonObject:
+    """An entry of the maintenance queue, with its case's number and whose it is."""
+    return {
+        "number": one.number,
+        "case": one.case,
+        "kind": str(one.kind),
+        "subject": one.subject,
+        "state": one.state,
+        "since": rfc3339_or_none(one.since),
+        "due": rfc3339_or_none(one.due_at),
+        "light": str(one.due_light(now)),
+        "cameras": len(one.cameras),
+        "taken_by": one.taken_by or None,
+        "why": one.why,
     }

@@ -11,8 +11,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import structlog
-
 from patrol.domain.camera import Camera, Priority
 from patrol.domain.consent import visit_refusal
 from patrol.domain.finding import FindingState
@@ -32,10 +30,11 @@ from patrol.domain.human_patrol import (
 from patrol.domain.ids import CameraId, FindingId, PictureId
 from patrol.domain.ranking import MACHINE_ACTORS
 from patrol.domain.registry import Registry
+from patrol.lazy_imports import lazy_logger
 from patrol.store import Store, UnitOfWork
 from patrol.store.findings import DecidedFilter
 
-log = structlog.get_logger(__name__)
+log = lazy_logger(__name__)
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 LOOK_BACK: Final = timedelta(days=365)

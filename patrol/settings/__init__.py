@@ -7,10 +7,10 @@ from patrol.lazy_imports import lazy_exports
 if TYPE_CHECKING:
     from patrol.settings.config_file import ConfigProblem, ConfigProblems
     from patrol.settings.load import CONFIG_FILES, load_site
+    from patrol.settings.site_retention import RetentionSettings
     from patrol.settings.site_sampling import SamplingSettings
     from patrol.settings.site_settings import (
         MqttSettings,
-        RetentionSettings,
         RoundLimits,
         Settings,
         Site,
@@ -35,10 +35,10 @@ __getattr__ = lazy_exports(
     {
         "config_file": ("ConfigProblem", "ConfigProblems"),
         "load": ("CONFIG_FILES", "load_site"),
+        "site_retention": ("RetentionSettings",),
         "site_sampling": ("SamplingSettings",),
         "site_settings": (
             "MqttSettings",
-            "RetentionSettings",
             "RoundLimits",
             "Settings",
             "Site",

@@ -13,7 +13,7 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from sys import intern
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Priority
@@ -36,10 +36,12 @@ from patrol.settings.csv_file import (
 )
 from patrol.settings.grids_people import LoadedGrids
 from patrol.settings.site_names import PRIORITIES, PRIORITY_ALIASES
-from patrol.settings.sources_yaml import SourcesSettings
 from streams.address import SEALED_PASSWORD, StreamAddress
 from streams.errors import BadAddress
 from streams.url_secrets import mask_parameters
+
+if TYPE_CHECKING:
+    from patrol.settings.sources_yaml import SourcesSettings
 
 MASK: Final = "***"
 SEALED_REFERENCE: Final = "${SEALED}"  # a password that lies sealed in the store
@@ -86,7 +88,7 @@ class CrossReferences:
     grids: LoadedGrids | None
     areas: Mapping[str, PictureAreas]
     env: Mapping[str, str] = field(repr=False)
-    sources: SourcesSettings | None = None  # None where that file could not be read
+    sources: "SourcesSettings | None" = None  # None where that file could not be read
 
 
 def load_cameras(

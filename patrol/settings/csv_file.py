@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from patrol.settings.config_file import FileProblemLog, ProblemLog, did_you_mean, read_bytes
-from patrol.settings.excel_file import EXACT_DIGITS, MAX_COLUMNS, MAX_ROWS, Record, read_records
+from patrol.settings.excel_file import EXACT_DIGITS, Record, read_records
+from patrol.settings.workbook_limits import MAX_COLUMNS, MAX_ROWS
 
 # What a household set itself has one place, which its own link changes too (docs/adr/0021).
 _BY_COMMAND: Final = "hours and pauses are in the database alone, `patrol consent` sets them"

@@ -23,6 +23,7 @@ from patrol.settings.config_file import (
     line_at,
     unmarked_utf16,
 )
+from patrol.settings.workbook_limits import workbook_excess
 
 WORKBOOK: Final = b"PK\x03\x04"
 OLD_WORKBOOK: Final = b"\xd0\xcf\x11\xe0"  # .xls of Excel 97 to 2003
@@ -33,15 +34,9 @@ UNREADABLE: Final = (
     BadZipFile, IndexError, OSError, ValueError, zlib.error, EOFError,
     NotImplementedError, RuntimeError,
 )  # fmt: skip
-LARGEST_WORKBOOK: Final = 64 * 1024 * 1024  # unpacked; 10,000 cameras take 3 MB
 EXACT_DIGITS: Final = 15  # of Excel's numbers, which are IEEE 754 doubles
 SEPARATOR_LINE: Final = re.compile(r'"?sep=(?P<separator>.)"?\r?\n', re.IGNORECASE)
-MAX_ROWS: Final = 50_000  # of a table; five times the largest registry that is tested
-MAX_COLUMNS: Final = 100
-# `r="B7"` of a cell or `r="7"` of a row, ECMA-376 part 1, 18.3.1.4 and 18.3.1.73.
-_CELL_NAME: Final = re.compile(rb"""\sr\s*=\s*["']\s*([A-Za-z]{0,8})([0-9]{1,12})""")
 _LINES: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # with their ends, as csv wants them
-_PIECE_BYTES: Final = 1024 * 1024
 Record = tuple[int, list[str]]  # the first physical line, from 1; cells, stripped
 
 
@@ -141,7 +136,7 @@ def _workbook_records(raw: bytes, notes: FileProblemLog) -> Iterator[Record]:
         return
     try:
         with ZipFile(io.BytesIO(raw)) as packed:
-            excess = _workbook_excess(packed)
+            excess = workbook_excess(packed)
         if excess:
             notes.add_problem(1, "file", f"is a workbook {excess}, {SAVE_AS}")
             return
@@ -154,36 +149,6 @@ def _workbook_records(raw: bytes, notes: FileProblemLog) -> Iterator[Record]:
         cells = [_cell_text(cell) for cell in row]
         if any(cells):
             yield number, cells
-
-
-def _workbook_excess(packed: ZipFile) -> str:
-    """What of a workbook is too large to be read, or "". Raises BadZipFile: a size is a lie.
-
-    Calamine lays a sheet out from its first cell to its last: two cells far apart would take the
-    memory of all that lie between, so the cells' names are read first.
-    """
-    size = sum(part.file_size for part in packed.infolist())
-    if size > LARGEST_WORKBOOK:
-        return f"of {size >> 20} MB"
-    for part in packed.infolist():
-        with packed.open(part) as file:  # by pieces: never more than it announces
-            content = b"".join(iter(lambda: file.read(_PIECE_BYTES), b""))
-        if part.filename.lower().startswith("xl/worksheets/"):
-            rows, columns = _last_cell(content)
-            if rows > MAX_ROWS or columns > MAX_COLUMNS:
-                return f"of {rows} rows and {columns} columns"
-    return ""
-
-
-def _last_cell(sheet: bytes) -> tuple[int, int]:
-    """(row, column) of the furthest cell that a sheet's XML names, from 1."""
-    rows = columns = 0
-    for letters, number in _CELL_NAME.findall(sheet):
-        column = 0
-        for letter in letters.upper():
-            column = column * 26 + letter - ord("A") + 1
-        rows, columns = max(rows, int(number)), max(columns, column)
-    return rows, columns
 
 
 def _cell_text(cell: Any) -> str:

@@ -7,7 +7,7 @@ None, and the caller loads the whole site, which names every problem.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -57,6 +57,8 @@ class SettingsForLists:
     site: SiteForLists
     database: str
     evidence: Path
+    models: Path
+    assets: Path
     keys: KeysForLists
 
 
@@ -67,6 +69,7 @@ class SiteNames:
     settings: SettingsForLists
     config_dir: Path
     relative_paths: Mapping[str, Path]
+    sections: Mapping[str, Any] = field(default_factory=dict, repr=False)  # as they are written
 
     @cached_property
     def cameras(self) -> Mapping[CameraId, NamedCamera]:
@@ -99,7 +102,7 @@ def load_site_names(config_dir: Path) -> SiteNames | None:
         settings, relative = _settings(document.data, config_dir.resolve())
     except (HomeNotExpanded, ValueError, KeyError, OSError):
         return None
-    return SiteNames(settings, config_dir, relative)
+    return SiteNames(settings, config_dir, relative, document.data)
 
 
 def names_of(site: "Site") -> SiteNames:
@@ -110,6 +113,8 @@ def names_of(site: "Site") -> SiteNames:
             site=SiteForLists(settings.site.tz),
             database=settings.database,
             evidence=settings.evidence,
+            models=settings.models,
+            assets=settings.console.assets,
             keys=KeysForLists(settings.keys.file),
         ),
         site.config_dir,
@@ -133,11 +138,16 @@ def _settings(data: dict[str, Any], base: Path) -> tuple[SettingsForLists, Mappi
         return joined(base, path)
 
     evidence = resolve(Path(_text(data, "evidence", Defaults.EVIDENCE)), ("evidence",))
+    models = resolve(Path(_text(data, "models", Defaults.MODELS)), ("models",))
+    console = _section(data, "console")
+    assets = resolve(Path(_text(console, "assets", Defaults.ASSETS)), ("console", "assets"))
     key_file = _text(keys, "file", "")
     settings = SettingsForLists(
         site=SiteForLists(ZoneInfo(_text(site, "timezone", Defaults.ZONE))),
         database=resolved_database(_text(data, "database", Defaults.DATABASE), resolve),
         evidence=evidence,
+        models=models,
+        assets=assets,
         keys=KeysForLists(resolve(Path(key_file), ("keys", "file")) if key_file else None),
     )
     return settings, relative

@@ -38,6 +38,8 @@ class Defaults:
 
     DATABASE: Final = "sqlite:///var/patrol.db"
     EVIDENCE: Final = "var/evidence"
+    MODELS: Final = "var/models"
+    ASSETS: Final = "var/assets"
     ZONE: Final = "Asia/Shanghai"
 
 

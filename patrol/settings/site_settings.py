@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from patrol.domain.consent import RetentionDays
 from patrol.domain.health import HealthPolicy
 from patrol.domain.observation import FindingRules
 from patrol.domain.office_hours import OfficeHours
@@ -48,6 +47,7 @@ from patrol.settings.site_integrations import (
     missing_text,
 )
 from patrol.settings.site_paths import Defaults, HomeNotExpanded, resolve_paths
+from patrol.settings.site_retention import BackupSettings, RetentionSettings
 from patrol.settings.site_sampling import SamplingSettings
 from patrol.settings.site_town import AttentionSection, ReviewAlarmSection, TownSettings
 from patrol.settings.sources_yaml import SourcesSettings
@@ -65,8 +65,8 @@ from patrol.settings.yaml_types import (
 from patrol.settings.yaml_validation import validate
 
 EMBEDDED: Final = "embedded"
-DEFAULT_MODELS: Final = Path("var/models")
-DEFAULT_ASSETS: Final = Path("var/assets")
+DEFAULT_MODELS: Final = Path(Defaults.MODELS)
+DEFAULT_ASSETS: Final = Path(Defaults.ASSETS)
 
 
 class SiteInfo(SettingsSection):
@@ -126,12 +126,6 @@ class KeySettings(SettingsSection):
     file: Path | None = None
 
 
-class BackupSettings(SettingsSection):
-    """Who can read a backup: age recipients (`age1…`) that each is encrypted to."""
-
-    recipients: tuple[str, ...] = ()
-
-
 class CameraTlsSettings(SettingsSection):
     """How certificates of cameras and platforms are checked: https, HLS, RTSPS, RTMPS."""
 
@@ -149,32 +143,6 @@ class RoundLimits(SettingsSection):
     retries: int = Field(default=1, ge=0, le=5)  # where the kind of failure allows one
     # Of one picture, a camera's or a telephone's; a larger one is not decoded.
     picture_mp: float = Field(default=32.0, ge=1, le=100)
-
-
-RetentionReason = Literal["sample", "evidence", "photo", "reference", "message", "log"]
-
-
-class RetentionSettings(SettingsSection):
-    """How long pictures are kept (their deletion is recorded), and how long messages are."""
-
-    sample_days: int = Field(default=7, ge=1, le=365)  # an ordinary visit that showed nothing
-    evidence_days: int = Field(default=180, ge=1, le=3650)  # what a finding or a case stands on
-    # After its newest sample, where a camera is not visited any more or waits for a person.
-    reference_days: int = Field(default=180, ge=1, le=3650)
-    # Of all pictures; beyond it the oldest samples are deleted early.
-    evidence_mb: int | None = Field(default=None, ge=100, le=100_000_000)
-    # Reports look back a year for when a case was pushed. Never less than what the relay publishes
-    # again to a broker that lost everything (90 days).
-    message_days: int = Field(default=400, ge=100, le=3650)
-    # Why each class is kept so long, in the site's own words; `patrol retention` shows them.
-    reasons: dict[RetentionReason, str] = Field(default_factory=dict)
-
-    @property
-    def days(self) -> RetentionDays:
-        """How long pictures and references are kept."""
-        return RetentionDays(
-            sample=self.sample_days, evidence=self.evidence_days, reference=self.reference_days
-        )
 
 
 class ReviewSettings(SettingsSection):

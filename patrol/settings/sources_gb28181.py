@@ -5,6 +5,8 @@ platform that demands that we register there (`register`), or one at a fixed add
 every case it is we who ask for catalogue and pictures. Times end in their unit.
 """
 
+import re
+from collections.abc import Iterator
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -19,6 +21,8 @@ from streams.source_schemes import NAME, NAME_RULE
 SIP_PORT: Final = 5060
 MIN_MEDIA_PORT: Final = 1024
 MAX_PORT: Final = 65_535
+_SDP_LINE: Final = re.compile(r"[a-z]=[ -~]{1,120}")
+_REGION: Final = re.compile(r"[0-9]{2,8}", re.ASCII)
 
 
 class Registration(StrEnum):
@@ -98,14 +102,28 @@ def port_range(value: str) -> str:
     return value
 
 
+def sdp_line(value: str) -> str:
+    """One line of SDP, as `a=streamnumber:1`."""
+    if _SDP_LINE.fullmatch(value) is None:
+        raise ValueError(f"{value[:60]!r} is no line of SDP, write e.g. a=streamnumber:1")
+    return value
+
+
+def region_prefix(value: str) -> str:
+    """The first digits of codes."""
+    if _REGION.fullmatch(value) is None:
+        raise ValueError(f"{value[:60]!r} is no beginning of a code, give 2 to 8 digits")
+    return value
+
+
 DeviceCode = Annotated[str, AfterValidator(camera_id)]
 SourceName = Annotated[str, AfterValidator(source_name)]
 HostAndPort = Annotated[str, AfterValidator(host_and_port)]
 IpText = Annotated[str, AfterValidator(ip_text)]
 NetworkText = Annotated[str, AfterValidator(network_text)]
 PortRange = Annotated[str, AfterValidator(port_range)]
-SdpLine = Annotated[str, Field(pattern=r"^[a-z]=[ -~]{1,120}$")]
-RegionPrefix = Annotated[str, Field(pattern=r"^[0-9]{2,8}$")]
+SdpLine = Annotated[str, AfterValidator(sdp_line)]
+RegionPrefix = Annotated[str, AfterValidator(region_prefix)]
 
 
 class Gb28181PeerSettings(SettingsSection):
@@ -170,14 +188,17 @@ class Gb28181Settings(SettingsSection):
     media_ports: PortRange = "30000-30499"
     peers: dict[SourceName, Gb28181PeerSettings] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _codes_differ(self) -> Self:
+    def problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What does not go together, as the setting's place below `gb28181` and a text."""
+        first, last = self.first_and_last_port
+        if first <= self.port <= last:
+            yield ("media_ports",), f"{self.media_ports} holds the SIP port {self.port}"
         seen = {self.id: "gb28181 itself"}
         for name, peer in self.peers.items():
             if peer.id in seen:
-                raise ValueError(f"peer {name!r} has the code of {seen[peer.id]}, each has its own")
-            seen[peer.id] = f"peer {name!r}"
-        return self
+                place = "peers", name, "id"
+                yield place, f"peer {name!r} has the code of {seen[peer.id]}, each has its own"
+            seen.setdefault(peer.id, repr(name))
 
     @property
     def domain(self) -> str:

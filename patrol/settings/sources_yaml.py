@@ -105,6 +105,9 @@ def load_sources(
         return None
     _check_files(sources, (), document, notes)
     _check_gateways(sources, document, notes)
+    for below, text in sources.gb28181.problems() if sources.gb28181 is not None else ():
+        place = ("gb28181", *below)
+        notes.add_problem(document.line(place), ".".join(place), text)
     for name, vendor in sources.vendors.items():
         _check_vendor(name, vendor, document, notes)
     return sources
@@ -127,8 +130,9 @@ def _check_vendor(
     """The vendor's profile, in its own file's lines, and whether it has all that it asks for."""
     where = ("vendors", name)
     if vendor.profile and vendor.profile not in SHIPPED:
-        text = f"{vendor.profile[:64]!r} is not shipped"
-        text += did_you_mean(vendor.profile, list(SHIPPED))
+        text = (
+            f"{vendor.profile[:64]!r} is not shipped{did_you_mean(vendor.profile, list(SHIPPED))}"
+        )
         notes.add_problem(document.line((*where, "profile")), f"vendors.{name}.profile", text)
         return
     if vendor.profile_file is not None and not vendor.profile_file.is_file():
@@ -149,7 +153,7 @@ def _vendor_problems(vendor: VendorSettings, profile: VendorProfile) -> Iterator
     given = vendor.secrets.keys() | vendor.secret_files.keys()
     missing = [secret for secret in profile.secrets if secret not in given]
     if missing:
-        yield "secrets", f"{', '.join(missing)} of the profile: missing, add them"
+        yield "secrets", f"the profile needs {', '.join(missing)}, add them"
     for secret in sorted(given - set(profile.secrets)):
         place = "secrets" if secret in vendor.secrets else "secret_files"
         known = did_you_mean(secret, list(profile.secrets))

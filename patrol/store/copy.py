@@ -19,7 +19,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
-from patrol.files import PRIVATE_MODE, atomic_file, unfinished_name
+from patrol.files import PRIVATE_MODE, atomic_file, make_folders, unfinished_name
+from patrol.store.connection_problems import connection_problem
 from patrol.store.engine import (
     StoreFull,
     StoreUnavailable,
@@ -147,7 +148,7 @@ def remove_unfinished_copy(url: str) -> None:
 
 def _copy_sqlite_in(url: URL, source: Path) -> None:
     target = Path(str(url.database))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(target.parent)
     unfinished = unfinished_name(target)
     try:
         with (
@@ -173,7 +174,8 @@ def _postgres_connection(url: URL) -> Iterator[Connection]:
     except psycopg.errors.DiskFull as exc:
         raise StoreFull(f"{redacted_url(url)}: no space left to write") from exc
     except psycopg.Error as exc:
-        raise StoreUnavailable(f"{redacted_url(url)}: {' '.join(str(exc).split())}") from exc
+        reason = connection_problem(" ".join(str(exc).split()))
+        raise StoreUnavailable(f"{redacted_url(url)}: {reason}") from exc
     finally:
         engine.dispose()
 

@@ -41,8 +41,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from patrol.domain.errors import BadInput, Failed
-from patrol.files import PRIVATE_MODE
+from patrol.files import PRIVATE_MODE, give_to_owner, make_folders
 from patrol.store.column_types import dump_json
+from patrol.store.connection_problems import connection_problem
 
 READ_ONLY: Final = "patrol_read_only"  # how a pooled SQLite connection was last set
 _COUNTED: Final = {"preserve_rowcount": True}  # of inserts, too: whether ON CONFLICT inserted
@@ -192,7 +193,7 @@ def _sqlite_engine(url: URL, *, durable: bool, create: bool) -> Engine:
     file = Path(str(url.database))
     if create:
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(file.parent)
             _make_private(file)
         except OSError as error:
             raise translate_error(error, url) from error
@@ -214,9 +215,14 @@ def _sqlite_engine(url: URL, *, durable: bool, create: bool) -> Engine:
 
 
 def _make_private(file: Path) -> None:
-    """Make a new database file for this user alone; SQLite gives `-wal` and `-shm` its mode."""
+    """Make a new database file for its owner alone; SQLite gives `-wal` and `-shm` mode and owner.
+
+    Made by root it is the folder's owner's, as all files of a site.
+    """
     with suppress(FileExistsError):
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_MODE))
+        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_MODE)
+        give_to_owner(descriptor, file.parent)
+        os.close(descriptor)
 
 
 def _configure_sqlite(synchronous: str, connection: sqlite3.Connection, _record: object) -> None:
@@ -365,7 +371,8 @@ def _mistake(error: Exception, original: BaseException, line: str) -> Exception 
 def _other_error(error: Exception, url: URL, line: str) -> Exception:
     if isinstance(error, _USAGE_ERRORS) or not isinstance(error, _DRIVER_ERRORS):
         return RuntimeError(f"{redacted_url(url)}: {line}")
-    return StoreUnavailable(f"{redacted_url(url)}: {line}")
+    reason = line if url.get_backend_name() == "sqlite" else connection_problem(line)
+    return StoreUnavailable(f"{redacted_url(url)}: {reason}")
 
 
 def _one_line(error: BaseException, url: URL) -> str:

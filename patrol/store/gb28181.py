@@ -1,6 +1,6 @@
 """GB/T 28181 in the store: where peers are, which sessions are open, catalogues, alarms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -108,6 +108,15 @@ class Gb28181Repository:
         """The catalogue of a peer as last known, by code."""
         rows = self._db.all(select(gb_channels).where(gb_channels.c.peer == peer))
         return {row.code: _channel(row) for row in rows}
+
+    def channels_named(self, peer: str, codes: Collection[str]) -> dict[str, KnownChannel]:
+        """These channels of a peer as last known, by code."""
+        found: dict[str, KnownChannel] = {}
+        for batch in in_batches(codes):
+            named = gb_channels.c.peer == peer, gb_channels.c.code.in_(batch)
+            rows = self._db.all(select(gb_channels).where(*named))
+            found |= {row.code: _channel(row) for row in rows}
+        return found
 
     def save_channels(self, peer: str, channels: Mapping[str, KnownChannel], now: datetime) -> None:
         """Insert or replace these; others stay."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import Row, Table, case, func, literal, select, union
+from sqlalchemy import BindParameter, Row, Table, bindparam, case, func, literal, select, union
 
 from patrol.domain.camera import ConsentState
 from patrol.domain.finding import CAMERA_LEFT, CONSENT_WITHDRAWN
@@ -32,10 +32,15 @@ from patrol.store.transaction import Transaction, in_batches
 ENDING_MARKS: Final = {CONSENT_ENDED: CONSENT_WITHDRAWN, CAMERA_RETIRED: CAMERA_LEFT}
 FILE_ROWS: Final = [place for place in PIXEL_PLACES if place.kind is PlaceKind.FILE_ROWS]
 BLOB_ROWS: Final = [place for place in PIXEL_PLACES if place.kind is PlaceKind.BLOB_ROWS]
-_WITHDRAWN: Final = union(
-    select(withdrawals.c.camera).where(withdrawals.c.restored_at.is_(None)),
-    select(cameras.c.id).where(cameras.c.consent == ConsentState.WITHDRAWN),
-).subquery()
+_WITHDRAWN_HERE: Final = select(withdrawals.c.camera).where(withdrawals.c.restored_at.is_(None))
+_WITHDRAWN_THERE: Final = select(cameras.c.id).where(cameras.c.consent == ConsentState.WITHDRAWN)
+_WITHDRAWN: Final = union(_WITHDRAWN_HERE, _WITHDRAWN_THERE).subquery()
+# Asked at every picture and memory that is written: built once, and of these cameras alone.
+_THESE: Final[BindParameter[Any]] = bindparam("these", expanding=True)
+_WITHDRAWN_OF_THESE: Final = union(
+    _WITHDRAWN_HERE.where(withdrawals.c.camera.in_(_THESE)),
+    _WITHDRAWN_THERE.where(cameras.c.id.in_(_THESE)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +59,9 @@ class HeldPixels:
 
 def without_consent(db: Transaction, which: Iterable[CameraId]) -> frozenset[CameraId]:
     """Those of the cameras whose household withdrew, here or in cameras.csv."""
-    mine = select(_WITHDRAWN.c.camera).where(_WITHDRAWN.c.camera.in_(list(which)))
-    return frozenset(CameraId(row.camera) for row in db.all(mine))
+    return frozenset(
+        CameraId(row.camera) for row in db.all(_WITHDRAWN_OF_THESE, {"these": list(which)})
+    )
 
 
 def is_marked(table: Table) -> Any:

@@ -9,11 +9,24 @@ keys that differ from its fields). Every other type is left to its column type.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from types import NoneType
-from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from sqlalchemy import Row
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
@@ -92,14 +105,18 @@ def _float_list(values: Collection[float]) -> list[float]:
 
 
 def _json_converters(kind: Any, json_keys: Mapping[str, str]) -> tuple[Convert, Convert]:
-    from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415  50 ms, for few of the tables
+    @cache
+    def adapter() -> "TypeAdapter[Any]":
+        """Made at the first value: most rows have none, and pydantic costs 50 ms."""
+        from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415  see above
 
-    config = ConfigDict(
-        alias_generator=lambda name: json_keys.get(name, name), ser_json_timedelta="float"
-    )
-    # Of `kind | None`: a dataclass alone would have to bring its configuration along.
-    adapter: TypeAdapter[Any] = TypeAdapter(kind | None, config=config)
+        config = ConfigDict(
+            alias_generator=lambda name: json_keys.get(name, name), ser_json_timedelta="float"
+        )
+        # Of `kind | None`: a dataclass alone would have to bring its configuration along.
+        return TypeAdapter(kind | None, config=config)
+
     return (
-        lambda value: adapter.dump_python(value, mode="json", by_alias=True),
-        adapter.validate_python,
+        lambda value: adapter().dump_python(value, mode="json", by_alias=True),
+        lambda value: adapter().validate_python(value),
     )

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from typing_extensions import override
 
-from patrol.administration.accounts import PasswordChecksBusy
+from patrol.administration.work_queue import Busy
 from patrol.cases.request_keys import RequestKeyReused, RequestRepeated
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.broadcast import IllegalBroadcastMove
@@ -91,7 +91,7 @@ _FAILURES: Final = (
     (ProcessBusy, 409, ("正忙，请稍后", "busy just now")),
     (RequestValidationError, 422, INVALID_REQUEST),
     (ResponseValidationError, 500, OWN_FAILURE),
-    (PasswordChecksBusy, 503, ("正忙，请稍后再试", "busy just now, try again")),
+    (Busy, 503, ("正忙，请稍后再试", "busy just now, try again")),
     *SHARED_FAILURES,
 )
 _TOKEN_PATHS: Final = (HOUSEHOLD_PATH, PICTURE_LINK_PATH)
@@ -223,6 +223,6 @@ def _failure_response(
     note("not done", path=_loggable_path(request), status=status, reason=reason)
     detail = context.translator(request).problem(reason) if status in (409, 422) else ""
     answer = context.error_response(request, status, message, detail=detail)
-    if isinstance(exc, PasswordChecksBusy):
+    if isinstance(exc, Busy):
         answer.headers["Retry-After"] = str(exc.retry_after_s)
     return answer

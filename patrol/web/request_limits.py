@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -43,6 +44,10 @@ ROUTE_LIMITS: Final = (
         re.compile(r"/api/(cameras|people/[^/]+)/import(/check)?"),
         RequestLimit(body_bytes=MAX_CSV_BYTES + _MULTIPART_BYTES, body_s=180.0),
     ),
+    (  # JSON: a letter of Chinese may be six characters of it, and three bytes of the table
+        re.compile(r"/api/v1/registry/[^/]+/import"),
+        RequestLimit(body_bytes=2 * MAX_CSV_BYTES + _MULTIPART_BYTES, body_s=180.0),
+    ),
     (  # a cluster's worker, perhaps behind a village's uplink
         re.compile(r"/exchange/results/[^/]+"),
         RequestLimit(body_bytes=MAX_EXCHANGED_BYTES, body_s=60.0),
@@ -53,6 +58,14 @@ ROUTE_LIMITS: Final = (
 def limit_of(path: str) -> RequestLimit:
     """The limits of requests to this path."""
     return next((limit for route, limit in ROUTE_LIMITS if route.fullmatch(path)), DEFAULT_LIMIT)
+
+
+def read_upload(file: UploadFile) -> bytes:
+    """The bytes of an uploaded table. Raises HTTPException 413 beyond MAX_CSV_BYTES."""
+    data = file.file.read(MAX_CSV_BYTES + 1)
+    if len(data) > MAX_CSV_BYTES:
+        raise HTTPException(CONTENT_TOO_LARGE, "too large")
+    return data
 
 
 class RequestLimits:

@@ -79,7 +79,7 @@ def _made(options: argparse.Namespace, port: int) -> SimulatedDevice:
         DeviceChannel(code=f"{code[:10]}132{number:07d}", name=f"{number}号点", source=source)
         for number in range(1, options.channels + 1)
     ]
-    faults = read_faults(options.faults)
+    faults = read_faults(options.faults, options.kind)
     if options.kind == "device":
         return SimulatedDevice(
             code=code, password=PASSWORD, server=(HOST, port), server_code=SERVER_CODE,
@@ -92,14 +92,18 @@ def _made(options: argparse.Namespace, port: int) -> SimulatedDevice:
     )  # fmt: skip
 
 
-def read_faults(text: str) -> tuple[DeviceFaults, AboveFaults]:
-    """`NAME` or `NAME=VALUE`, with commas between them. Raises ValueError."""
+def read_faults(text: str, of: str = "device") -> tuple[DeviceFaults, AboveFaults]:
+    """`NAME` or `NAME=VALUE`, with commas between them. Raises ValueError.
+
+    A name that a device and a platform above both have is meant of the kind that is served.
+    """
     values: dict[str, dict[str, Any]] = {"device": {}, "mux": {}, "above": {}}
-    knobs: dict[str, Knobs] = {
+    every: dict[str, Knobs] = {
         "device": DeviceFaults(),
         "mux": MuxOptions(),
         "above": AboveFaults(),
     }
+    knobs = {kind: every[kind] for kind in (of, *(kind for kind in every if kind != of))}
     for entry in filter(None, text.split(",")):
         name, _, value = entry.partition("=")
         kind = next((k for k, one in knobs.items() if name in _names(one)), None)

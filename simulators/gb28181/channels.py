@@ -39,6 +39,7 @@ class DeviceCounts:
     refused: int = 0
     catalogs: int = 0
     subscriptions: int = 0  # new ones
+    unsubscribed: int = 0
     invites: int = 0
     acks: int = 0
     byes: int = 0

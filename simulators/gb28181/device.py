@@ -75,10 +75,11 @@ class SimulatedDevice:
 
     async def start(self) -> None:
         """Open the socket, register, and give signs of life."""
-        await self._open()
         if self._register_first:
+            await self._is_connected()
             self.spawn(self._stay_registered())
         else:
+            await self._open()
             self._is_registered.set()
 
     async def registered(self, timeout_s: float = 10.0) -> None:
@@ -99,6 +100,16 @@ class SimulatedDevice:
         for transport in (self._udp, self._tcp):
             if transport is not None:
                 transport.close()
+
+    async def _is_connected(self) -> bool:
+        """Open what is not open; False while nobody listens over TCP."""
+        if self._udp is not None or (self._tcp is not None and not self._tcp.is_closing()):
+            return True
+        try:
+            await self._open()
+        except ConnectionError:
+            return False
+        return True
 
     async def _open(self) -> None:
         if self._transport_name == "tcp":
@@ -122,18 +133,26 @@ class SimulatedDevice:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _stay_registered(self) -> None:
+    async def _register(self) -> None:
+        """Register, again and again until the platform is there and takes it."""
         while not self._is_registered.is_set():
-            self._send_register("")
+            if await self._is_connected():
+                self._send_register("")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REGISTER_RETRY_S):
                     await self._is_registered.wait()
+
+    async def _stay_registered(self) -> None:
+        await self._register()
         if self.faults.moves_port and self._udp is not None:
             self._udp.close()
             await self._open()
             self._send_keepalive()
         while not self.faults.silent:
             await asyncio.sleep(self._keepalive_s)
+            if self._tcp is not None and self._tcp.is_closing():
+                self._is_registered.clear()
+                await self._register()
             self._send_keepalive()
 
     # -- sending --------------------------------------------------------------------------------
@@ -298,6 +317,11 @@ class SimulatedDevice:
             self.send(self.respond(message, "481 Subscription does not exist"))
             return
         self.counts.subscriptions += "tag=" not in message.headers["to"]
+        if message.headers.get("expires") == "0":
+            self._subscription = None
+            self.counts.unsubscribed += 1
+            self.send(self.respond(message, "200 OK", [("Expires", "0")]))
+            return
         self._subscription = message
         self.send(self.respond(message, "200 OK", [("Expires", "60")], tag="sub"))
 

@@ -44,6 +44,7 @@ class AboveCounts:
     wrong: int = 0
     redirected: int = 0
     keepalives: int = 0
+    logged_out: int = 0
 
 
 class PlatformAbove(SimulatedDevice):
@@ -158,6 +159,7 @@ class PlatformAbove(SimulatedDevice):
 
     def _accept(self, message: WireMessage, source: tuple[str, int]) -> None:
         if message.headers.get("expires") == "0":
+            self.above.logged_out += source in self._clients
             self._clients.discard(source)
         else:
             self.registered_as = message.first

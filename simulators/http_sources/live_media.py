@@ -65,7 +65,7 @@ def load_loop(cache: Path = DEFAULT_CACHE, profile: str = "tiny") -> EncodedLoop
 
 @dataclass(slots=True)
 class LiveMedia:
-    """One live stream for any path; `dead_paths` are streams that are not there."""
+    """One live stream for any path that `admit` lets open."""
 
     loop: EncodedLoop
     admit: Admit = admit_all

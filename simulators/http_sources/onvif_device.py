@@ -33,6 +33,7 @@ MEDIA_PATH: Final = "/onvif/media_service"
 CLOCK_TOLERANCE: Final = timedelta(seconds=30)
 LOCKED_AFTER: Final = 3  # refused logins
 WRONG_HOST: Final = "192.168.254.254"  # the inner address behind NAT: nobody is there
+GONE: Final = "/gone"  # a path of RTSP that is not there
 SNAPSHOT_AGE: Final = timedelta(days=2)
 _DEVICE: Final = "http://www.onvif.org/ver10/device/wsdl"
 _MEDIA: Final = "http://www.onvif.org/ver10/media/wsdl"
@@ -91,6 +92,7 @@ class OnvifDevice:
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator[int]:
         """Listen for SOAP and RTSP; the HTTP port."""
+        self.media.admit = self._admit
         async with (
             self.media.serving_rtsp(self.host),
             serving_http(
@@ -98,6 +100,9 @@ class OnvifDevice:
             ) as self.port,
         ):
             yield self.port
+
+    def _admit(self, path: str, _query: str) -> int:
+        return 404 if OnvifFault.NO_STREAM in self.faults and path == GONE else 200
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -245,9 +250,9 @@ class OnvifDevice:
     def stream_answer(self, body: str) -> str:
         """GetStreamUri; the URI holds an ampersand."""
         namespace, token = _MEDIA2 if _MEDIA2 in body else _MEDIA, _text(body, "ProfileToken")
-        path = "gone" if OnvifFault.NO_STREAM in self.faults else "live"
+        path = GONE if OnvifFault.NO_STREAM in self.faults else "/live"
         uri = escape(
-            f"rtsp://{self._named_host}:{self.media.rtsp_port}/{path}?profile={token}&unicast=true"
+            f"rtsp://{self._named_host}:{self.media.rtsp_port}{path}?profile={token}&unicast=true"
         )
         return _uri_answer("GetStreamUri", namespace, uri)
 

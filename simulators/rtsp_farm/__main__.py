@@ -1,4 +1,8 @@
-"""`python -m simulators.rtsp_farm`: serve a simulated town until SIGTERM or SIGINT."""
+"""`python -m simulators.rtsp_farm`: serve a simulated town until SIGTERM or SIGINT.
+
+With `--end-with-stdin` also until its standard input closes: a farm that a program started for
+itself (process.py) does not outlive it.
+"""
 
 import argparse
 import json
@@ -18,8 +22,13 @@ from simulators.serving import serve_until_signal
 def main(arguments: list[str] | None = None) -> int:
     """Serve; exit code 0 when stopped by a signal, 1 when a port is taken, 2 for bad options."""
     set_reader_language(language_of(os.environ))
-    options = _options(arguments)
-    return serve_until_signal("farm", lambda stop: serve(options, _print_ready, stop))
+    read = _read(arguments)
+    options = _options(read)
+    return serve_until_signal(
+        "farm",
+        lambda stop: serve(options, _print_ready, stop),
+        until_closed=sys.stdin.fileno() if read.end_with_stdin else None,
+    )
 
 
 def _print_ready(info: FarmInfo) -> None:
@@ -54,7 +63,7 @@ def _variable(name: str) -> str:
     return name
 
 
-def _options(arguments: list[str] | None) -> FarmOptions:
+def _read(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m simulators.rtsp_farm", description=__doc__)
     parser.add_argument("--count", type=int, default=624)
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
@@ -77,7 +86,11 @@ def _options(arguments: list[str] | None) -> FarmOptions:
         "--first-stream", action="store_true", help="serve what is encoded first, then all"
     )
     parser.add_argument("--devices", type=int, default=20, help="recorders of --sources gb")
-    read = parser.parse_args(arguments)
+    parser.add_argument("--end-with-stdin", action="store_true", help="end when stdin closes, too")
+    return parser.parse_args(arguments)
+
+
+def _options(read: argparse.Namespace) -> FarmOptions:
     return FarmOptions(
         count=read.count,
         out=read.out,

@@ -1,6 +1,7 @@
 """Run the camera farm as a child process, for benchmarks and the demo.
 
-They meet its cameras over RTSP, as they meet real ones.
+They meet its cameras over RTSP, as they meet real ones. The farm ends with the block, and with the
+process that started it even where that was killed: its standard input is a pipe from there.
 """
 
 import csv
@@ -62,7 +63,7 @@ def running_farm(
     command = [
         sys.executable, "-m", "simulators.rtsp_farm", "--count", str(cameras), "--port", str(port),
         "--out", str(config_dir), "--seed", str(seed), "--profile", profile, "--faults", faults,
-        "--light", light,
+        "--light", light, "--end-with-stdin",
         *(["--stream-limit", stream_limit] if stream_limit else []),
         *(["--sources", sources, "--devices", str(devices)] if sources else []),
         *(["--first-stream"] if first_stream else []),
@@ -70,6 +71,7 @@ def running_farm(
     ]  # fmt: skip
     process = subprocess.Popen(  # noqa: S603  our own program, our own arguments  # nosec B603
         command,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # Ctrl-C is for the patrol; it ends its town last
@@ -112,5 +114,6 @@ def _end(process: "subprocess.Popen[str]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()

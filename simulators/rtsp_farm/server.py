@@ -134,8 +134,8 @@ async def serve(
                     await stop.wait()
             finally:
                 control.close()  # without waiting for its clients to hang up
-    except EncodingCancelled:
-        return
+    except* EncodingCancelled:  # alone, or out of the group of tasks that serves meanwhile
+        pass
 
 
 class _Streams:

@@ -267,7 +267,7 @@ class _HistoryWriter:
                 seen="连接超时" if failure else "",
                 faults=faults,
                 usable_pictures=len(stored),
-                readings={"luma_mean": 96.5, "sharpness": 0.81},
+                readings={"blur": 12.4, "too_dark": 96.5},
                 light="day",
                 pictures=stored,
             )

@@ -77,7 +77,7 @@ def read_zlm(answer: ControlAnswer) -> Any:
         return value_at(data, "data")
     kind, what, reason = _CODES.get(code if isinstance(code, int) else 0, (Unreadable, "", ""))
     message = printable(str(value_at(data, "msg") or ""), 60)
-    seen = ", ".join(part for part in (what, message) if part)
+    seen = "; ".join(part for part in (what, message) if part)
     raise kind(f"the gateway answers code {printable(str(code), 12)}: {seen}", reason=reason)
 
 

@@ -17,6 +17,7 @@ MAX_ITEMS: Final = 50_000
 GONE_AFTER: Final = 3  # whole catalogues without it
 MAX_PARENTS: Final = 32
 LONGEST_S: Final = 280.0  # of one query, whatever still comes
+ODDITIES: Final = ("foreign", "bad", "dropped", "cyclic", "repeated")
 SETTLE_S: Final = 0.5  # of silence behind the last item, for those that the sum forgot
 
 
@@ -31,6 +32,12 @@ class Catalog:
     foreign: int = 0  # of a region that is not the peer's
     bad: int = 0  # without a usable code
     dropped: int = 0  # beyond MAX_ITEMS
+    cyclic: int = 0  # whose parents lead back to them
+
+    def oddities(self) -> Mapping[str, int]:
+        """How many items were odd, by what was odd in them, where there were any."""
+        counts = {name: getattr(self, name) for name in ODDITIES}
+        return {name: count for name, count in counts.items() if count}
 
 
 @dataclass(slots=True)
@@ -47,6 +54,7 @@ class CatalogAssembler:
     foreign: int = 0
     bad: int = 0
     dropped: int = 0
+    unread: int = 0  # pieces of long messages that came and wait
     _items: dict[str, CatalogItem] = field(default_factory=dict)
     _not_kept: set[str] = field(
         default_factory=set
@@ -68,6 +76,8 @@ class CatalogAssembler:
 
     def due(self, now_s: float) -> Catalog | None:
         """The catalogue, once nothing came for so long that nothing will, or it has no end."""
+        if self.unread and now_s - self._began_s < LONGEST_S:
+            return None
         found, expected = len(self._items) + len(self._not_kept) + self.bad, self.expected
         enough = expected is not None and found >= expected
         wait_s = min(SETTLE_S, self.idle_s / 4) if enough else self.idle_s
@@ -107,6 +117,7 @@ class CatalogAssembler:
             foreign=self.foreign,
             bad=self.bad,
             dropped=self.dropped,
+            cyclic=count_cyclic(self._items),
         )
 
 
@@ -149,6 +160,21 @@ def apply_notice(
             online = before.item.online if item.online is None else item.online
             changed[item.code] = KnownChannel(item=replace(before.item, online=online))
     return changed
+
+
+def count_cyclic(items: Mapping[str, CatalogItem]) -> int:
+    """How many items are their own ancestors; each is looked at once."""
+    reached_from: dict[str, str] = {}  # the item from which it was reached first
+    found = 0
+    for code in items:
+        at, path = code, []
+        while at in items and at not in reached_from:
+            reached_from[at] = code
+            path.append(at)
+            at = items[at].parent
+        if reached_from.get(at) == code and at in items:
+            found += len(path) - path.index(at)
+    return found
 
 
 def path_of(code: str, items: Mapping[str, CatalogItem]) -> tuple[str, ...]:

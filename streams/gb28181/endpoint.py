@@ -26,6 +26,7 @@ from streams.gb28181.transactions import Flow
 
 TICK_S: Final = 0.1
 MAX_DATAGRAMS: Final = 64  # read in one go, then others have their turn
+MAX_BYTES_AT_ONCE: Final = 131_072  # and of these: two of the longest take some 20 ms
 RECEIVE_BUFFER: Final = 4 << 20
 PORT_TRIES: Final = 20  # for one that is free for UDP and TCP alike
 MAX_UNSENT: Final = 1 << 20  # of a connection that does not read
@@ -63,6 +64,7 @@ class Gb28181Endpoint:
         self._next_connection = 0
         self._connecting: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._reading: asyncio.Handle | None = None
         self._watched: dict[InviteSession, asyncio.Event] = {}
         self._changed = asyncio.Event()
 
@@ -91,10 +93,20 @@ class Gb28181Endpoint:
             return number
         raise PortTaken(f"SIP port {host}: none is free")
 
+    async def leave(self, timeout_s: float) -> None:
+        """Log out of platforms above and end subscriptions; those that do not answer are left."""
+        until_s = self.now_s + timeout_s
+        self.platform.leave(self.now_s)
+        self.pump()
+        while self.platform.is_leaving and (left_s := until_s - self.now_s) > 0:
+            await self.changed(left_s)
+
     async def close(self) -> None:
         """Stop listening; what was to be sent has been."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
         for task in list(self._connecting):
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
@@ -137,12 +149,24 @@ class Gb28181Endpoint:
             if session.events:
                 happened.set()
         self._changed.set()
+        if platform.unread and self._reading is None:
+            self._reading = self._loop.call_soon(self._read_next)
+
+    def _read_next(self) -> None:
+        """A piece of a long catalogue, then all others have their turn."""
+        self._reading = None
+        if self.platform.unread:
+            self.platform.read_next(self.now_s)
+            self.pump()
 
     # -- in -------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
         assert self._udp is not None  # noqa: S101  the reader is removed before it is closed  # nosec B101
+        taken = 0
         for _ in range(MAX_DATAGRAMS):
+            if taken >= MAX_BYTES_AT_ONCE:
+                break
             try:
                 data, info, _, source = self._udp.recvmsg(MAX_MESSAGE, 64)
             except (BlockingIOError, InterruptedError):
@@ -150,6 +174,7 @@ class Gb28181Endpoint:
             except OSError:
                 continue  # an ICMP error of something sent before
             self.datagrams += 1
+            taken += len(data)
             self._receive(data, Flow("udp", source[0], source[1], _local_of(info)))
         self.pump()
 

@@ -21,6 +21,7 @@ _NAMED: Final = re.compile(
 )
 _POSITION: Final = re.compile(r"(<(?:Longitude|Latitude)>)[^<]*")
 _LENGTH: Final = re.compile(r"(?im)^((?:Content-Length|l)\s*:\s*)(\d+)")
+MAX_LOGGED: Final = 65_536  # bytes of a message; what is longer is cut, and the entry says so
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ def log_entry(
 
     A Content-Length that was right is right again; one that was wrong stays as it was.
     """
+    whole, data = len(data), _cut(data)
     text, charset = decode_with_charset(data)
     head, end, body = _split(text)
     new_body = redactor.text(body)
@@ -81,7 +83,15 @@ def log_entry(
         "peer": f"{redactor.host(flow.host)}:{flow.port}",
         "charset": charset,
         "text": f"{new_head}{end}{new_body}",
+        **({"cut_bytes": whole - len(data)} if len(data) < whole else {}),
     }
+
+
+def _cut(data: bytes) -> bytes:
+    """The message, or what is logged of a long one: up to the end of a tag."""
+    if len(data) <= MAX_LOGGED:
+        return data
+    return data[: data.rfind(b">", 0, MAX_LOGGED) + 1 or MAX_LOGGED]
 
 
 def _split(text: str) -> tuple[str, str, str]:

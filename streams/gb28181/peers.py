@@ -123,6 +123,10 @@ class Peer:
             return self.registered_until_s is not None and now_s < self.registered_until_s
         return self.client is None or self.client.is_registered
 
+    def may_be_reachable_by(self, at_s: float) -> bool:
+        """Whether to wait until then for a peer that cannot be asked now."""
+        return self.client is None or self.client.may_register_by(at_s)
+
     def is_barred(self, host: str, now_s: float) -> bool:
         """Whether too many wrong passwords came from this host of late; others may go on."""
         recent = [entry for entry in self.wrong_passwords if now_s - entry[0] < WRONG_WITHIN_S]

@@ -1,9 +1,10 @@
 """This side of GB/T 28181 as one state machine: peers, catalogues, alarms, sessions. Sans-io.
 
 Messages and the time come in (`receive`, `tick`), messages to send stand in `outbox`, what happened
-in `events`. What a peer may do here: register (with digest, if it is on the list and comes from
-where it may), give signs of life, answer our queries, send alarms and notices, end a session. All
-else is refused, counted by reason, and told once.
+in `events`. A long catalogue is read piece by piece: `read_next` is called while something is
+`unread`. What a peer may do here: register (with digest, if it is on the list and comes from where
+it may), give signs of life, answer our queries, send alarms and notices, end a session. All else is
+refused, counted by reason, and told once.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from streams.gb28181.events import (
     PlatformEvent,
     Refused,
 )
+from streams.gb28181.long_documents import WaitingPiece, WaitingPieces, pieces_of
 from streams.gb28181.manscdp import (
     Command,
     alarm_taken,
@@ -70,6 +72,7 @@ class Gb28181Platform:
     refusals: Refusals = field(default_factory=Refusals)
     peers: dict[str, Peer] = field(init=False)
     sessions: Sessions = field(init=False)
+    unread: WaitingPieces = field(default_factory=WaitingPieces)
     build: RequestBuilder = field(init=False)
     _by_code: dict[str, Peer] = field(init=False)
     _registrar: Registrar = field(init=False)
@@ -169,6 +172,7 @@ class Gb28181Platform:
         if peer is not None and peer.config.registers_here and flow.over_udp:
             peer.flow, peer.last_seen_s, peer.online = flow, now_s, True
             peer.registered_until_s = now_s + expires_s
+            self._upward.subscribe_soon(peer, now_s)
 
     def connection_lost(self, connection: int, now_s: float) -> None:
         """A TCP connection ended: the peers reached by it are offline (§9.1 of 2022)."""
@@ -206,14 +210,41 @@ class Gb28181Platform:
         if peer is None or (peer.config.registers_here and not self._may_speak(peer, flow, now_s)):
             return self._respond(message, flow, 403, "Forbidden")
         try:
-            command = read_command(message.body)
+            first, *rest = pieces_of(message.body)
+            command = read_command(first)
         except BadXml as exc:
             self.refuse(f"unreadable XML: {exc}", peer.config.name)
             return self._respond(message, flow, 400, "Bad Request")
         self._seen(peer, flow, now_s)
         peer.charset = command.charset
-        self._obey(peer, command, now_s, notice=message.method == "NOTIFY")
+        if rest and not self.unread.can_hold(sum(map(len, rest))):
+            self.refuse("more of long catalogues than can wait", peer.config.name)
+            return self._respond(message, flow, 503, "Service Unavailable")
+        notice = message.method == "NOTIFY"
+        self._obey(peer, command, now_s, notice=notice)
+        if command.name == "catalog":  # nothing else is that long
+            self._read_later(peer, command.number, rest, notice=notice)
         return self._respond(message, flow, 200, "OK")  # without a body: some choke on one
+
+    def _read_later(self, peer: Peer, number: int, rest: list[bytes], *, notice: bool) -> None:
+        """Let the rest of a long catalogue wait; its query is not over before it is read."""
+        assembler = peer.assemblers.get(number)
+        if assembler is not None:
+            assembler.unread += len(rest)
+        for data in rest:
+            self.unread.add(WaitingPiece(peer, number, data, notice))
+
+    def read_next(self, now_s: float) -> None:
+        """Read the piece of a long catalogue that waits longest; a few milliseconds."""
+        piece = self.unread.take()
+        peer = piece.peer
+        assembler = peer.assemblers.get(piece.number)
+        if assembler is not None:
+            assembler.unread -= 1
+        try:
+            self._obey(peer, read_command(piece.data), now_s, notice=piece.notice)
+        except BadXml as exc:
+            self.refuse(f"unreadable XML: {exc}", peer.config.name)
 
     def _may_speak(self, peer: Peer, flow: Flow, now_s: float) -> bool:
         """Whether a peer is registered, and speaks from the host that it registered from."""
@@ -309,6 +340,15 @@ class Gb28181Platform:
         body = query("Catalog", number, asked, version_2022=config.version_2022)
         self.send_command(peer, body, now_s)
         return number
+
+    def leave(self, now_s: float) -> None:
+        """Log out where we registered, and end our subscriptions."""
+        self._upward.leave(now_s)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether a peer has not answered our farewell yet."""
+        return bool(self._upward.leaving)
 
     def ask_key_frame(self, name: str, channel: str, now_s: float) -> None:
         """Ask a camera for a key frame; nobody waits for the answer."""

@@ -3,6 +3,7 @@
 REGISTER, its challenge, the answer; refreshed before it expires; tried again after a minute or
 later when it failed; a 302 is followed, once and where it may lead, and left again for the first
 server when that one fails. Signs of life in between; three without an answer: it registers anew.
+At the end it logs out: a REGISTER with Expires 0, which is challenged like any other.
 """
 
 import re
@@ -31,6 +32,8 @@ class RegistrationState(StrEnum):
     WAITING = auto()  # until `due_s`
     REGISTERING = auto()
     REGISTERED = auto()
+    LEAVING = auto()  # until the answer to Expires 0
+    LEFT = auto()
 
 
 @dataclass(slots=True, eq=False)
@@ -63,17 +66,43 @@ class RegistrationClient:
 
     def is_due(self, now_s: float) -> bool:
         """Whether a REGISTER is to be sent."""
-        return self.state is not RegistrationState.REGISTERING and now_s >= self.due_s
+        waits = self.state in {RegistrationState.WAITING, RegistrationState.REGISTERED}
+        return waits and now_s >= self.due_s
+
+    def may_register_by(self, at_s: float) -> bool:
+        """Whether it may be registered at that time: not where it was refused, and waits longer."""
+        return not self.problem or self.is_registered or self.due_s <= at_s
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it logs out, and the peer has not said yet that it knows."""
+        return self.state is RegistrationState.LEAVING
+
+    @property
+    def asked_s(self) -> int:
+        """What the REGISTER that is sent now asks for."""
+        return 0 if self.is_leaving else self.expires_s
+
+    def leave(self) -> bool:
+        """Log out; False where the peer cannot know us, and nothing is to be sent."""
+        known = self.is_registered or self.state is RegistrationState.REGISTERING
+        self.state = RegistrationState.LEAVING if known else RegistrationState.LEFT
+        self.granted_s, self.problem = 0, ""
+        return known
 
     def authorization(self, uri: str) -> str | None:
         """The Authorization of the REGISTER that is sent now; None before a challenge."""
-        self.state = RegistrationState.REGISTERING
+        if not self.is_leaving:
+            self.state = RegistrationState.REGISTERING
         return self._auth.authorization("REGISTER", uri) if self._auth is not None else None
 
     def on_response(self, response: SipMessage, now_s: float) -> bool:
         """Take the answer to REGISTER; True where it is to be sent again at once."""
         if response.status in _UNAUTHORIZED:
             return self._on_challenge(response, now_s)
+        if self.is_leaving:
+            self.state = RegistrationState.LEFT
+            return False
         if response.status in _REDIRECTS:
             return self._on_redirect(response, now_s)
         if response.status != _OK:
@@ -141,6 +170,9 @@ class RegistrationClient:
         return True
 
     def _fail(self, problem: str, now_s: float) -> None:
+        if self.is_leaving:
+            self.state = RegistrationState.LEFT
+            return
         self.problem, self.granted_s = problem, 0
         self.state = RegistrationState.WAITING
         self.due_s = now_s + RETRY_S

@@ -72,9 +72,15 @@ class RequestBuilder:
         )
 
     def register(
-        self, peer: PeerConfig, flow: Flow, *, call: tuple[str, str, int], authorization: str | None
+        self,
+        peer: PeerConfig,
+        flow: Flow,
+        *,
+        call: tuple[str, str, int],
+        authorization: str | None,
+        expires_s: int,
     ) -> SipMessage:
-        """A REGISTER of ours; `call` is Call-ID, From tag, CSeq."""
+        """A REGISTER of ours, which logs out with 0 s; `call` is Call-ID, From tag, CSeq."""
         call_id, tag, cseq = call
         us = self._address
         signed = (("authorization", authorization),) if authorization else ()
@@ -89,7 +95,7 @@ class RequestBuilder:
                 ("contact", self.contact(flow)),
                 ("max-forwards", "70"),
                 ("user-agent", USER_AGENT),
-                ("expires", str(peer.expires_s)),
+                ("expires", str(expires_s)),
                 ("x-gb-ver", peer.edition),
                 *signed,
             ),
@@ -101,9 +107,15 @@ class RequestBuilder:
         return f"sip:{peer.id}@{peer.id[:10]}"
 
     def subscribe(
-        self, peer: PeerConfig, flow: Flow, subscription: CatalogSubscription, body: bytes
+        self,
+        peer: PeerConfig,
+        flow: Flow,
+        subscription: CatalogSubscription,
+        body: bytes,
+        *,
+        expires_s: int,
     ) -> SipMessage:
-        """A SUBSCRIBE to the catalogue, the first or a refresh."""
+        """A SUBSCRIBE to the catalogue: the first, a refresh, or with 0 s the end."""
         tag = f";tag={subscription.to_tag}" if subscription.to_tag else ""
         return SipMessage(
             method="SUBSCRIBE",
@@ -117,7 +129,7 @@ class RequestBuilder:
                 ("max-forwards", "70"),
                 ("user-agent", USER_AGENT),
                 ("event", f"Catalog;id={subscription.event_id}"),
-                ("expires", str(peer.expires_s)),
+                ("expires", str(expires_s)),
                 ("content-type", CONTENT_TYPE),
             ),
             body=body,

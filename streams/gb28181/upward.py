@@ -31,7 +31,9 @@ class Upward:
     """The requests that we repeat by the clock."""
 
     platform: "Gb28181Platform"
+    leaving: set[str] = field(default_factory=set)  # what we took back and nobody answered yet
     _calls: dict[str, tuple[str, str, int]] = field(default_factory=dict)  # Call-ID, tag, CSeq
+    _has_left: bool = False
 
     def prepare(self, peer: Peer) -> None:
         """Set up a peer that does not register here: its address is known."""
@@ -41,6 +43,7 @@ class Upward:
         peer.flow = self._flow_to(peer, config.address)
         if not config.register_there:
             peer.online = True
+            self.subscribe_soon(peer, 0.0)
             return
         user, password = config.user or self.platform.identity.id, config.password
         peer.client = RegistrationClient(
@@ -53,6 +56,8 @@ class Upward:
 
     def tick(self, peer: Peer, now_s: float) -> None:
         """Send what is due to this peer."""
+        if self._has_left:
+            return
         client = peer.client
         if client is not None and client.is_due(now_s):
             self._register(peer, client, now_s)
@@ -61,6 +66,18 @@ class Upward:
         subscription = peer.subscription
         if subscription is not None and now_s >= subscription.due_s and peer.is_reachable(now_s):
             self._subscribe(peer, subscription, now_s)
+
+    def leave(self, now_s: float) -> None:
+        """End what peers keep for us, subscriptions and registrations; `leaving` says who waits."""
+        self._has_left = True
+        for peer in self.platform.peers.values():
+            subscription = peer.subscription
+            if subscription is not None and subscription.established and peer.is_reachable(now_s):
+                self._unsubscribe(peer, subscription, now_s)
+            client = peer.client
+            if client is not None and client.leave():
+                self.leaving.add(peer.config.name)
+                self._register(peer, client, now_s)
 
     def lost(self, peer: Peer, now_s: float) -> None:
         """The connection to a peer ended: the next REGISTER opens one anew."""
@@ -95,9 +112,12 @@ class Upward:
         call_id, tag, cseq = self._calls.get(config.name) or (self._token(), self._token(), 0)
         self._calls[config.name] = call = call_id, tag, cseq + 1
         request = build.register(
-            config, flow, call=call, authorization=client.authorization(build.register_uri(config))
+            config,
+            flow,
+            call=call,
+            authorization=client.authorization(build.register_uri(config)),
+            expires_s=client.asked_s,
         )
-
         owner = self._owner_of_register(peer, client, call)
         self.platform.send_request(request, flow, now_s, REGISTER_S, owner)
 
@@ -114,7 +134,7 @@ class Upward:
                 self._register(peer, client, at_s)
             elif client.is_registered:
                 self._registered(peer, client, at, at_s)
-            elif client.problem:
+            else:
                 self._failed(peer, client)
 
         def on_timeout(_request: SipMessage, at_s: float) -> None:
@@ -125,8 +145,16 @@ class Upward:
         return RequestOwner(on_answer, on_timeout)
 
     def _failed(self, peer: Peer, client: RegistrationClient) -> None:
-        """We are not registered there; told when we were, or thought so."""
+        """We are not registered there (any more); told when we were, or thought so."""
         name = peer.config.name
+        if self._has_left:
+            if not client.is_leaving:
+                self.leaving.discard(name)
+                peer.online = False
+                self.platform.events.append(PeerGone(name, "we logged out"))
+            return
+        if not client.problem:
+            return
         self.platform.refuse(f"not registered: {client.problem}", name)
         if peer.online:
             peer.online = False
@@ -176,7 +204,9 @@ class Upward:
         subscription.cseq += 1
         subscription.due_s = now_s + RETRY_SUBSCRIBE_S
         body = query("Catalog", peer.next_sn(), config.id, version_2022=config.version_2022)
-        request = self.platform.build.subscribe(config, flow, subscription, body)
+        request = self.platform.build.subscribe(
+            config, flow, subscription, body, expires_s=config.expires_s
+        )
 
         def on_answer(response: SipMessage, _flow: Flow, at_s: float) -> None:
             if response.status >= _OK:
@@ -188,6 +218,27 @@ class Upward:
         self.platform.send_request(
             request, flow, now_s, KEEP_ALIVE_S, RequestOwner(on_answer, on_timeout)
         )
+
+    def _unsubscribe(self, peer: Peer, subscription: CatalogSubscription, now_s: float) -> None:
+        flow, name = peer.flow, peer.config.name
+        if flow is None:
+            return
+        config = peer.asked_as
+        subscription.cseq += 1
+        body = query("Catalog", peer.next_sn(), config.id, version_2022=config.version_2022)
+        request = self.platform.build.subscribe(config, flow, subscription, body, expires_s=0)
+        ended = f"{name}'s catalogue"
+        self.leaving.add(ended)
+
+        def on_answer(response: SipMessage, _flow: Flow, _at_s: float) -> None:
+            if response.status >= _OK:
+                self.leaving.discard(ended)
+
+        def on_timeout(_request: SipMessage, _at_s: float) -> None:
+            self.leaving.discard(ended)
+
+        owner = RequestOwner(on_answer, on_timeout)
+        self.platform.send_request(request, flow, now_s, KEEP_ALIVE_S, owner)
 
     def _subscribed(
         self, peer: Peer, subscription: CatalogSubscription, response: SipMessage, now_s: float

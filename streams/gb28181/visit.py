@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from streams.errors import (
+    REGISTRATION_REFUSED,
     RefusedUs,
     StreamBusy,
     StreamError,
@@ -135,8 +136,8 @@ class Gb28181Visits:
         until_s = self.endpoint.now_s + timeout_s
         while not peer.is_reachable(self.endpoint.now_s):
             left_s = until_s - self.endpoint.now_s
-            if left_s <= 0:
-                raise Unreachable(_why_unreachable(peer))
+            if left_s <= 0 or not peer.may_be_reachable_by(until_s):
+                raise _unreachable(peer)
             await self.endpoint.changed(min(left_s, 0.5))
 
     def transports(self, peer: Peer) -> list[str]:
@@ -201,18 +202,22 @@ class Gb28181Visits:
         await asyncio.gather(*self.releasing, return_exceptions=True)
 
 
-def _refusal_of(peer: Peer) -> str:
-    """What was wrong with a peer's newest REGISTER, where we refused it."""
-    return f"; its REGISTER was refused: {peer.refused}" if peer.refused else ""
+def _refused_or_away(peer: Peer, seen: str) -> Unreachable:
+    """The error of a peer that does not answer, with what was wrong with its newest REGISTER."""
+    if not peer.refused:
+        return Unreachable(seen)
+    whole = f"{seen}; its REGISTER was refused: {peer.refused}"
+    return Unreachable(whole, reason=REGISTRATION_REFUSED)
 
 
-def _why_unreachable(peer: Peer) -> str:
+def _unreachable(peer: Peer) -> Unreachable:
     config = peer.config
     if config.registers_here:
         known = "is not registered here (any more)" if peer.flow else "has not registered here"
-        return f"{config.name} {known}{_refusal_of(peer)}"
+        return _refused_or_away(peer, f"{config.name} {known}")
     problem = peer.client.problem if peer.client is not None else ""
-    return f"we are not registered with {config.name}{f': {problem}' if problem else ' yet'}"
+    why = f": {problem}" if problem else " yet"
+    return Unreachable(f"we are not registered with {config.name}{why}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -310,7 +315,7 @@ class _Visit:
             if source is None:
                 raise StreamBusy("every stream source of the domain is in use")
             self.visits.sources.give_back(source)
-            raise Unreachable(_why_unreachable(self.peer))
+            raise _unreachable(self.peer)
         offer = make_offer(
             owner=self.channel if config.offer_names_channel else build.identity.id,
             host=config.media_host or build.identity.advertise or flow.local,
@@ -340,7 +345,7 @@ class _Visit:
             raise WentSilent("the peer ended the session before it answered the INVITE")
         if event is not SessionEvent.ANSWERED:
             seen = f"no answer to INVITE in {self._now_s - began_s:.1f} s"
-            raise Unreachable(f"{seen}{_refusal_of(self.peer)}")
+            raise _refused_or_away(self.peer, seen)
         await self.visits.journal.answered(session.dialog)
         await self._begin_media(session, collector)
         return True

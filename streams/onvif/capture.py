@@ -67,7 +67,7 @@ class _OnvifVisit:
         client, reach = self._client, self._options.reach
         await client.read_clock()
         offset = client.clock_offset
-        reach("device", f"{offset.total_seconds():+.0f} s" if offset is not None else "")
+        reach("device", f"{round(offset.total_seconds()):+d} s" if offset is not None else "")
         facts = await client.facts()
         namespace, profiles = await client.profiles(facts)
         profile = choose_profile(profiles, self._wanted)

@@ -204,9 +204,7 @@ class OnvifClient:
         answer = await self.ask(self._request(SERVICE_PATH, soap.GET_CLOCK), self.left_s())
         try:
             clock = soap.read_clock(self._read(answer, soap.GET_CLOCK))
-        except (SoapFault, Unreadable) as exc:
-            if isinstance(exc, Unreadable) and answer.status == HTTPStatus.OK:
-                raise
+        except SoapFault:
             clock = answer.date  # some devices want a login for it: its HTTP clock is the same
         return clock - (asked_at + (self.now() - asked_at) / 2) if clock is not None else None
 
@@ -221,7 +219,9 @@ class OnvifClient:
             why = self._digest.refusal_text()
         offset = self.clock_offset
         off_s = offset.total_seconds() if offset is not None else 0.0
-        seconds = f", its clock is {off_s:+.0f} s off ours" if abs(off_s) > CLOCK_CHANGED_S else ""
+        seconds = (
+            f", its clock is {round(off_s):+d} s off ours" if abs(off_s) > CLOCK_CHANGED_S else ""
+        )
         return RefusedUs(
             f"{name}: {why} ({printable(str(fault), 60)}{seconds})", reason=LOGIN_REFUSED
         )

@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -181,18 +182,34 @@ def site_without_broker(make_cli_site: Callable[[str], CliSite]) -> CliSite:
     return make_cli_site(f"mqtt://127.0.0.1:{free_port()}")
 
 
+CHINESE = re.compile(r"[\u3400-\u9fff]")
+ENGLISH = re.compile(r"\b[a-z]{2,}\b")  # words: ids have other characters, too
+ADDRESS = re.compile(r"\S+://\S+")
+SENTENCE_WORDS = 3
+
+
 @pytest.fixture(autouse=True)
-def _problems_as_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def _problems_as_raised(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Most tests here are of what is refused, and read it as raised, in English.
 
-    Those of the reader's language set PATROL_LANGUAGE, and get what that reader gets.
+    That a Chinese reader would get it in Chinese is held all the same, of every line of every test;
+    those of the reader's language set PATROL_LANGUAGE, and get what that reader gets.
     """
     in_chinese = problem_texts._line_in_chinese
+    english: list[str] = []
 
     def shown(line: str) -> str:
-        return in_chinese(line) if os.environ.get("PATROL_LANGUAGE") else line
+        chinese = in_chinese(line)
+        if os.environ.get("PATROL_LANGUAGE"):
+            return chinese
+        words = ENGLISH.findall(ADDRESS.sub("", chinese))
+        if not CHINESE.search(chinese) and len(words) >= SENTENCE_WORDS:
+            english.append(line)
+        return line
 
     monkeypatch.setattr(problem_texts, "_line_in_chinese", shown)
+    yield
+    assert english == []
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ VERBS = {
     "simulate cameras": ["--count", "--port", "--out", "--seed", "--faults"],
     "simulate leaders": [],
     "bench capture": ["--json"],
-    "bench round": ["--json"],
+    "bench round": ["--cameras", "--mixed", "--json"],
     "consent withdraw": ["CAMERA", "--by"],
     "consent restore": ["CAMERA", "--by"],
     "consent list": ["--json"],
@@ -135,8 +135,10 @@ def test_the_unexpected_is_one_line_and_a_file(
             id="one failure of a task group",
         ),
         pytest.param(
-            ConsoleFailed("console 127.0.0.1:8624: Address already in use, give another port"),
-            "console 127.0.0.1:8624: Address already in use, give another port",
+            ConsoleFailed(
+                "console 127.0.0.1:8624: Address already in use, give it another address or port"
+            ),
+            "console 127.0.0.1:8624: Address already in use, give it another address or port",
             id="the console's port",
         ),
     ],

@@ -38,6 +38,7 @@ FAILED_CLASSES = {
     "StoreMissing", "StreamBusy", "StoreOutdated", "StoreReadOnly", "StoreUnavailable",
     "StreamError",
     "TroubleAlreadyTaken", "Unreachable", "Unreadable", "WentSilent",
+    "Busy", "TableImportsBusy",
     "AlreadyOpened", "IllegalBroadcastMove", "IllegalHandOffMove", "IllegalPatrolMove",
     "IllegalUndo", "NotRoundOwner", "ServiceAway", "SipPortTaken",
     "ClusterMissing", "ExchangeRefused", "IllegalCheckIn", "NotOpenToHelpers", "QueueUnavailable",

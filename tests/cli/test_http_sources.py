@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from patrol.cli.source_probe import StageLog
 from patrol.domain.source_stages import HTTP_STAGE_ADVICE, HTTP_STAGES
 from patrol.domain.source_stages import REASON_ADVICE as SOURCE_REASON_ADVICE
 from simulators.http_sources.__main__ import first_jpeg
@@ -20,7 +21,7 @@ from simulators.http_sources.gateways import (
     WvpSimulator,
     ZlmSimulator,
 )
-from simulators.http_sources.onvif_device import OnvifDevice, answering_discovery
+from simulators.http_sources.onvif_device import OnvifDevice, OnvifFault, answering_discovery
 from simulators.http_sources.ticket_service import (
     APP_KEY,
     APP_SECRET,
@@ -28,6 +29,7 @@ from simulators.http_sources.ticket_service import (
     TicketServiceSimulator,
     profile_text,
 )
+from streams.model import VisitStage
 from tests.support.lookalikes import media, serving_in_thread
 
 CliSite = Any  # conftest's
@@ -160,7 +162,7 @@ def test_a_scan_of_a_named_network_finds_the_device(cli_site: CliSite, sources: 
     [
         (("scan", "10.0.0.0/8"), "more than 4096 addresses"),
         (("scan", "here"), "'here' is no network"),
-        (("scan", "--interface", "eth0"), "onvif scan: "),
+        (("scan", "--interface", "eth0"), "'eth0' is no IPv4 address"),
         (("scan", "--rate", "100000"), ""),
         (("probe", "rtsp://127.0.0.1/"), "write onvif://"),
         (("probe", "onvif://"), "no host"),
@@ -263,6 +265,37 @@ def test_a_failed_probe_says_whose_move_it_is(
     assert said.rpartition(":")[2] in shown.err
 
 
+@pytest.mark.parametrize(
+    ("faults", "code", "stage", "said"),
+    [
+        ({OnvifFault.NO_STREAM}, 0, "decoded", ""),
+        ({OnvifFault.NO_STREAM, OnvifFault.OLD_SNAPSHOT}, 1, "key_frame", "172800 s old"),
+        ({OnvifFault.NO_ONVIF}, 1, "", "HTTP 404, no ONVIF device"),
+    ],
+)
+def test_a_device_without_a_stream_or_without_onvif(
+    cli_site: CliSite,
+    sources: Sources,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: set[OnvifFault],
+    code: int,
+    stage: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("PATROL_CAM_ONVIF", quote(PASSWORD, safe=""))
+    sources.onvif.faults = frozenset(faults)
+    try:
+        url = onvif_url(sources, "admin:${PATROL_CAM_ONVIF}@")
+        ended = cli_site("probe", url, "--json", "--timeout", "5")
+    finally:
+        sources.onvif.faults = frozenset()
+    assert ended.code == code, ended.err
+    reached = [one["stage"] for one in ended.document["stages"]]
+    assert reached[-1:] == ([stage] if stage else [])
+    assert ("snapshot_uri" in reached) == bool(stage)
+    assert said in str(ended.document.get("failure"))
+
+
 def test_a_ticket_services_devices_are_addresses(sourced_site: CliSite) -> None:
     ended = sourced_site("ticket", "devices", "sim", "--json")
     devices = ended.document["devices"]
@@ -278,6 +311,29 @@ def test_an_unknown_name_is_bad_input(sourced_site: CliSite) -> None:
     ended = sourced_site("probe", "ticket://sin/D1")
     assert ended.code == 2
     assert "sources.yaml has no 'sin' under vendors, known: sim" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("scheme", "stage", "reason", "said"),
+    [
+        ("gb28181", "invited", "registration_refused", "注册密码"),
+        ("gb28181", "invited", "stream_busy", "路数上限"),
+        ("ticket", "logged_in", "stream_busy", "路数已满"),
+        ("ticket", "logged_in", "scheme_refused", "不是视频流地址"),
+        ("onvif", "begun", "unreadable", "没有 ONVIF 应答"),
+        ("onvif", "begun", "tls_failed", "camera_tls.ca_file"),
+        ("rtsps", "begun", "tls_failed", "camera_tls.ca_file"),
+    ],
+)
+def test_the_reason_decides_the_advice_and_then_the_stage(
+    scheme: str, stage: str, reason: str, said: str
+) -> None:
+    log = StageLog()
+    if stage != "begun":
+        log.add(VisitStage(stage))
+    advice = log.advice(scheme, reason)
+    assert advice is not None
+    assert said in advice[0]
 
 
 def test_every_stage_has_its_label_and_every_advice_its_owner() -> None:

@@ -226,7 +226,7 @@ def test_a_password_in_the_command_is_refused(
     ("url", "said"),
     [
         ("rtsp://127.0.0.1:9/live", "rtsp://USER@HOST"),
-        ("rtsp://u:p@127.0.0.1:9/live", "rtsp://用户@主机"),
+        ("rtsp://u:p@127.0.0.1:9/live", "://用户@主机"),
     ],
 )
 def test_a_password_needs_its_user_and_no_second_one(

@@ -120,11 +120,35 @@ def test_a_human_patrol_is_worked(town_site: CliSite) -> None:
     town_site("human-patrol", "resume", ident)
     seen = town_site("human-patrol", "check", ident, CAMERA, "--by", "a", "--json")
     assert document(seen)["outcome"] == "acknowledged"
+    ticked = document(town_site("human-patrol", "tick", ident, "1", "--by", "a", "--json"))
+    assert ticked["checklist"] == [{"text": "看门窗", "checked": True}]
+    undone = document(town_site("human-patrol", "tick", ident, "1", "--undo", "--json"))
+    assert undone["checklist"] == [{"text": "看门窗", "checked": False}]
+    assert town_site("human-patrol", "tick", ident, "2").code == 1  # there is one item
+    assert town_site("human-patrol", "tick", "none", "1").code == 2
     done = document(town_site("human-patrol", "finish", ident, "--by", "a", "--json"))
     assert (done["state"], done["done"], done["missed"]) == ("completed", 1, 0)
     assert document(town_site("human-patrol", "list", "--json"))[0]["id"] == ident
     assert document(town_site("human-patrol", "show", ident, "--json"))["cameras"][0]["by"] == "a"
     assert town_site("human-patrol", "show", "none").code == 2
+
+
+def test_a_finding_of_a_human_patrol_is_its_cameras_check(town_site: CliSite) -> None:
+    ident = document(town_site("human-patrol", "plan", "all_day", "--json"))["id"]
+    document(town_site("human-patrol", "start", ident, "--by", "a", "--json"))
+    form = ("finding", "file", "--category", "dumping", "--text", "堆了", "--patrol", ident)
+    assert town_site(*form, "--grid", GROUP).code == 2, "of which camera?"
+    made = document(town_site(*form, "--camera", CAMERA, "--by", "a", "--json"))["finding"]
+    shown = document(town_site("human-patrol", "show", ident, "--json"))["cameras"][0]
+    assert (shown["outcome"], shown["finding"]) == ("finding", made["id"])
+
+
+def test_a_request_is_taken_back_by_who_asked(town_site: CliSite) -> None:
+    case = filed(town_site, "--to", "case")["case"]["id"]
+    document(town_site("void", case, "--why", "看错", "--by", "a", "--json"))
+    assert town_site("withdraw", case, "--by", "b").code == 2, "another's request"
+    assert document(town_site("withdraw", case, "--by", "a", "--json"))["request"] is None
+    assert town_site("withdraw", case, "--by", "a").code == 2, "nothing waits any more"
 
 
 def test_a_round_is_signed_and_the_ledger_says_by_whom(town_site: CliSite, tmp_path: Path) -> None:

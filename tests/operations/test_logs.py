@@ -3,13 +3,16 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import structlog
 
-from patrol.logs import configure, redact_text
+from patrol.domain.reader_language import reader_language, set_reader_language
+from patrol.logs import configure, redact_text, set_log_zone
 
 SECRETS = [
     pytest.param("rtsp://viewer:s3cret@10.0.0.7/live", id="an address"),
@@ -23,7 +26,10 @@ SECRETS = [
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     before, handlers = structlog.get_config(), list(logging.getLogger().handlers)
+    language = reader_language()
     yield
+    set_reader_language(language)
+    set_log_zone(None)
     structlog.configure(**before)
     logging.getLogger().handlers[:] = handlers
 
@@ -92,3 +98,42 @@ def test_configured_twice_it_still_says_things_once() -> None:
 @pytest.mark.parametrize("plain", ["12:30 a@b", "key=1", "https://x.test/a?page=2", "basic rules"])
 def test_ordinary_words_stay(plain: str) -> None:
     assert redact_text(plain) == plain
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "zh",
+            "[注意] 未执行 原因=没有这个文件：a.csv，请建立 状态码=404 须完成=2026-11-22 12:30:00",
+        ),
+        (
+            "en",
+            "not done finish_by=2026-11-22 12:30:00 reason=no such file: a.csv, create it",
+        ),
+    ],
+)
+def test_people_read_their_language_and_the_sites_clock(language: str, said: str) -> None:
+    set_reader_language(language)
+    set_log_zone(ZoneInfo("Asia/Shanghai"))
+    out = io.StringIO()
+    configure(out, logging.INFO, for_people=True)
+    structlog.get_logger("x").warning(
+        "not done", reason="no such file: a.csv, create it", status=404,
+        finish_by="2026-11-22T04:30:00Z",
+    )  # fmt: skip
+    line = re.sub(" +", " ", out.getvalue()).replace("'", "")
+    assert said in line
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[", line)
+    assert "T0" not in line
+
+
+def test_a_collector_reads_english_and_utc_whoever_reads() -> None:
+    set_reader_language("zh")
+    set_log_zone(ZoneInfo("Asia/Shanghai"))
+    out = io.StringIO()
+    configure(out, logging.INFO, for_people=False)
+    structlog.get_logger("x").warning("not done", finish_by="2026-11-22T04:30:00Z")
+    (line,) = lines(out)
+    assert (line["event"], line["finish_by"]) == ("not done", "2026-11-22T04:30:00Z")
+    assert line["timestamp"].endswith("Z")

@@ -1,11 +1,22 @@
 """Files written whole or not at all."""
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from patrol.files import PRIVATE_MODE, atomic_file, unfinished_name, write_atomically
+from patrol.files import (
+    PRIVATE_MODE,
+    append_line,
+    atomic_file,
+    create_once,
+    make_folders,
+    process_lock,
+    unfinished_name,
+    write_atomically,
+)
+from patrol.store import upgrade
 
 
 @pytest.mark.parametrize("mode", [PRIVATE_MODE, 0o644])
@@ -40,3 +51,35 @@ def test_what_a_kill_left_under_the_fixed_name_is_overwritten(tmp_path: Path) ->
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "nowhere" / "a", b"")
+
+
+def test_what_root_makes_belongs_to_the_owner_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service's user owns the site's folders: a command of root's does not lock him out."""
+    given: set[Path] = set()
+
+    def chown(made: int | Path, uid: int, gid: int, **_more: object) -> None:
+        path = Path(f"/proc/self/fd/{made}").readlink() if isinstance(made, int) else made
+        assert (uid, gid) == (owner.st_uid, owner.st_gid)
+        given.add(path)
+
+    owner = tmp_path.stat()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", chown)
+    append_line(tmp_path / "lines", "one")
+    create_once(tmp_path / "once", b"x")
+    write_atomically(tmp_path / "whole", b"x")
+    with process_lock(tmp_path / "new/lock"):
+        make_folders(tmp_path / "a/b")
+    upgrade(f"sqlite:///{tmp_path}/db/patrol.db")
+    unfinished = {one for one in given if one.name.startswith((".whole", ".once"))}
+    assert len(unfinished) == 2
+    assert {str(one.relative_to(tmp_path)) for one in given - unfinished} == {
+        "lines", "new", "new/lock", "a", "a/b", "db", "db/patrol.db",
+    }  # fmt: skip
+    given.clear()
+    append_line(tmp_path / "lines", "two")
+    with process_lock(tmp_path / "new/lock"):
+        pass
+    assert given == set(), "what is there keeps its owner"

@@ -10,8 +10,11 @@ import pytest
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from patrol.pixels import PicturePyramid, decode_picture
+from patrol.pixels import PicturePyramid, decode_picture, half_size
+from patrol.vision.judge import masked_pyramid
+from patrol.vision.mask import exact_visible_mask
 from patrol.vision.quality import diagnose
+from patrol.vision.quality.image_views import picture_view
 from streams.decode import decode, decode_frame
 from streams.model import BgrImage, Codec, DecodedFrame, KeyFrame
 
@@ -116,3 +119,27 @@ def test_the_gauges_read_planes_as_they_read_bgr() -> None:
     for ours, theirs in zip(by_planes.readings, by_bgr.readings, strict=True):
         assert (ours.kind, ours.over) == (theirs.kind, theirs.over)
         assert ours.value == pytest.approx(theirs.value, rel=0.15, abs=1.5)
+
+
+def test_each_size_of_luma_is_made_once_for_gauges_and_medium() -> None:
+    pyramid = pyramid_of(decode_frame(key_frame(coloured_yard((1920, 1080)))))
+    assert pyramid.halved_luma(0) is pyramid.coded_luma
+    quarter = pyramid.halved_luma(2)
+    assert pyramid.halved_luma(2) is quarter
+    assert np.array_equal(quarter, half_size(pyramid.halved_luma(1)))
+    view = picture_view(pyramid, None)
+    assert np.array_equal(view.luma, pyramid.full_range_luma(quarter))
+
+
+def test_a_masked_frame_shows_what_a_masked_picture_does() -> None:
+    visible = ((0.0, 0.0), (0.7, 0.0), (1.0, 0.4), (1.0, 1.0), (0.0, 1.0))
+    frame = decode_frame(key_frame(coloured_yard((1280, 720))))
+    whole = masked_pyramid(PicturePyramid(frame.to_bgr()), visible)
+    planes = masked_pyramid(pyramid_of(frame), visible)
+    assert planes.planes is not None
+    hidden = exact_visible_mask(visible, (1280, 720)) == 0
+    assert not planes.bgr[hidden].any()
+    assert apart(planes.bgr, whole.bgr) < 0.5  # next to the edge alone, where colour is shared
+    assert apart(planes.medium, whole.medium) < 2.5
+    ours, theirs = (diagnose([one], visible=visible) for one in (planes, whole))
+    assert (ours.faults, ours.usable, ours.light) == (theirs.faults, theirs.usable, theirs.light)

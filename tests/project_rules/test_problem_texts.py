@@ -12,6 +12,7 @@ from tests.support.punctuation import full_width
 PACKAGES = ("patrol", "streams")
 FORESEEN = frozenset({"BadInput", "Failed", "BadAddress", "StreamError"})
 NOTED = frozenset({"bad_input", "add_problem", "add_notice", "ConfigProblem"})
+PEERS = frozenset({"refuse", "PeerGone", "BadXml", "BadMessage", "_fail"})  # of GB/T 28181
 VALUES_OF = ("patrol/settings/", "patrol/administration/", "patrol/review/", "patrol/cases/")
 WORKSHOP = ("patrol/bench/", "patrol/evaluation/", "patrol/demo/")  # what engineers read
 CLASS = re.compile(r"^class (\w+)\(([^)]*)\):", re.MULTILINE)
@@ -51,7 +52,7 @@ def problem_calls() -> Iterator[tuple[str, ast.Call]]:
     for path in modules(*PACKAGES):
         place = relative(path)
         values = {"ValueError", "TypeError"} if place.startswith(VALUES_OF) else set()
-        kinds = foreseen_classes() | NOTED | values
+        kinds = foreseen_classes() | NOTED | PEERS | values
         mentioned = re.search(rf"\b(?:{'|'.join(kinds)})\(", path.read_text("utf-8"))
         if mentioned is None or place.startswith(WORKSHOP):
             continue

@@ -24,7 +24,7 @@ from patrol.reports.meeting import (
     parse_scope,
     scopes_of,
 )
-from patrol.reports.meeting_files import PACK_FORMATS, pack_document
+from patrol.reports.meeting_files import PACK_FORMATS, pack_document, pack_tables
 from simulators import small_site
 from tests.support.case_system import ZONE, CaseSystem
 
@@ -190,6 +190,24 @@ def test_numbers_in_the_workbook_are_numbers(worked: CaseSystem) -> None:
     kinds = {cell.get("r"): cell.get("t") for cell in sheet.iterfind(".//x:c", space)}
     assert kinds["A2"] == "s"
     assert kinds["B2"] in {None, "n"}
+
+
+def test_a_share_is_read_in_per_cent_and_kept_as_a_number(worked: CaseSystem) -> None:
+    """A precision of 1 of 2: `50.0 %` on paper, 0.5 of a per cent format in the workbook."""
+    pack = pack_of(worked)
+    table = PACK_FORMATS["html"](pack).decode().partition("初筛准确率（按类型）")[2]
+    assert "<td class=n>50.0 %</td>" in table.partition("</table>")[0]
+    with zipfile.ZipFile(io.BytesIO(PACK_FORMATS["xlsx"](pack))) as archive:
+        names = list(pack_tables(pack))
+        number = names.index("准确率") + 1
+        sheet = ET.fromstring(archive.read(f"xl/worksheets/sheet{number}.xml"))  # noqa: S314  our own
+        styles = archive.read("xl/styles.xml").decode()
+    space = {"x": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
+    cells = {cell.get("r"): cell for cell in sheet.iterfind(".//x:c", space)}
+    value = cells["D2"].find("x:v", space)
+    assert (cells["D2"].get("t"), value is not None and value.text) == (None, "0.5")
+    assert cells["D2"].get("s") != cells["C2"].get("s"), "its format is another"
+    assert "0.0%" in styles
 
 
 def test_a_hostile_place_stays_text(worked: CaseSystem) -> None:

@@ -183,6 +183,6 @@ def test_a_damaged_byte_does_not_make_utf_8_gb18030(town: SiteFolder) -> None:
 
 
 def test_a_bomb_is_not_unpacked(town: SiteFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patrol.settings.excel_file.LARGEST_WORKBOOK", 1000)
+    monkeypatch.setattr("patrol.settings.workbook_limits.LARGEST_WORKBOOK", 1000)
     town.write("cameras.csv", WRITTEN["a workbook"](CAMERAS))
     assert "is a workbook of" in "\n".join(town.complaints())

@@ -10,7 +10,7 @@ import pytest
 from patrol.settings.cameras_csv import CAMERA_OPTIONAL, CAMERA_REQUIRED
 from patrol.settings.config_file import MAX_LISTED, MAX_TEXT, ConfigProblems, ProblemLog
 from patrol.settings.csv_file import read_table
-from patrol.settings.excel_file import MAX_ROWS
+from patrol.settings.workbook_limits import MAX_ROWS
 from tests.support.peak_memory import added_peak_mb
 
 HEADER = ",".join((*CAMERA_REQUIRED, *CAMERA_OPTIONAL)) + "\n"

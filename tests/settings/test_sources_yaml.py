@@ -30,7 +30,8 @@ BAD_PEERS = [
     (f'{{id: "{THEIRS}", password: "${{HOME}}"}}', "only names that begin with PATROL_"),
     (f'{{id: "{THEIRS}", password_file: no/such}}', "town.password_file: no such file"),
     (f'{{id: "{THEIRS}", password_file: ~/x}}', "`~` is not expanded"),
-    (f'{{id: "{THEIRS}", password: x, extra_sdp: ["a=x\\r\\nm=y"]}}', "extra_sdp"),
+    (f'{{id: "{THEIRS}", password: x, extra_sdp: ["a=x\\r\\nm=y"]}}', "is no line of SDP"),
+    (f'{{id: "{THEIRS}", password: x, regions: [x1]}}', "is no beginning of a code"),
 ]
 
 
@@ -56,6 +57,7 @@ def test_a_wrong_peer_is_one_line_with_its_place(town: Town, peer: str, said: st
         ("  media_ports: 40000-30000\n", "is no range of ports"),
         ("  port: 70000\n", "gb28181.port: "),
         ("  host: centre\n", "is no IP address"),
+        ("  media_ports: 5000-5100\n", "gb28181.media_ports: 5000-5100 holds the SIP port 5060"),
     ],
 )
 def test_a_wrong_setting_of_ours_has_its_line(town: Town, more: str, said: str) -> None:
@@ -100,5 +102,6 @@ def test_a_password_comes_from_its_file_or_the_environment(town: Town) -> None:
 def test_two_peers_with_one_code_are_refused(town: Town) -> None:
     write(town, PEER + f'\n    twin: {{id: "{THEIRS}", password: y}}')
     (found,) = town.complaints()
-    assert "peer 'twin' has the code of peer 'town'" in found
+    assert found.startswith("sources.yaml:5: gb28181.peers.twin.id: ")
+    assert "peer 'twin' has the code of 'town'" in found
     assert OTHER not in found

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from simulators.faults import CameraFault
 from simulators.rtsp_farm.control import ControlError, FarmControl
 from simulators.rtsp_farm.server import FarmInfo, FarmOptions, serve
+from simulators.scenes.library import EncodingCancelled, LoopLibrary, LoopSpec
 
 RECEIVER_REPORT = b"$\x01\x00\x08" + b"\x80\xc9\x00\x01" + b"\0\0\0\1"
 
@@ -240,3 +242,38 @@ def test_the_first_cameras_are_served_before_all_streams_are_encoded(
     assert 0 < len(early.first) < options.count
     assert (late.first, late.port) == ((), early.port)
     assert len(asyncio.run(lines())) == 1
+
+
+def test_a_farm_that_is_stopped_while_it_encodes_ends_without_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first cameras are served meanwhile, by tasks that end with it."""
+    asked = []
+
+    def ensure(
+        _library: LoopLibrary, specs: Sequence[LoopSpec], _progress: object,
+        cancelled: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        asked.append(len(specs))
+        if cancelled():
+            raise EncodingCancelled
+
+    monkeypatch.setattr(LoopLibrary, "ensure", ensure)
+    served: list[FarmInfo] = []
+
+    async def serve_until_ready() -> None:
+        stop = asyncio.Event()
+
+        def ready(info: FarmInfo) -> None:
+            served.append(info)
+            stop.set()
+
+        options = FarmOptions(
+            count=6, out=tmp_path / "town", cache=tmp_path, first_stream=True, profile="tiny",
+            light="morning",
+        )  # fmt: skip
+        await serve(options, ready, stop)
+
+    asyncio.run(serve_until_ready())
+    assert [bool(info.first) for info in served] == [True]
+    assert asked[0] == 1 < asked[1]

@@ -41,9 +41,13 @@ def test_what_is_no_fault_is_one_line(text: str, said: str) -> None:
         command.read_faults(text)
 
 
-@pytest.mark.parametrize("kind", ["device", "above"])
+@pytest.mark.parametrize(("kind", "sip"), [("device", "udp"), ("device", "tcp"), ("above", "udp")])
 def test_it_serves_until_it_is_stopped_and_says_what_it_counted(
-    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    sip: str,  # over TCP before anybody listens
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loop = SimpleNamespace(units=[b"\0\0\1\x65"], format=SimpleNamespace(codec="h264"))
     loop.is_key = lambda _index: True
@@ -59,7 +63,8 @@ def test_it_serves_until_it_is_stopped_and_says_what_it_counted(
         return 0
 
     monkeypatch.setattr(command, "serve_until_signal", at_once)
-    assert command.main([kind, "--out", str(tmp_path), "--channels", "2"]) == 0
+    options = ["--out", str(tmp_path), "--channels", "2", "--transport", sip]
+    assert command.main([kind, *options]) == 0
     ready, counts = map(yaml.safe_load, capsys.readouterr().out.splitlines())
     assert [address.startswith("gb28181://sim/620902") for address in ready["addresses"]] == [
         True
@@ -69,3 +74,10 @@ def test_it_serves_until_it_is_stopped_and_says_what_it_counted(
     peer = Gb28181Settings.model_validate(section).peers["sim"]
     wanted = Registration.ACCEPT if kind == "device" else Registration.REGISTER
     assert peer.registration is wanted
+
+
+def test_a_name_that_both_kinds_have_is_meant_of_the_kind_that_is_served() -> None:
+    device, above = command.read_faults("silent,lf_only", "above")
+    assert (device.silent, device.lf_only, above.silent) == (False, True, True)
+    device, above = command.read_faults("silent", "device")
+    assert (device.silent, above.silent) == (True, False)

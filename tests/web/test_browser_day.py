@@ -174,6 +174,23 @@ def verify(hand: Hand, store: Any, case: Case, now: Any) -> None:
         assert uow.cases.get(case.id).state is CaseState.CLOSED
 
 
+def hand_over(giver: Hand, taker: Hand, to: str) -> None:
+    """Both sign the same sheet; the one who comes owns the shift."""
+    giver.page.goto("/shift")
+    giver.begin("hand over")
+    giver.jobs[giver.job] += 1
+    giver.page.select_option("[name=to]", to)
+    giver.page.locator("[data-sign='/api/shift/give'] [name=note]").focus()
+    giver.type("渠口积水，明早再看")
+    with giver.page.expect_response("**/api/shift/give") as given:
+        giver.click("[data-sign='/api/shift/give'] button.strong")
+    taker.page.goto("/shift")
+    taker.begin("take over")
+    with taker.page.expect_response("**/api/shift/take") as taken:
+        taker.click("[data-sign='/api/shift/take'] button.strong")
+    assert (given.value.status, taken.value.status) == (201, 201)
+
+
 def ready_findings(store: Any, now: Any, count: int) -> None:
     """So many findings with pictures wait, of a level that is not sent at once."""
     with store.begin() as uow:
@@ -269,10 +286,15 @@ def test_the_whole_day_of_the_town(whole_town: Any, browser: Browser) -> None:
         page.click("button.strong")
         page.wait_for_url(lambda url: "/login" not in url)
         pages.append(page)
-    play(whole_town, *pages, {"findings": 40, "own": 10, "cases": 12})
-    pages[0].goto("/shift")
-    pages[0].wait_for_selector("main")
+    operator, lead = Hand(pages[0]), Hand(pages[1])
+    done = play(whole_town, *pages, {"findings": 40, "own": 10, "cases": 12})
+    hand_over(operator, lead, "duty_lead")
+    for hand in (operator, lead):
+        hand.check()
+    print(done.jobs | operator.jobs | lead.jobs)  # noqa: T201  the measurement
     with whole_town.app.store.begin_read() as uow:
         start = whole_town.app.clock.now().replace(year=2000)
         own = uow.findings.filed_between(start, start.replace(year=2100))
+        signed = uow.handovers.entries(limit=5)
     assert len(own) == 10
+    assert [entry.who for entry in signed] == ["duty_lead", "operator"]

@@ -108,6 +108,83 @@ def test_enter_twice_decides_one_finding(enter: Enter, town: Any) -> None:
     assert state_of(town, second) is FindingState.CANDIDATE
 
 
+def strip_ids(page: Page) -> list[str]:
+    found: list[str] = page.eval_on_selector_all(
+        "#strip-lines li", "(all) => all.map((one) => one.dataset.id)"
+    )
+    return found
+
+
+def test_several_are_dismissed_from_the_strip_and_undone_one_by_one(
+    enter: Enter, town: Any
+) -> None:
+    page = enter("operator")
+    page.goto("/review")
+    on_stage = decidable(page)
+    until(page, lambda: len(strip_ids(page)) >= 10, "the strip")
+    whole, kinds = strip_ids(page), page.locator("#strip-filters [name=kind] option")
+    page.select_option("[name=kind]", kinds.nth(1).get_attribute("value"))
+    until(page, lambda: 0 < len(strip_ids(page)) < len(whole), "a filtered strip")
+    page.select_option("#strip-filters [name=kind]", "")
+    until(page, lambda: set(strip_ids(page)) == set(whole), "the whole strip")
+    decidable(page)
+    free = [one for one in strip_ids(page) if one != on_stage and one != shown(page)]
+    chosen = free[-3:]  # behind what the stage holds
+    page.locator(f"#strip-lines li[data-id={chosen[0]}] input").check()
+    page.locator(f"#strip-lines li[data-id={chosen[-1]}] input").click(modifiers=["Shift"])
+    assert "3" in page.inner_text("#strip-chosen")
+    page.keyboard.press("x")
+    page.wait_for_selector("#reasons[open]")
+    page.keyboard.press("1")
+
+    def dismissed() -> set[str]:
+        return {one for one in chosen if state_of(town, one) is FindingState.DISMISSED}
+
+    until(page, lambda: len(dismissed()) == len(chosen), "three dismissed")
+    for left in (2, 1, 0):
+        page.keyboard.press("z")
+        until(page, lambda left=left: len(dismissed()) == left, f"{left} left dismissed")
+
+
+def test_zoom_is_at_the_box_or_the_pointer_and_the_halves_are_of_one_place(enter: Enter) -> None:
+    page = enter("operator")
+    page.goto("/review")
+    decidable(page)
+    item, picture = page.locator(ON_SCREEN), page.locator(f"{ON_SCREEN} .now img")
+    whole = picture.bounding_box()
+    centre = item.get_attribute("data-centre")
+    assert whole
+    assert centre
+    x, y = map(float, centre.split())
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    near = picture.bounding_box()
+    assert near
+    assert near["width"] == pytest.approx(2.25 * whole["width"], rel=0.01)
+    for axis, side, at in (("x", "width", x), ("y", "height", y)):
+        middle = whole[axis] + whole[side] / 2
+        shown_at = near[axis] + near[side] * at
+        assert abs(shown_at - middle) <= abs(at - 0.5) * whole[side] + 1, "no nearer than before"
+        assert near[axis] <= whole[axis] + 1, "no black beside the picture"
+    page.keyboard.press("-")
+    page.keyboard.press("-")
+    pointer = (whole["x"] + 0.3 * whole["width"], whole["y"] + 0.6 * whole["height"])
+    page.mouse.move(*pointer)
+    page.mouse.wheel(0, -100)
+    until(page, lambda: (picture.bounding_box() or whole)["width"] > whole["width"], "the wheel")
+    closer = picture.bounding_box()
+    assert closer
+    assert (pointer[0] - closer["x"]) / closer["width"] == pytest.approx(0.3, abs=0.02)
+    assert (pointer[1] - closer["y"]) / closer["height"] == pytest.approx(0.6, abs=0.02)
+    page.keyboard.press("-")
+    page.keyboard.press("s")
+    now, then = (page.locator(f"{ON_SCREEN} .{name}").bounding_box() for name in ("now", "then"))
+    assert now == then, "both halves show the same place"
+    page.locator(f"{ON_SCREEN} .split").fill("25")
+    clipped = page.locator(f"{ON_SCREEN} .now").evaluate("(one) => one.style.clipPath")
+    assert clipped == "inset(0px 75% 0px 0px)"
+
+
 @pytest.mark.parametrize("key", ["u", "Enter"])
 def test_a_key_held_down_decides_once(enter: Enter, town: Any, key: str) -> None:
     page = enter("operator")

@@ -29,7 +29,8 @@ MAX_HEADER_PX = 60  # one line of a laptop's height
 DECIDES = {
     # page: what must be seen and pressed without scrolling
     "/review": ".item:not([hidden]) [data-do=confirm], .item:not([hidden]) [data-do=dismiss],"
-    " .item:not([hidden]) [data-do=unsure]",
+    " .item:not([hidden]) [data-do=unsure], .item:not([hidden]) [name=category],"
+    " .item:not([hidden]) [name=level], .item:not([hidden]) [name=note]",
     "/cases/{case}": "[data-move=gone], [data-move=still_there], [data-move=extend],"
     " [data-move=reassign], [data-move=phone]",
     "/verify": "main .actions button",

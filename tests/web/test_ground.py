@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from patrol.domain.account import API_KEY_PREFIX, issue_api_key
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import FindingState
 from patrol.domain.ground_patrol import CheckInMethod, count_stops
+from patrol.domain.helping import helpers_of_grid
 from patrol.domain.ids import CaseId, FindingId
 from patrol.web.rate_limit import PHOTOS_AN_HOUR, REPORTS_AN_HOUR
 
@@ -152,6 +154,8 @@ def test_the_desk_has_codes_ledger_and_coverage(town: Any, log_in: LogIn, walk: 
     assert book["planned"] == len(book["rows"]) > 100
     kinds = ("done", "late", "review", "missed", "pending")
     assert book["planned"] == sum(book[kind] for kind in kinds)
+    for page in ("/rosters", f"/rosters/{patrol.id}"):
+        assert "村组干部每天" in desk.get(page).text, "what the site says that 7 means"
     assert desk.get(f"/rosters/ledger.xlsx?{days}").content[:2] == b"PK"
     assert "点位编码" in desk.get(f"/rosters/ledger.csv?{days}").text
     wrong = desk.get("/rosters/ledger.csv?from=2026-01-02&until=2026-01-01")
@@ -190,7 +194,10 @@ def test_a_helper_sees_what_is_open_to_helpers_and_no_more(town: Any, log_in: Lo
     with town.store.begin_read() as uow:
         events = [entry.what for entry in uow.cases.get(case.id).entries]
     assert events.count(CaseEvent.HELPER_GOING) == events.count(CaseEvent.HELPER_THERE) == 1
-    assert "群防群治前往" in leader.get("/leader/api/cases").text
+    shown = leader.get("/leader/api/cases").json()["cases"]
+    (card,) = [one for one in shown if one["id"] == case.id]
+    steps = {what: words for _, what, words in card["history"]}
+    assert steps["群防群治前往"] == steps["群防群治到场"] != "", "who it was"
     shut = {**ask, "key": "key-open-02", "open": False}
     assert leader.post("/leader/api/helpers", json=shut).json()["open"] is False
     assert case.id not in helper.get("/ground/api/state").text
@@ -296,16 +303,16 @@ def test_the_phone_says_whose_move_which_clock_why_again_and_takes_an_extension(
         return next(one for one in cases if one["id"] == other.id), [one["move"] for one in cases]
 
     shown, moves = card()
-    assert (shown["move"], shown["clock"], shown["rework"]) == (False, "办结", "")
+    assert (shown["move"], shown["left"][:2], shown["rework"]) == (False, "办结", "")
     assert moves == sorted(moves, reverse=True)  # my move first
     town.app.verify(other.id, gone=False, by="operator", note="垃圾还在")
     shown, _ = card()
-    assert (shown["move"], shown["clock"], shown["rework"]) == (True, "签收", "垃圾还在")
+    assert (shown["move"], shown["left"][:2], shown["rework"]) == (True, "签收", "垃圾还在")
     ask = {"key": "key-extend-1", "case": other.id, "type": "extend", "text": "等清运车"}
     assert leader.post("/leader/api/say", json=ask).status_code == 200
     shown, _ = card()
     assert shown["extension"] == "延期待批准"
-    assert shown["clock"] == "到场"
+    assert shown["left"][:2] == "到场"
     arrive = {"key": "key-arrive1", "case": other.id, "type": "arrive", "location": HERE}
     assert leader.post("/leader/api/say", json=arrive).status_code == 200
     with town.store.begin_read() as uow:
@@ -383,6 +390,51 @@ def test_programs_enter_what_helpers_say_and_read_codes_and_coverage(
     assert client.get(f"{api}/ground-coverage", params=backwards, headers=key).status_code == 422
 
 
+def test_the_desk_enters_a_telephoned_step_and_the_leader_gets_it(
+    town: Any, log_in: LogIn, matches_schema: Callable[[str, bytes], dict[str, Any]]
+) -> None:
+    case, desk, people = new_case(town, 22), log_in("operator"), town.app.registry.people
+    helper = helpers_of_grid(town.app.registry, case.grid)[0]
+    far = next(p for p in people.values() if p.grid not in (case.grid, helper.grid))
+    path, say = f"/api/cases/{case.id}/helpers", {"person": helper.id, "step": "going"}
+    assert desk.post(f"{path}/steps", json=say).status_code == 409, "not open to helpers"
+    assert desk.post(path, json={"open": True}).status_code == 200
+    page = desk.get(f"/cases/{case.id}").text
+    assert helper.name in page.partition('id="helpers"')[2]
+    assert desk.post(f"{path}/steps", json={**say, "person": far.id}).status_code == 422
+    assert log_in("other_leader").post(f"{path}/steps", json=say).status_code == 403
+    for _ in range(2):  # said twice it stands once
+        assert desk.post(f"{path}/steps", json=say).status_code == 200
+    with town.store.begin_read() as uow:
+        entries = [e for e in uow.cases.get(case.id).entries if e.what is CaseEvent.HELPER_GOING]
+        sent = [m for m in uow.outbox.of_case(case.id) if m.payload]
+    assert [entry.by for entry in entries] == [helper.id]
+    latest = max((matches_schema("case", m.payload) for m in sent), key=itemgetter("revision"))
+    (step,) = latest["helpers"]
+    assert (step["step"], step["name"]) == ("going", helper.name)
+    assert desk.post(path, json={"open": False}).status_code == 200
+
+
+def go_without_a_link(town: Any, page: Page, case: Case) -> None:
+    """A helper says "I am going" without a connection; it is sent when there is one."""
+    going = page.locator(f"#cases .case[data-id='{case.id}'] [data-step=going]")
+    page.wait_for_selector("body[data-cached]")
+    page.context.set_offline(True)
+    going.click()
+    expect(going).to_be_disabled()
+    page.wait_for_selector("#link:not([hidden])")
+    page.reload()  # the page opens without a link, and has not forgotten what was said
+    expect(going).to_be_disabled()
+    with town.store.begin_read() as uow:
+        assert CaseEvent.HELPER_GOING not in {one.what for one in uow.cases.get(case.id).entries}
+    with page.expect_response(lambda answer: answer.url.endswith("/ground/api/say")) as sent:
+        page.context.set_offline(False)
+        page.evaluate("dispatchEvent(new Event('online'))")
+    assert sent.value.status == 200
+    with town.store.begin_read() as uow:
+        assert CaseEvent.HELPER_GOING in {one.what for one in uow.cases.get(case.id).entries}
+
+
 @pytest.mark.slow
 def test_a_walk_and_a_report_on_a_telephone(
     town: Any, enter: Enter, artifacts: Path, walk: Any, tmp_path: Path
@@ -409,9 +461,7 @@ def test_a_walk_and_a_report_on_a_telephone(
     expect(page.locator("#said")).to_contain_text("有效")
     assert "~" not in page.url
     assert stop_states(town, mine.id)[stops[0].point] in CHECKED_IN
-    card = page.locator(f"#cases .case[data-id='{case.id}']")
-    card.locator("[data-step=going]").click()
-    expect(card.locator("[data-step=going]")).to_be_disabled()
+    go_without_a_link(town, page, case)
     page.click("#reporting summary")
     page.check(".pictures input[value=sewage]", force=True)
     photo = tmp_path / "photo.jpg"

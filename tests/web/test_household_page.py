@@ -100,9 +100,9 @@ def fill_caches(town: Any, camera: CameraId) -> list[Any]:
     """Put a picture of the camera into every cache of the server; the caches."""
     owners = [forget.__self__ for forget in town.app.households.picture_caches]
     with town.store.begin_read() as uow:
-        newest = uow.rounds.of_plan("morning", limit=1)[0]
-        visit = next(v for v in uow.rounds.visits(newest.id) if v.camera == camera)
-    sha256, now = visit.pictures[0].sha256, town.app.clock.now()
+        visits = uow.rounds.latest_visits(camera, limit=10)  # whichever round was the last
+        picture = next(one for visit in visits for one in visit.pictures)
+    sha256, now = picture.sha256, town.app.clock.now()
     frame = SentFrame(camera=camera, jpeg=town.app.evidence.get(sha256), taken_at=now, sent_at=now)
     for cache in owners:  # of every server that this town had
         match cache:

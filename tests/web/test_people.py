@@ -1,6 +1,7 @@
 """People, grids and leave in the console and the API; a maintainer's and a substitute's phone."""
 
 import secrets
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,15 +12,20 @@ import httpx
 import pytest
 
 from patrol.administration.accounts import hash_password
+from patrol.administration.work_queue import TableImportsBusy, WorkQueue
 from patrol.cases.equipment import settle_recovered
 from patrol.domain.account import API_KEY_PREFIX, Account, AccountRole, issue_api_key
 from patrol.domain.case import Case, CaseState
+from patrol.domain.health import Trouble, TroubleKind
 from patrol.domain.ids import CaseId, PersonId
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Role
 from patrol.review import confirm
+from patrol.web.api import people_routes
 from patrol.web.app import API_PATH
 from patrol.web.auth import csrf_token
+from patrol.web.pages import cameras, people
+from patrol.web.request_limits import MIB
 from simulators import small_site
 
 LogIn = Callable[[str], httpx.Client]
@@ -316,3 +322,94 @@ def test_a_key_that_reads_changes_nothing(console: Any, town: Any, leader: Any) 
     with api_client(console, town, "cases:read") as api:
         assert api.get("/registry/people").status_code == 403
     assert town.app.registry.people[PersonId(leader.id)].name == leader.name
+
+
+@pytest.fixture
+def entry(town: Any) -> int:
+    """The number of an entry of the maintenance queue: the first camera is faulty."""
+    now, camera = town.app.clock.now(), next(iter(town.app.registry.cameras))
+    fault = Trouble(
+        kind=TroubleKind.CAMERA, subject=camera, state="faulty", since=now, opened_at=now,
+        why="blur", cameras=(camera,),
+    )  # fmt: skip
+    with town.store.begin() as uow:
+        opened = uow.troubles.open(fault)
+        uow.commit()
+    assert opened is not None
+    return int(opened.number)
+
+
+def test_a_program_takes_an_entry_of_the_maintenance_queue_once_with_its_case(
+    console: Any, town: Any, entry: int, fault: Case
+) -> None:
+    path, fixer = f"/troubles/{entry}/take", fault.policy.ladder[0].person
+    with (
+        api_client(console, town, "cameras:read") as sees,
+        api_client(console, town, "cases:move") as moves,
+    ):
+        (line,) = [one for one in sees.get("/troubles").json() if one["number"] == entry]
+        assert (line["case"], line["taken_by"]) == (fault.id, None)
+        assert sees.post(path, json={}).status_code == 403
+        assert moves.post(path, json={"person": "nobody"}).status_code == 422
+        taken = moves.post(path, json={"person": fixer})
+        assert (taken.status_code, taken.json()["taken_by"]) == (200, fixer)
+        assert moves.post(path, json={}).status_code == 409, "taken before"
+        assert moves.post("/troubles/999999/take", json={}).status_code == 404
+    with town.store.begin_read() as uow:
+        case = uow.cases.get(fault.id)
+    assert (case.state, case.entries[-1].by) == (CaseState.ACKNOWLEDGED, fixer)
+
+
+def test_a_table_of_the_api_may_be_as_large_as_one_of_the_console(
+    console: Any, town: Any, files: Path
+) -> None:
+    text = (files / "people.csv").read_text("utf-8-sig")
+    large = text + "\r\n" * (MIB // 4)  # empty lines are no rows
+    with api_client(console, town, "people:write") as api:
+        plan = api.post("/registry/people/import", json={"csv": large})
+        assert plan.status_code == 200, plan.text
+        assert plan.json()["changes"] == []
+        beyond = api.post("/registry/people/import", json={"csv": "人" * (3 * MIB)})
+        assert beyond.status_code == 413, "9 MiB of UTF-8, as characters fewer than the bound"
+
+
+@pytest.mark.parametrize("scopes", [(), ("people:read",)])
+def test_without_the_scope_nothing_of_a_table_is_read(
+    console: Any, town: Any, scopes: tuple[str, ...]
+) -> None:
+    """The answer comes though of ten announced MiB not a byte was sent."""
+    key = "Bearer no-such-key"
+    if scopes:
+        with api_client(console, town, *scopes) as api:
+            key = api.headers["authorization"]
+    host, port = console.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as raw:
+        head = (
+            f"POST {API_PATH}/registry/people/import HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: {key}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {10 * MIB}\r\n\r\n"
+        )
+        raw.sendall(head.encode())
+        assert raw.recv(100).split()[1] == (b"403" if scopes else b"401")
+
+
+def test_tables_are_imported_one_at_a_time_and_few_wait(
+    console: Any, town: Any, log_in: LogIn, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every entrance of a table: two of the console's each for cameras and people, the API's."""
+    full = WorkQueue(at_once=1, waiting=0, busy=TableImportsBusy)
+    for module in (cameras, people, people_routes):
+        monkeypatch.setattr(module, "TABLE_IMPORTS", full)
+    upload = {"file": ("people.csv", (files / "people.csv").read_bytes())}
+    form = {"mark": "x", "why": "改名"}
+    admin = log_in("admin")
+    with api_client(console, town, "people:write") as api, full:
+        answers = [
+            admin.post("/api/people/people/import/check", files=upload),
+            admin.post("/api/people/people/import", files=upload, data=form),
+            admin.post("/api/cameras/import/check", files=upload),
+            admin.post("/api/cameras/import", files=upload, data=form),
+            api.post("/registry/people/import", json={"csv": "x"}),
+        ]
+    assert [(one.status_code, one.headers["retry-after"]) for one in answers] == [(503, "2")] * 5
+    assert admin.post("/api/people/people/import/check", files=upload).status_code == 200

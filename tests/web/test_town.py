@@ -50,9 +50,14 @@ def outside(town: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
 
 
 def open_case(store: Store, *, but: str = "") -> Case:
+    """An open case that was sent and for which nobody asks for anything."""
     with store.begin_read() as uow:
         running = uow.cases.list(open_only=True)
-    return next(case for case in running if not case.is_unannounced and case.id != but)
+    return next(
+        case
+        for case in running
+        if not case.is_unannounced and case.request is None and case.id != but
+    )
 
 
 def move(client: httpx.Client, case: str, name: str, **form: Any) -> httpx.Response:
@@ -141,6 +146,9 @@ def test_approvals_are_one_list_without_the_own(outside: Any, town: Any, log_in:
     with town.store.begin_read() as uow:
         assert uow.broadcasts.get(broadcast.id).played_at is not None
         assert uow.cases.get(case.id).entries[-1].what is CaseEvent.BROADCAST_PLAYED
+    history = log_in("operator").get(f"/cases/{case.id}").text
+    assert "全镇喇叭" in history.partition("经过与回执")[2].partition("<aside>")[0]
+    assert "speaker:" not in history
 
 
 def test_a_printed_hand_off_has_a_sheet_and_its_answer(

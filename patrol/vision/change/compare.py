@@ -65,6 +65,7 @@ from patrol.vision.reference.small_picture import (
 SHIFT_THRESHOLD = 0.02  # of the width: 38 px of 1920; wind and warmth stay below
 LOST = 0.06  # share of the picture that agrees with the reference, below which it is another view
 MOST_PICTURES = 2  # of a visit: the second shows what moves
+LOST_BY_ALL = 0.12  # … and with each accepted sample: of nine, one agrees in 0.064 by chance
 LOST_TEXTURE = 0.5  # … provided that the picture has as many corners as this share
 AREA_CHANGED = "visible_area"  # why a reference is suspended
 SAME_REGION_IOU = 0.35  # intersection over union
@@ -80,7 +81,12 @@ MUCH = 0.3  # of the object's box is the region: a large box round everything ex
 MIN_OBJECT_SCORE = 0.45  # of a detection; a doubtful one must not explain a region away
 STILL = 0.03  # of a region's pixels changed within the visit: nothing alive stands so still
 SCATTERED_ASKS = 0.02  # share hidden, below which nobody asks what is usual
-SCATTERED_USUAL = 3.0  # times the most that one of some eight accepted samples lost
+# Times the most that one of nine accepted samples lost: where losses fall off as by chance
+# (exponentially), a tenth sound visit exceeds 3 times that in 9! 3! / 12! = 0.5 % of cameras.
+SCATTERED_USUAL = 3.0
+DETAIL_PX, PATTERN = 9, 5.0  # of the small picture; grey levels: places whose pattern can be told
+PATTERNED_SHARE = 0.05  # of the picture; fewer such places prove nothing
+DISAGREEING = 0.7  # middle difference of structure: five times the most around a new object
 PARKED_VISITS = 3  # in a row, about a day
 
 
@@ -122,7 +128,7 @@ def compare(
             state=SceneState.SUSPENDED, memory=suspend_reference(memory, AREA_CHANGED)
         )
     first = compare_picture(small[0], model, areas, memory.light)
-    shift = measure_shift(first.alignment, model, small[0])
+    shift = measure_shift(first.alignment, model, small[0], accepted=memory.samples)
     if memory.state is SceneState.SUSPENDED and not first.alignment.is_reliable:
         shift = _until_found_again(memory, shift)
     if shift.moved or (memory.state is SceneState.SUSPENDED and not first.alignment.is_reliable):
@@ -179,13 +185,26 @@ def compare_picture(
 
 
 def measure_shift(
-    alignment: Alignment, model: ReferenceModel, picture: SmallPicture
+    alignment: Alignment,
+    model: ReferenceModel,
+    picture: SmallPicture,
+    *,
+    accepted: Sequence[bytes] = (),
 ) -> ShiftReading:
-    """How far the camera itself moved, from the alignment with its reference."""
+    """How far the camera itself moved, from the alignment with its reference.
+
+    `accepted`: the samples (JPEG) that the reference was made of. Grass that grows over weeks
+    leaves a median that agrees with no day; a picture that agrees with one of them is no other
+    view.
+    """
     width, height = picture.size
     if not alignment.is_reliable:
         lost = len(model.points) >= 2 * MIN_POINTS and _textured(picture, model)
         lost = lost and agreeing_share(model.picture, picture) < LOST
+        lost = lost and all(
+            agreeing_share(decode_sample(sample), picture) < LOST_BY_ALL
+            for sample in reversed(accepted)
+        )
         value = 1.0 - alignment.refound if lost else 0.0
         return ShiftReading(
             value=value, threshold=SHIFT_THRESHOLD, moved=lost, matched=alignment.refound
@@ -270,9 +289,10 @@ def _change_report(
         model=model,
         motion=_motion_within_visit(compared, colourless=infrared),
     )
-    seen = sorted(
-        (classify_blob(p, evidence) for p in find_blobs(first.changed)), key=lambda r: -r.score
-    )
+    blobs = find_blobs(first.changed)
+    if blobs and not _rest_agrees(first, model):
+        blobs = []
+    seen = sorted((classify_blob(p, evidence) for p in blobs), key=lambda r: -r.score)
     tracks, regions = track_regions(memory.tracks, seen, at)
     return ChangeReport(
         state=memory.state,
@@ -282,6 +302,23 @@ def _change_report(
         changed=changed,
         scattered=_scattered(compared, memory, model, areas),
     )
+
+
+def _rest_agrees(compared: ComparedPicture, model: ReferenceModel) -> bool:
+    """Whether the scene around the changed regions is still the reference's.
+
+    Where grass grew, or raking light draws another pattern on gravel, what did not change enough to
+    be a region does not agree either, and no region means a new object. Over a new object's
+    surroundings the middle of the patterned places differs by 0.05 to 0.14 at any exposure, over
+    weeks of grass by 1.3 and more.
+    """
+    expected = compared.found.predicted.grey
+    detail = expected - cv2.blur(expected, (DETAIL_PX, DETAIL_PX))
+    patterned = cv2.blur(detail * detail, (DETAIL_PX, DETAIL_PX)) > PATTERN**2
+    rest = patterned & compared.where & ~compared.changed & ~model.sky
+    if rest.sum() < PATTERNED_SHARE * rest.size:
+        return True
+    return float(np.median(compared.found.structure[rest])) < DISAGREEING
 
 
 def _scattered(

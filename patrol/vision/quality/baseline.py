@@ -15,14 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
-from patrol.vision.quality.edges import edge_slope
-from patrol.vision.quality.features import (
-    STRUCTURED,
-    PictureFeatures,
-    column_medians,
-    percentile,
-)
+from patrol.vision.quality.features import STRUCTURED, PictureFeatures
 from patrol.vision.quality.image_views import CELL_COLUMNS, CELL_ROWS, CELLS
+from patrol.vision.quality.percentiles import column_medians, percentile
 from patrol.vision.quality.report import QualityReport
 
 KEPT_SAMPLES: Final = 15  # accepted samples: a week of two rounds a day
@@ -99,7 +94,7 @@ class QualityHistory:
             for column, share in shares.items():
                 row[column] = 0 if share is None else max(share, LEAST_SHARE)
         if len(self._measured(SLOPE)) < SLOPES_KEPT:
-            slope = edge_slope(report.features[0].luma)
+            slope = report.features[0].edge_slope
             row[SLOPE] = slope if math.isfinite(slope) else 0
         hour = report.local.hour if report.local else NO_HOUR
         rows = np.concatenate([self.rows, row[np.newaxis]])[-KEPT_SAMPLES:]

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.vision.quality.features import percentile
 from patrol.vision.quality.image_views import CELL_COLUMNS, CELL_ROWS, U8
+from patrol.vision.quality.percentiles import percentile
 
 WIDTH_PX: Final = 480  # the slopes are per pixel of this width
 LEAST_WIDTH_PX: Final = 300  # fewer pixels cannot show the slopes that are asked about

@@ -10,7 +10,9 @@ import numpy as np
 
 from patrol.domain.observation import Light
 from patrol.vision.quality.baseline import Baseline
-from patrol.vision.quality.features import RICH, PictureFeatures, percentile
+from patrol.vision.quality.drawn import ramp_share
+from patrol.vision.quality.features import RICH, PictureFeatures
+from patrol.vision.quality.percentiles import percentile
 from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
 
 CAST_ALIKE = 0.5
@@ -21,6 +23,7 @@ ORDINARY_LUMA = 100.0  # mean; a darker picture has less contrast without any fa
 NEAR_ROWS = 2  # of CELL_ROWS: what stands near is at the bottom
 TINY = 1e-6
 OVEREXPOSED_EVERYWHERE = 1.2  # of the usual luma, in four cells of five
+FAR_OVEREXPOSED = 1.4  # ... beyond what the sun does to a camera with automatic exposure: 1.24
 COLOURLESS = 0.985  # share of pixels exactly grey; the rest may be coloured burnt-in text
 ROUNDED_RANGE = 2.0  # of chroma: what conversion and compression leave of grey
 INFRARED_RANGE = 4.0  # chroma percentile range below which a picture is black and white
@@ -72,12 +75,14 @@ def check_black_screen(
 
 
 def check_solid_color(
-    features: PictureFeatures, _baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """One colour and nothing else (blue screen, whole lens covered), or a drawing of few.
 
     A slide with words or an emblem has a handful of levels and crisp things in its middle; light,
-    grain and texture give a scene more levels even where it is nearly even, as in snow.
+    grain and texture give a scene more levels even where it is nearly even, as in snow. On a
+    gradient it has many, in even rows or columns and without a sensor's grain (drawn.py); asked at
+    a first visit alone.
     """
     levels = features.levels
     crisp = percentile(features.detail.contrast[1:-1], 100) >= RICH
@@ -86,6 +91,13 @@ def check_solid_color(
         return make_reading(
             PictureFault.SOLID_COLOR, levels.commonest, limits.drawn_levels, "drawn/1", over=True
         )
+    grainless = features.detail.noise < limits.drawn_grain
+    if lit and crisp and grainless and baseline is None:
+        ramp = ramp_share(features.luma)
+        if ramp >= limits.drawn_ramp:
+            return make_reading(
+                PictureFault.SOLID_COLOR, ramp, limits.drawn_ramp, "ramp/1", over=True
+            )
     span = max(levels.span, levels.chroma_range)
     burnt = levels.luma_low >= limits.burnt_luma  # white everywhere: too bright, not a colour
     over = span <= limits.solid_range and levels.luma_high > limits.black_luma and not burnt
@@ -139,16 +151,24 @@ def _overexposed(
     """Whether every part is brighter than ever, by more than an aperture step, and some burnt.
 
     Snow leaves walls and trunks as they were, fog burns nothing, a sunny day is within the usual.
+    Where every part is far brighter, a dim street need not become a bright one.
     """
     if baseline is None:
         return False
     levels, own = features.levels, baseline.scalar
     usual = np.maximum(baseline.grid["luma"], DARK_CELL)
     least = percentile(np.maximum(levels.cell_luma, DARK_CELL) / usual, 20)
+    far = least >= FAR_OVEREXPOSED
+    burnt, bright = (
+        (limits.far_overexposed_p95, limits.far_overexposed_luma)
+        if far
+        else (limits.burnt_luma, limits.overexposed_luma)
+    )
+    clipped = limits.far_overexposed_clipped if far else limits.overexposed_clipped
     return (
-        levels.p95 >= limits.burnt_luma
-        and levels.clipped >= own["clipped"] + limits.overexposed_clipped
-        and levels.mean >= max(limits.overexposed_luma, limits.overexposed_ratio * own["mean"])
+        levels.p95 >= burnt
+        and levels.clipped >= own["clipped"] + clipped
+        and levels.mean >= max(bright, limits.overexposed_ratio * own["mean"])
         and least >= OVEREXPOSED_EVERYWHERE
     )
 

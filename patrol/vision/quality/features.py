@@ -18,6 +18,7 @@ count no more than strong noise would.
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import cv2
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.vision.quality.decode_artifacts import ArtifactFeatures, measure_artifacts
+from patrol.vision.quality.edges import edge_slope
 from patrol.vision.quality.image_views import (
     CELL_COLUMNS,
     CELL_ROWS,
@@ -36,6 +38,7 @@ from patrol.vision.quality.image_views import (
     cell_means,
 )
 from patrol.vision.quality.levels import LevelFeatures, measure_levels
+from patrol.vision.quality.percentiles import percentile
 from patrol.vision.quality.stripes import Stripes, measure_stripes
 
 IMMERKAER_TO_SIGMA = float(np.sqrt(np.pi / 2) / 6)
@@ -79,9 +82,9 @@ class NoiseFeatures:
     speckle: float  # of the noisier colour difference
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PictureFeatures:
-    """All measured features of one picture."""
+    """All measured features of one picture; what few visits ask for is measured when they do."""
 
     levels: LevelFeatures
     detail: SharpnessFeatures
@@ -91,6 +94,11 @@ class PictureFeatures:
     luma: U8  # the small copy, for what few visits need (measure_focus)
     tiles: U8  # of full resolution, to compare the pictures of a visit (reencoding.py)
     tile_px: tuple[int, int]  # width, height of one tile
+
+    @cached_property
+    def edge_slope(self) -> float:
+        """How steep its edges are (edges.py); the gauge asks for it, and what is learned."""
+        return edge_slope(self.luma)
 
     @property
     def flat_share(self) -> float:
@@ -231,31 +239,6 @@ def largest_change(first: U8, second: U8) -> float:
     apart -= second[band : second.shape[0] - band]
     columns, rows = PLACES
     return float(np.abs(area_means(apart, rows, columns)).max())
-
-
-def percentile(cells: NDArray[np.floating], percent: float) -> float:
-    """The percentile of the cells that are not NaN; NaN when all are.
-
-    np.percentile takes twenty times as long for so few.
-    """
-    there = np.sort(cells[np.isfinite(cells)])
-    if not there.size:
-        return float("nan")
-    at = (there.size - 1) * percent / 100
-    low = int(at)
-    high = min(low + 1, there.size - 1)
-    return float(there[low] + (there[high] - there[low]) * (at - low))
-
-
-def column_medians(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The median of each column, NaN left out (np.nanmedian is forty times slower)."""
-    ordered = np.sort(rows, axis=0)  # NaN goes last
-    there = np.count_nonzero(np.isfinite(rows), axis=0)
-    columns = np.arange(rows.shape[1])
-    low, high = np.maximum(there - 1, 0) // 2, there // 2
-    middle = (ordered[low, columns] + ordered[np.minimum(high, len(rows) - 1), columns]) / 2
-    medians: NDArray[np.float32] = np.where(there > 0, middle, np.float32(np.nan))
-    return medians
 
 
 def _moments(view: PictureView) -> Cells:

@@ -11,6 +11,7 @@ picture. After the first reading an 8K picture costs as much as a 1080p one.
 Measures nothing. Pixels outside the visible area count nowhere.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -74,7 +75,7 @@ def picture_view(picture: AnyPicture, visible: Polygon | None) -> PictureView:
     pyramid = PicturePyramid.of(picture)
     width, height = pyramid.size_px
     coded = pyramid.coded_luma
-    luma = pyramid.full_range_luma(halved(coded))
+    luma = pyramid.full_range_luma(pyramid.halved_luma(_halvings((width, height))))
     mini = half_size(luma)
     mini_px = (mini.shape[1], mini.shape[0])
     cr, cb = pyramid.chroma_samples(mini_px)
@@ -142,12 +143,13 @@ def within(plane: U8, low: float, high: float) -> U8:
     return np.asarray(cv2.inRange(plane, low, high), np.uint8)
 
 
-def halved(luma: U8, until_px: int = SMALL_FROM_PX) -> U8:
-    """Halve (mean of 2 × 2) while the longer side is at least `until_px`."""
-    image = luma
-    while max(image.shape[:2]) >= until_px and min(image.shape[:2]) >= 2 * MIN_SIDE_PX:
-        image = half_size(image)
-    return image
+def _halvings(size_px: tuple[int, int]) -> int:
+    """How often a picture is halved until its longer side is below SMALL_FROM_PX."""
+    longer, shorter = max(size_px), min(size_px)
+    times = 0
+    while longer >= SMALL_FROM_PX and shorter >= 2 * MIN_SIDE_PX:
+        longer, shorter, times = longer // 2, shorter // 2, times + 1
+    return times
 
 
 def cell_means(plane: U8 | F32) -> F32:
@@ -176,12 +178,23 @@ def _sheet(full: U8, tile_px: tuple[int, int]) -> U8:
     tile_w, tile_h = tile_px
     sheet = np.empty((tile_h * CELLS, tile_w), np.uint8)
     height, width = full.shape
-    for number in range(CELLS):
-        row, column = divmod(number, CELL_COLUMNS)
-        y = _aligned((2 * row + 1) * height // (2 * CELL_ROWS) - tile_h // 2)
-        x = _aligned((2 * column + 1) * width // (2 * CELL_COLUMNS) - tile_w // 2)
+    for number, (y, x) in enumerate(_tile_corners(width, height, tile_px)):
         sheet[number * tile_h : (number + 1) * tile_h] = full[y : y + tile_h, x : x + tile_w]
     return sheet
+
+
+@lru_cache(maxsize=64)
+def _tile_corners(width: int, height: int, tile_px: tuple[int, int]) -> Sequence[tuple[int, int]]:
+    """Top and left of each cell's tile, row of cells by row of cells."""
+    tile_w, tile_h = tile_px
+    return [
+        (
+            _aligned((2 * row + 1) * height // (2 * CELL_ROWS) - tile_h // 2),
+            _aligned((2 * column + 1) * width // (2 * CELL_COLUMNS) - tile_w // 2),
+        )
+        for row in range(CELL_ROWS)
+        for column in range(CELL_COLUMNS)
+    ]
 
 
 def _tile(most: int, cell: int) -> int:
@@ -196,10 +209,14 @@ def _aligned(start: int) -> int:
 
 def _unmasked_span(share: F32) -> Span:
     """The largest rectangle of cells without any masked pixel, in cells; empty when too small."""
-    best: Span = (0, 0, 0, 0)
-    if share.min() >= CELL_WHOLE:
-        return (0, CELL_ROWS, 0, CELL_COLUMNS)
     whole = share >= CELL_WHOLE
+    return (0, CELL_ROWS, 0, CELL_COLUMNS) if whole.all() else _largest_span(whole.tobytes())
+
+
+@lru_cache(maxsize=1024)  # one for every visible area of a town: looking for it takes 2 ms
+def _largest_span(whole_cells: bytes) -> Span:
+    best: Span = (0, 0, 0, 0)
+    whole = np.frombuffer(whole_cells, np.bool_).reshape(CELL_ROWS, CELL_COLUMNS)
     least_rows, least_columns = STRIPED_CELLS
     for top, left in np.argwhere(whole).tolist():
         for bottom in range(top + least_rows, CELL_ROWS + 1):

@@ -9,15 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.vision.quality.baseline import Baseline
-from patrol.vision.quality.edges import edge_slope
 from patrol.vision.quality.exposure_checks import COLOURLESS
-from patrol.vision.quality.features import (
-    STRUCTURED,
-    PictureFeatures,
-    measure_focus,
-    percentile,
-)
+from patrol.vision.quality.features import STRUCTURED, PictureFeatures, measure_focus
 from patrol.vision.quality.image_views import BAND_PX, Cells
+from patrol.vision.quality.percentiles import percentile
 from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
 from patrol.vision.quality.soft_cover import softly_covered_share
 
@@ -91,7 +86,7 @@ def _blur_by_history(
     )  # fmt: skip
     if by_structure.over or ratio >= limits.blur_asks_edges or not math.isfinite(baseline.slope):
         return by_structure
-    slope = edge_slope(features.luma) / baseline.slope
+    slope = features.edge_slope / baseline.slope
     if not math.isfinite(slope) or slope >= limits.blur_asks_edges:
         return by_structure
     value, limit = ratio * slope, limits.blur_both
@@ -109,7 +104,7 @@ def _blur_at_first(features: PictureFeatures, limits: QualityThresholds) -> Gaug
     of pixels. Infrared at night, whose focus lies elsewhere, has a fifth less of each.
     """
     usual = NIGHT_FOCUS if features.levels.colourless >= COLOURLESS else 1.0
-    slope = edge_slope(features.luma) / usual
+    slope = features.edge_slope / usual
     if math.isfinite(slope):
         by_edges = make_reading(
             PictureFault.BLUR, slope, limits.edge_slope, EDGES_GAUGE,
@@ -256,7 +251,10 @@ def _cover_at_first(features: PictureFeatures, limits: QualityThresholds) -> Gau
     flat, levels = features.flat_share, features.levels
     by_day = levels.colourless < COLOURLESS and levels.mean >= LIT_LUMA
     chroma = percentile(np.hypot(levels.cell_cr, levels.cell_cb), 50)
-    soft = softly_covered_share(features.luma, coloured=chroma > PALE_CHROMA) if by_day else 0.0
+    warmth = np.asarray(levels.cell_cr - levels.cell_cb, np.float32)
+    soft = 0.0
+    if by_day:
+        soft = softly_covered_share(features.luma, coloured=chroma > PALE_CHROMA, warmth=warmth)
     edged = soft >= limits.occluded_soft and flat < limits.occluded_absolute
     value, limit = (soft, limits.occluded_soft) if edged else (flat, limits.occluded_absolute)
     gauge = EDGED_GAUGE if edged else "cover/3"

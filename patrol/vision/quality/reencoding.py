@@ -36,8 +36,10 @@ QUICK: Final = 2  # of them, in one of which a JPEG shows its step
 STEPS: Final = np.arange(2, 49, dtype=np.float32)  # there, at quality 20 to 95
 NONZERO: Final = 1.5  # of a coefficient: what conversions and rounding to levels leave is less
 NEAR_STEP: Final = 0.9  # from a multiple, for the same reason
-ON_STEPS: Final = 0.9  # share of the coefficients near a multiple, before there is a step
-BEYOND_CHANCE: Final = 0.3  # more of them than would be by chance
+ON_STEPS: Final = 0.45  # mean cosine of the coefficients' phase, before there is a step
+HALF: Final = 0.5  # of a step: what is nearer to nothing is rounded to nothing
+PLACES: Final = 8  # of a coefficient's size, to the grey level
+LARGEST: Final = 256.0  # grey levels of a coefficient; few have more
 ENOUGH_COEFFICIENTS: Final = 60
 ENOUGH_FREQUENCIES: Final = 3  # with known steps
 ROUNDED: Final = 1.2  # beyond half of both steps: rounding to levels, twice
@@ -115,15 +117,19 @@ def _coefficients(blocks: F32) -> F32:
 
 
 def _step(coefficients: F32) -> float:
-    """The largest step whose multiples the coefficients are; 0 where there is none."""
+    """The largest step whose multiples the coefficients are; 0 where there is none.
+
+    By the mean cosine of their phase: 1 where all are multiples, 0 by chance, and less than 0 at
+    twice the step, as there are always more coefficients of one step than of two. Conversions and
+    rounding blur a step of three levels to a half. What is less than half a step is no multiple.
+    """
     sizes = np.abs(coefficients)
     sizes = sizes[sizes >= NONZERO]
     if len(sizes) < ENOUGH_COEFFICIENTS:
         return 0.0
-    counts = sizes[:, None] / STEPS
-    near = (np.abs(counts - np.round(counts)) * STEPS < NEAR_STEP).mean(axis=0)
-    by_chance = np.minimum(1.0, 2 * NEAR_STEP / STEPS)
-    fitting = STEPS[(near >= ON_STEPS) & (near >= by_chance + BEYOND_CHANCE)]
+    places = np.minimum(sizes * PLACES, len(_PHASES) - 1).astype(np.int32)
+    in_phase = np.bincount(places, minlength=len(_PHASES)) @ _PHASES / len(sizes)
+    fitting = STEPS[in_phase >= ON_STEPS]
     return float(fitting[-1]) if len(fitting) else 0.0
 
 
@@ -135,4 +141,11 @@ def _cosines() -> F32:
     return np.asarray(basis, np.float32)
 
 
+def _phases() -> NDArray[np.float64]:
+    """The cosine of each size's phase in each step: sizes × STEPS; -1 below half a step."""
+    counts = np.arange(0.5, LARGEST * PLACES)[:, None] / PLACES / STEPS
+    return np.where(counts < HALF, -1.0, np.cos(2 * np.pi * counts))
+
+
 _BASIS: Final = _cosines()
+_PHASES: Final = _phases()

@@ -139,6 +139,8 @@ class QualityThresholds:
     black_range: float = 9.0  # and what is left has no structure: it is no dark scene
     solid_range: float = 7.0  # luma and chroma range of the whole picture
     drawn_levels: float = 0.85  # share of the picture in 8 levels; sound views: 0.5 and less
+    drawn_ramp: float = 0.8  # share on the level of its row and column; photographs: 0.66 at most
+    drawn_grain: float = 0.5  # grey levels; a sensor's before strong compression: 1 and more
     dark_luma: float = 30.0  # mean luma
     dark_highlight: float = 85.0  # ... while even the brightest twentieth stays below
     dark_ratio: float = 0.42  # of the own median, where mean luma is below dark_own_luma
@@ -154,6 +156,9 @@ class QualityThresholds:
     overexposed_ratio: float = 1.33  # of the own mean: ×2 of light and more, as the curve bends it
     overexposed_luma: float = 125.0  # and at least this mean
     overexposed_clipped: float = 0.04  # share of pixels burnt out beyond the own median
+    far_overexposed_p95: float = 245.0  # these three where every part is far brighter than ever
+    far_overexposed_luma: float = 100.0
+    far_overexposed_clipped: float = 0.035
     contrast_span: float = 62.0  # luma range, thin things and 3 % at either end left out
     contrast_structure: float = 14.0  # luma deviation in the upper quarter of the cells
     contrast_dark: float = 45.0  # mean luma below which the picture is dark rather than pale
@@ -169,7 +174,8 @@ class QualityThresholds:
     edge_slope: float = 0.3  # at a width of 480 px; of 916 sound views none has less, one 0.301
     edge_asks_focus: float = 0.36  # ... below which the focus of the cells is asked too
     edge_and_focus: float = (
-        108.0  # both multiplied; 0.4 % of defocus: 106, sound views 137 and more
+        112.0  # both multiplied: the middle, by ratio, of 91, which names the asked share of
+        # 0.4 % of defocus and one view to spare, and of the least sound developing view, 137
     )
     focus_upper: float = 207.0  # radians per width, sharpest quarter; 60 sound real views: 374 up
     focus_middle: float = 179.0  # ... in the middle cell; there 339 and up

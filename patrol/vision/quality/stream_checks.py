@@ -17,8 +17,9 @@ from patrol.domain.observation import Light
 from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.vision.quality.baseline import QualityHistory
 from patrol.vision.quality.exposure_checks import is_colourless, is_grey
-from patrol.vision.quality.features import PictureFeatures, percentile
+from patrol.vision.quality.features import PictureFeatures
 from patrol.vision.quality.image_views import U8
+from patrol.vision.quality.percentiles import percentile
 from patrol.vision.quality.reencoding import PairFeatures
 from patrol.vision.quality.report import (
     GaugeReading,

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from patrol.app.finding_service import FindingService
+from patrol.app.human_patrol_service import HumanPatrolService, Patroller
 from patrol.domain.account import ApiKey
 from patrol.domain.ids import CameraId, GridCode, PictureId, RoundId
 from patrol.domain.timestamps import parse_day
@@ -41,7 +42,11 @@ def file_finding(
     form: town_documents.FileFinding,
     key: Annotated[ApiKey, Depends(RequireScope("findings:file"))],
 ) -> JsonObject:
-    """File an own finding: to the review queue, or straight to a case."""
+    """File an own finding: to the review queue, or straight to a case.
+
+    With `patrol` it is a camera's of that human patrol, for the account that works it, and the
+    camera's check says so.
+    """
     wanted = FilingForm(
         category=form.category,
         source=form.source,
@@ -54,10 +59,19 @@ def file_finding(
         round=RoundId(form.round) if form.round else None,
         place=form.place,
     )
+    target = FilingTarget(form.to)
     with translate_errors("own finding"):
-        filed = FindingService(app).file(
-            wanted, by=decided_by(key), target=FilingTarget(form.to), phoned=form.phoned
-        )
+        if form.patrol is not None:
+            with app.store.begin_read() as uow:
+                duty.check_colleague(uow, form.account or "")
+            who = Patroller(name=form.account or "")
+            filed = HumanPatrolService(app).file(
+                form.patrol, wanted, who, target=target, phoned=form.phoned
+            )
+        else:
+            filed = FindingService(app).file(
+                wanted, by=decided_by(key), target=target, phoned=form.phoned
+            )
     case = filed.case and masked(app, case_document(filed.case))
     return {"finding": masked(app, finding_document(filed.finding)), "case": case}
 

@@ -62,6 +62,16 @@ def check_camera(
     return _document(app, patrol_id)
 
 
+@router.post("/human-patrols/{patrol_id}/items", response_model=town_documents.HumanPatrolTask)
+def tick_item(app: App, patrol_id: str, form: town_documents.TickItem, _key: Work) -> JsonObject:
+    """Tick an item of the checklist, or take the tick back; 409 when the task does not run."""
+    with translate_errors(f"patrol {patrol_id}, item {form.item}"):
+        _check_account(app, form.account)
+        who = Patroller(name=form.account)
+        HumanPatrolService(app).tick(patrol_id, form.item, who, checked=form.checked)
+    return _document(app, patrol_id)
+
+
 @router.post("/human-patrols/{patrol_id}/{event}", response_model=town_documents.HumanPatrolTask)
 def move_patrol(
     app: App, patrol_id: str, event: HumanPatrolEvent, form: town_documents.WorkPatrol, _key: Work

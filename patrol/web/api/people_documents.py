@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, RootModel, StringConstraints
 
 from patrol.web.api.documents import Document
+from patrol.web.request_limits import MAX_CSV_BYTES
 
 CellText = Annotated[str, StringConstraints(max_length=200)]
 
@@ -64,6 +65,6 @@ class TableChangeDocument(Document):
 class ImportForm(Document):
     """A whole table as CSV text; without `version` it is only compared."""
 
-    csv: str = Field(max_length=4_000_000)
+    csv: str = Field(max_length=MAX_CSV_BYTES, description="UTF-8, at most 8 MiB.")
     version: str = Field("", max_length=64)
     why: str = Field("", max_length=200)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
+from starlette.exceptions import HTTPException
 
 from patrol.administration.people_documents import (
     change_document,
@@ -14,6 +15,7 @@ from patrol.administration.people_documents import (
 )
 from patrol.administration.people_tables import NoSuchRow, TableChange
 from patrol.administration.registry_files import ChangedMeanwhile, RegistryEditRefused
+from patrol.administration.work_queue import TABLE_IMPORTS
 from patrol.app import Application
 from patrol.domain.account import ApiKey
 from patrol.domain.registry_change import RegistryTable
@@ -23,6 +25,7 @@ from patrol.settings import ConfigProblems
 from patrol.web.api import people_documents
 from patrol.web.api.routes import BEARER, App, DocumentRoute, Limit, RequireScope, decided_by
 from patrol.web.errors import InvalidRequest, ResourceNotFound
+from patrol.web.request_limits import CONTENT_TOO_LARGE, MAX_CSV_BYTES
 
 router = APIRouter(dependencies=[Depends(BEARER)], route_class=DocumentRoute)
 READ = [Depends(RequireScope("people:read"))]
@@ -66,7 +69,9 @@ def import_rows(
 ) -> JsonObject:
     """Compare a whole table, or take over the one that was compared as `version`."""
     data = form.csv.encode("utf-8", "replace")
-    with refusals_as_failures():
+    if len(data) > MAX_CSV_BYTES:
+        raise HTTPException(CONTENT_TOO_LARGE, "too large")
+    with TABLE_IMPORTS, refusals_as_failures():
         tables = app.people_tables
         if not form.version:
             return _document(app, tables.plan_import(table, data))

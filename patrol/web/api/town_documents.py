@@ -28,6 +28,10 @@ class FileFinding(Document):
     place: str = Field("", max_length=200)
     to: Literal["queue", "case"] = "queue"
     phoned: str = Field("", max_length=200, description="level I: who was phoned first")
+    patrol: str | None = Field(
+        None, max_length=80, description="the human patrol whose camera it is; `source` is patrol"
+    )
+    account: str | None = Field(None, max_length=64, description="who works that patrol")
 
 
 class FiledFindingDocument(Document):
@@ -41,6 +45,52 @@ class UndoDecision(Document):
     """Why a decision is taken back."""
 
     note: str = Field("", max_length=500)
+
+
+class LeaveUnsure(Document):
+    """What is doubtful; another person decides."""
+
+    reason: str = Field("", max_length=500)
+
+
+class FindingEvent(Document):
+    """One entry of a finding's history beside its decision."""
+
+    at: str
+    by: str
+    what: str
+    note: str
+
+
+class StartRound(Document):
+    """A round to begin now: of a plan, or ad hoc over what is named (any of the three)."""
+
+    plan: str = Field("", max_length=64, description="ad hoc: limits its duration alone")
+    grids: list[str] = Field([], max_length=1000, description="codes, with all grids below them")
+    links: list[str] = Field([], max_length=1000)
+    cameras: list[str] = Field([], max_length=20_000, description="full codes")
+
+
+class TakeTrouble(Document):
+    """Who sees to an entry of the maintenance queue."""
+
+    person: str = Field("", max_length=64, description="person_id of people.csv; else the key")
+
+
+class TroubleDocument(Document):
+    """An entry of the maintenance queue; `case` has its number where a case was opened."""
+
+    number: int
+    case: str | None
+    kind: str = Field(description="camera, link, village")
+    subject: str
+    state: str
+    since: str | None
+    due: str | None
+    light: str
+    cameras: int
+    taken_by: str | None
+    why: str
 
 
 class RoundDuty(Document):
@@ -123,6 +173,14 @@ class WorkPatrol(Document):
 
     account: str = Field(max_length=64)
     remark: str = Field("", max_length=1000)
+
+
+class TickItem(Document):
+    """An item of a task's checklist, by its number from 0, ticked or not, by an account."""
+
+    account: str = Field(max_length=64)
+    item: int = Field(ge=0, le=1000)
+    checked: bool = True
 
 
 class CheckCamera(Document):

@@ -1,10 +1,10 @@
 """The pages: one router a module; each route names the permission that it needs.
 
 A page's module bears the first word of its URL: /system is in system.py, /cameras/… in cameras.py.
-Elsewhere are `/` (today), the buttons of cases (case_actions, extension), /cameras/…/live
-(live_view), the links /p/… to pictures (pictures), slips /households/… (consents), the household's
-own page /h/… (household), /keys and /sessions (accounts), and what /login leads to. The phone pages
-/leader and /ground share phone.py.
+Elsewhere are `/` (today), the buttons of cases (case_actions, case_helpers, extension),
+/cameras/…/live (live_view), the links /p/… to pictures (pictures), slips /households/… (consents),
+the household's own page /h/… (household), /keys and /sessions (accounts), and what /login leads to.
+The phone pages /leader and /ground share phone.py.
 """
 
 from typing import Final
@@ -17,6 +17,7 @@ from patrol.web.pages import (
     audit,
     cameras,
     case_actions,
+    case_helpers,
     cases,
     consents,
     display,
@@ -65,6 +66,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         own_findings,
         cases,
         case_actions,
+        case_helpers,
         extension,
         supervision,
         hand_offs,

@@ -7,8 +7,7 @@ decide what may be seen of a camera (Permission.AREAS), and each fetch is logged
 administrator has no reason to look into yards.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, File, Form, UploadFile
@@ -18,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.administration.camera_table import CameraChange, ImportPlan
 from patrol.administration.registry_files import ChangedMeanwhile, RegistryEditRefused
+from patrol.administration.work_queue import TABLE_IMPORTS
 from patrol.domain import labels
 from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.account import Permission
@@ -25,10 +25,8 @@ from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, GridCode, PictureId
 from patrol.domain.labels import LIGHTS
-from patrol.domain.registry import Registry
 from patrol.domain.round import Visit
 from patrol.review.reference import (
-    CameraReference,
     ReferenceNotAccepted,
     camera_references,
     reference_candidates,
@@ -43,9 +41,23 @@ from patrol.web.context import (
     WebContext,
 )
 from patrol.web.errors import NO_STORE, ResourceNotFound, error_document
-from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, paginate, village_of
+from patrol.web.i18n import (
+    Translator,
+    grid_name,
+    kind_label,
+    paginate,
+    stored_texts,
+    village_of,
+)
 from patrol.web.pages.camera_filter import CameraFilter
-from patrol.web.request_limits import MAX_CSV_BYTES
+from patrol.web.pages.camera_rows import (
+    camera_row,
+    kind_labels,
+    reference_rows,
+    refusal_label,
+    visit_row,
+)
+from patrol.web.request_limits import read_upload
 
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_CHANGES_SHOWN: Final = 500  # changes of one kind on the page; more are counted
@@ -54,7 +66,6 @@ CAMERAS_PER_PAGE: Final = 50
 VISITS_SHOWN: Final = 60  # a month of two rounds a day
 ACCESSES_SHOWN: Final = 20
 HEALTH_CHANGES_SHOWN: Final = 12  # changes of its health
-HealthById = Mapping[CameraId, tuple[str, datetime, str]]
 router = APIRouter()
 
 
@@ -129,10 +140,13 @@ def camera_import_page(context: ContextDep, user: MayChangeRegistry) -> Response
 @router.post("/api/cameras/import/check")
 def check_import(context: ContextDep, user: MayChangeRegistry, file: Upload) -> JSONResponse:
     """Compare the uploaded file with the registry: its changes, or every problem in it."""
-    data = read_upload(file)
-    return json_or_reason(
-        lambda: _plan_document(context.app.camera_table.plan_import(data), user.t), user.t
-    )
+
+    def compare() -> dict[str, Any]:
+        plan = context.app.camera_table.plan_import(read_upload(file))
+        return _plan_document(plan, user.t)
+
+    with TABLE_IMPORTS:
+        return json_or_reason(compare, user.t)
 
 
 @router.post("/api/cameras/import")
@@ -142,21 +156,15 @@ def apply_import(
     why: Annotated[str, Form(min_length=2, max_length=200)],
 ) -> JSONResponse:  # fmt: skip
     """Import the file whose comparison has the version `mark`."""
-    data, by = read_upload(file), user.account.name
+    by = user.account.name
 
     def apply() -> dict[str, Any]:
+        data = read_upload(file)
         plan = context.app.camera_table.apply_import(data, version=mark, by=by, why=why)
         return _plan_document(plan, user.t)
 
-    return json_or_reason(apply, user.t)
-
-
-def read_upload(file: UploadFile) -> bytes:
-    """The uploaded bytes. Raises HTTPException 413 beyond MAX_CSV_BYTES."""
-    data = file.file.read(MAX_CSV_BYTES + 1)
-    if len(data) > MAX_CSV_BYTES:
-        raise HTTPException(413, "too large")
-    return data
+    with TABLE_IMPORTS:
+        return json_or_reason(apply, user.t)
 
 
 def _plan_document(plan: ImportPlan, t: Translator) -> dict[str, Any]:
@@ -207,8 +215,8 @@ def cameras_page(
         count=len(fitting), all=len(registry.cameras),
         may_change=user.has_permission(Permission.REGISTRY),
         lines=[
-            {**_camera_row(camera, registry, known, t), "withdrawn": camera.id in withdrawn,
-             "refusal": _refusal_label(camera, day, t)}
+            {**camera_row(camera, registry, known, t), "withdrawn": camera.id in withdrawn,
+             "refusal": refusal_label(camera, day, t)}
             for camera in shown
         ],
         villages=sorted((code, grid_name(registry, GridCode(code))) for code in villages if code),
@@ -232,24 +240,27 @@ def camera_page(context: ContextDep, user: MayViewCameras, ident: str) -> Respon
             if user.has_permission(Permission.AUDIT)
             else ()
         )
-    day = user.now.astimezone(context.site.tz).date()
+    day, read = user.now.astimezone(context.site.tz).date(), stored_texts(registry, t)
     return context.renderer.render_page(
         "camera.html",
         user,
         camera=found,
-        line=_camera_row(found, registry, health, t),
-        accesses=[(one, t.pair(labels.label_of(ACCESS_ACTIONS, one.what))) for one in accesses],
-        visits=[_visit_row(visit, t) for visit in visits],
+        line=camera_row(found, registry, health, t),
+        accesses=[
+            (one, t.pair(labels.label_of(ACCESS_ACTIONS, one.what)), read(one.why))
+            for one in accesses
+        ],
+        visits=[visit_row(visit, t) for visit in visits],
         health_changes=[
             (
                 at,
                 state,
                 t.pair(labels.label_of(labels.CAMERA_CONDITIONS, state)),
-                _kind_labels(why, t),
+                kind_labels(why, t),
             )
             for state, at, why in health_changes
         ],
-        refusal=_refusal_label(found, day, t),
+        refusal=refusal_label(found, day, t),
         withdrawn=found.id in withdrawn,
         terms=terms,
         left=(found.consent.until - day).days if found.consent.until else None,
@@ -273,31 +284,6 @@ def may_see_pictures(user: CurrentUser, camera: Camera, withdrawn: frozenset[Cam
     return user.has_permission(Permission.AREAS) and not gone
 
 
-def reference_rows(known: Sequence[CameraReference], t: Translator) -> list[dict[str, Any]]:
-    """The references of a camera with the labels of their light and state."""
-    return [
-        {
-            "light": t.pair(labels.label_of(labels.LIGHTS, one.light)),
-            "name": one.light,
-            "state": one.state,
-            "label": t.pair(labels.REFERENCE_STATES[one.state]),
-            "why": t.pair(labels.label_of(labels.REFERENCE_SUSPENSIONS, one.why)),
-            "since": t.full_datetime(one.since),
-            "samples": one.samples,
-        }
-        for one in known
-    ]
-
-
-def _visit_row(visit: Visit, t: Translator) -> dict[str, Any]:
-    return {
-        "at": visit.finished_at,
-        "outcome": visit.outcome.value,
-        "label": outcome_label(visit.outcome, t),
-        "why": " ".join(kind_label(kind, t) for kind in (*visit.faults, visit.failure) if kind),
-    }
-
-
 def _newest_picture(user: CurrentUser, visits: Sequence[Visit]) -> dict[str, Any] | None:
     """The newest picture of the visits; fetching it writes an access log entry."""
     for visit in visits:
@@ -305,36 +291,6 @@ def _newest_picture(user: CurrentUser, visits: Sequence[Visit]) -> dict[str, Any
             at = user.picture_url(picture.id, "full", f"camera:{visit.camera}")
             return {"at": at, "taken_at": picture.taken_at}
     return None
-
-
-def _camera_row(
-    camera: Camera, registry: Registry, known: HealthById, t: Translator
-) -> dict[str, Any]:
-    state, since, why = known.get(camera.id, ("unknown", None, ""))
-    return {
-        "id": camera.id,
-        "name": camera.name,
-        "grid": grid_name(registry, camera.grid),
-        "place": camera.place,
-        "link": camera.link,
-        "health": state,
-        "health_label": t.pair(labels.label_of(labels.CAMERA_CONDITIONS, state)),
-        "since": t.short_datetime(since),
-        "why": _kind_labels(why, t),
-        "consent": camera.consent.state.value,
-        "priority_label": t.pair(labels.PRIORITIES[camera.priority]),
-        "consent_label": t.pair(labels.CONSENT_STATES[camera.consent.state]),
-        "until": f"{camera.consent.until:%Y-%m-%d}" if camera.consent.until else "—",
-    }
-
-
-def _kind_labels(why: str, t: Translator) -> str:
-    return " ".join(kind_label(kind, t) for kind in why.split())
-
-
-def _refusal_label(camera: Camera, day: date, t: Translator) -> str:
-    refusal = camera.refusal_on(day)
-    return t.pair(labels.REFUSALS[refusal]) if refusal else ""
 
 
 CLASSES: Final = (

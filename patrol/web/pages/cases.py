@@ -38,9 +38,17 @@ from patrol.web.i18n import (
     village_of,
 )
 from patrol.web.pages.case_actions import allowed_buttons, shown_revision, visible_case
+from patrol.web.pages.case_helpers import helpers_content
 from patrol.web.pages.case_timeline import TimelineNames, case_timeline
 from patrol.web.pages.extension import default_extension_hours, granting_text
-from patrol.web.pages.hand_offs import outside_content
+from patrol.web.pages.hand_offs import outside_content, outside_names
+
+AWAITED: Final = {  # the answer that the ground owes in each state
+    CaseState.DISPATCHED: CaseEvent.ACKNOWLEDGE,
+    CaseState.REWORK: CaseEvent.ACKNOWLEDGE,
+    CaseState.ACKNOWLEDGED: CaseEvent.ARRIVE,
+    CaseState.ARRIVED: CaseEvent.FEED_BACK,
+}
 
 
 def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, Any]:
@@ -82,13 +90,10 @@ def time_left(case: Case, user: CurrentUser) -> str:
 
 
 def _next_limit_label(case: Case, t: Translator) -> str:
-    """The name of the limit that `due_at` is: the last one where two fall together."""
-    due = [
-        label
-        for label, limit, _ in _named_limits(case, t)
-        if limit is not None and case.dispatched_at + limit == case.due_at
-    ]
-    return due[-1] if due else t("办结", "close")
+    """The name of the limit that `due_at` is, also where it counts anew after a rework."""
+    event = AWAITED.get(case.state)
+    named = {answer: label for label, limit, answer in _named_limits(case, t) if limit is not None}
+    return named.get(event, t("办结", "close")) if event else t("办结", "close")
 
 
 def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[str, Any]:
@@ -99,10 +104,11 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         messages = uow.outbox.of_case(ident)
         photos = uow.case_photos.of_case(ident)
         stored = {one: uow.pictures.get(one) for one in (case.before, case.after) if one}
-        names = {account.name: account.shown_as for account in uow.accounts.all()}
+        accounts = {account.name: account.shown_as for account in uow.accounts.all()}
         holds = uow.holds.of(HoldScope.CASE, case.id)
         holds = [*holds, *(uow.holds.of(HoldScope.CAMERA, case.camera) if case.camera else ())]
         gauge = uow.findings.gauge_of(case.finding)
+    names = {**accounts, **outside_names(TownService(context.app).contacts)}
     viewed_for = f"case:{case.id}"
     shown = context.app.payloads.scrub if user.is_outside_centre else str
     read = stored_texts(registry, t, names)
@@ -299,7 +305,10 @@ def _case_content(context: WebContext, user: CurrentUser, case_id: str) -> dict[
         outside = outside_content(uow, case, contacts, user)
     buttons = allowed_buttons(case, user, tree, contacts)
     still = machine_opinion(case) is MachineOpinion.STILL_THERE
-    return {**content, **outside, "buttons": buttons, "machine_still_sees": still}
+    helpers = helpers_content(context, case)
+    return {
+        **content, **outside, "buttons": buttons, "machine_still_sees": still, "helpers": helpers
+    }  # fmt: skip
 
 
 def _board_content(

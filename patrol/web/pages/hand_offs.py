@@ -28,7 +28,7 @@ from patrol.web.context import (
     request_key,
 )
 from patrol.web.errors import NO_STORE, translate_errors
-from patrol.web.i18n import category_label, grid_name, person_name
+from patrol.web.i18n import category_label, grid_name, person_name, stored_texts
 
 LISTED: Final = 200
 router = APIRouter()
@@ -70,6 +70,14 @@ def outside_content(
         ],
         "recipients": [(one.name, one.title) for one in contacts.recipients.values()],
         "templates": list(contacts.templates.items()),
+    }
+
+
+def outside_names(contacts: OutsideContacts) -> dict[str, str]:
+    """The titles of departments and loudspeakers by the names under which they act in histories."""
+    return {
+        **{f"department:{name}": one.title for name, one in contacts.recipients.items()},
+        **{f"speaker:{name}": one.title for name, one in contacts.speakers.items()},
     }
 
 
@@ -119,6 +127,8 @@ def hand_off_page(context: ContextDep, user: MayHandOff, ident: str) -> Response
     return context.renderer.render_page(
         "hand_off.html", user, line=_hand_off_row(given, service.contacts, user), case=case,
         document=document, what=category_label(case.category, user.t),
+        level=user.t.pair(labels.LEVELS[case.level]),
+        description=stored_texts(registry, user.t)(str(document["description"])),
         where=grid_name(registry, case.grid), by=person_name(registry, given.by, names),
         found=user.t.full_datetime(case.found_at),
     )  # fmt: skip

@@ -22,12 +22,13 @@ from patrol.app.helper_service import HelperService, with_location
 from patrol.cases.reply_handler import ReplyOutcome, ReplyResult
 from patrol.domain.account import AccountRole, CasePhoto, Permission
 from patrol.domain.answering import answered_grids, first_announced, may_see_case, reply_grid_of
-from patrol.domain.case import RESTARTING_EVENTS, Case, CaseEvent, CaseState
+from patrol.domain.case import RESTARTING_EVENTS, Case, CaseEntry, CaseEvent, CaseState
 from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import category_named
 from patrol.domain.ground_patrol import distance_between
+from patrol.domain.helping import STEPS
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
-from patrol.domain.labels import APPROVAL_KINDS, CASE_CLOCKS, CASE_EVENTS, CLOSING_CLOCK
+from patrol.domain.labels import APPROVAL_KINDS, CASE_EVENTS
 from patrol.domain.observation import Subject
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
 from patrol.domain.teams import owner_of
@@ -286,7 +287,6 @@ def _case_document(
         "state_words": case_state_label(case.state, t),
         "open": case.is_open,
         "lamp": case.due_light(user.now).value,
-        "clock": _running_clock(case, user),
         "left": time_left(case, user),
         "rework": _rework_reason(context, case),
         "extension": _extension_state(case, user),
@@ -314,13 +314,6 @@ def is_own_move(case: Case, answered: _Answered) -> bool:
     """Whether the case waits for who answers for these grids: on the ground, and no pause runs."""
     mine = first_announced(case, answered[case.subject]) is not None
     return mine and case.state in MOVABLE and case.suspension is None
-
-
-def _running_clock(case: Case, user: CurrentUser) -> str:
-    """Which limit the time that is left belongs to; empty where none runs."""
-    if case.suspension is not None or case.is_unannounced or not case.is_open:
-        return ""
-    return user.t.pair(CASE_CLOCKS.get(case.state, CLOSING_CLOCK))
 
 
 def _rework_reason(context: WebContext, case: Case) -> str:
@@ -381,10 +374,15 @@ def _text_with_place(context: WebContext, case: Case, form: ReplyForm) -> str:
 def _case_history(
     context: WebContext, case: Case, user: CurrentUser
 ) -> Sequence[tuple[str, str, str]]:
-    """(when, what, note) of the last entries, the newest first."""
+    """(when, what, note) of the last entries, the newest first; of a helper's step, who it was."""
     scrub, read = context.app.payloads.scrub, stored_texts(context.app.registry, user.t)
+
+    def note_of(one: CaseEntry) -> str:
+        who = person_name(context.app.registry, one.by, {}) if one.what in STEPS else ""
+        return f"{who} {scrub(read(one.note))}".strip()
+
     return [
-        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), scrub(read(one.note)))
+        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), note_of(one))
         for one in reversed(case.entries[-6:])
     ]
 

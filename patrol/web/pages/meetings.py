@@ -127,8 +127,12 @@ def _title(pack: MeetingPack, t: Translator) -> str:
 
 def _value_text(figure: Figure, t: Translator) -> str:
     """`95.2 % (571/600)`, `8.0 min (n=3)`; a dash on a zero base."""
-    if t.language == "zh" or figure.part is None or figure.whole in (0, None):
+    if t.language == "zh":
         return figure.text
+    if figure.part is None or figure.whole == 0:
+        return "— (n=0)"
+    if figure.whole is None:
+        return f"{figure.part:g}{' days' if figure.unit else ''}"  # the one unit there is
     if figure.minutes:
         return f"{figure.part:.1f} min (n={figure.whole})"
     return f"{100 * figure.part / figure.whole:.1f} % ({figure.part:g}/{figure.whole})"

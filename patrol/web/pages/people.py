@@ -13,8 +13,10 @@ from pydantic import StringConstraints
 from starlette.responses import JSONResponse, Response
 
 from patrol.administration.people_documents import table_change_document
-from patrol.administration.people_tables import TABLE_FILES, NoSuchRow, TableChange
+from patrol.administration.people_tables import NoSuchRow, TableChange
 from patrol.administration.registry_files import RegistryEditRefused
+from patrol.administration.table_files import TABLE_FILES
+from patrol.administration.work_queue import TABLE_IMPORTS
 from patrol.domain import labels, town_labels
 from patrol.domain.account import Permission
 from patrol.domain.ids import GridCode, PersonId
@@ -27,7 +29,8 @@ from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayChangeRegistry, MayViewPeople, WebContext
 from patrol.web.errors import InvalidRequest, ResourceNotFound, error_document
 from patrol.web.i18n import grid_name, paginate, person_name
-from patrol.web.pages.cameras import Upload, json_or_reason, listed_problems, read_upload
+from patrol.web.pages.cameras import Upload, json_or_reason, listed_problems
+from patrol.web.request_limits import read_upload
 
 PEOPLE_PER_PAGE: Final = 50
 CHANGES_SHOWN: Final = 30
@@ -114,9 +117,13 @@ def check_people_import(
     context: ContextDep, user: MayChangeRegistry, table: RegistryTable, file: Upload
 ) -> JSONResponse:
     """Compare the uploaded table: its changes, or every problem in it."""
-    data = read_upload(file)
     tables = context.app.people_tables
-    return json_or_reason(lambda: _plan_document(tables.plan_import(table, data)), user.t)
+
+    def compare() -> dict[str, Any]:
+        return _plan_document(tables.plan_import(table, read_upload(file)))
+
+    with TABLE_IMPORTS:
+        return json_or_reason(compare, user.t)
 
 
 @router.post("/api/people/{table}/import")
@@ -126,13 +133,15 @@ def apply_people_import(  # noqa: PLR0917  a form's fields
     why: Annotated[str, Form(min_length=2, max_length=200)],
 ) -> JSONResponse:  # fmt: skip
     """Import the table whose comparison has the version `mark`."""
-    data, by = read_upload(file), user.account.name
+    by = user.account.name
 
     def apply() -> dict[str, Any]:
+        data = read_upload(file)
         plan = context.app.people_tables.apply_import(table, data, version=mark, by=by, why=why)
         return _plan_document(plan)
 
-    answer = json_or_reason(apply, user.t)
+    with TABLE_IMPORTS:
+        answer = json_or_reason(apply, user.t)
     context.auth.clear_cache()  # who left is logged out
     return answer
 

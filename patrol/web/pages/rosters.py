@@ -35,7 +35,7 @@ from patrol.domain.ground_patrol import (
     GroundStop,
     count_stops,
 )
-from patrol.domain.ids import CaseId, PersonId
+from patrol.domain.ids import PersonId
 from patrol.domain.labels import label_of
 from patrol.domain.roster import roster_gaps
 from patrol.domain.timestamps import parse_day
@@ -59,7 +59,6 @@ from patrol.web.auth import CurrentUser
 from patrol.web.context import (
     ContextDep,
     IdempotencyKey,
-    MayActOnCases,
     MaySettle,
     MayViewRosters,
     WebContext,
@@ -67,7 +66,6 @@ from patrol.web.context import (
 )
 from patrol.web.errors import NO_STORE, ResourceNotFound, translate_errors
 from patrol.web.i18n import category_label, grid_name, paginate, person_name
-from patrol.web.pages.case_actions import visible_case
 
 PATROLS_PER_PAGE: Final = 60
 LISTED_REPORTS: Final = 60
@@ -97,13 +95,6 @@ class DecideForm(BaseModel):
     """A person's word on a doubtful check-in."""
 
     check_in: str = Field(max_length=300)
-    note: str = Field(default="", max_length=500)
-
-
-class OpenToHelpersForm(BaseModel):
-    """Whether helpers of the grid are asked to help with a case."""
-
-    open: bool
     note: str = Field(default="", max_length=500)
 
 
@@ -295,24 +286,6 @@ def decide_check_in(
     return JSONResponse({"check_in": decided.id, "state": str(decided.state)})
 
 
-@router.post("/api/cases/{case_id}/helpers")
-def open_to_helpers(
-    context: ContextDep,
-    user: MayActOnCases,
-    case_id: str,
-    form: OpenToHelpersForm,
-    key: IdempotencyKey = "",
-) -> Response:
-    """Open a case to the helpers of its grid (群防群治), or close it to them."""
-    case = visible_case(context, user, CaseId(case_id))
-    with translate_errors(f"case {case_id}"):
-        changed = HelperService(context.app).set_open(
-            case.id, is_open=form.open, by=user.account.name, note=form.note,
-            request=request_key(user, key, f"helpers {case.id}", form),
-        )  # fmt: skip
-    return JSONResponse({"case": changed.id, "open": changed.open_to_helpers})
-
-
 def _heading(
     context: WebContext, user: CurrentUser, first: date, last: date
 ) -> tuple[ReportHeading, ReportPeriod]:
@@ -342,6 +315,7 @@ def _patrol_row(
         "id": patrol.id,
         "title": patrol.title,
         "number": patrol.number,
+        "means": _number_meaning(context, patrol),
         "grid": grid_name(registry, patrol.grid),
         "window": f"{t.time(patrol.planned_at)}–{t.time(patrol.finish_by)}",
         "people": t("、", ", ").join(person_name(registry, one, {}) for one in patrol.people),
@@ -351,6 +325,13 @@ def _patrol_row(
         "checked_in": counts.done + counts.late,
         "late_now": late,
     }
+
+
+def _number_meaning(context: WebContext, patrol: GroundPatrol) -> str:
+    """What the site says that the patrol's number of 一三五七 means; empty: not any more."""
+    plan = context.app.site.settings.ground_patrols.plans.get(patrol.plan)
+    numbers = plan.numbers if plan else ()
+    return next((one.means for one in numbers if one.number == patrol.number), "")
 
 
 def _is_late(stop: GroundStop, user: CurrentUser) -> bool:

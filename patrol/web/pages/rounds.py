@@ -34,8 +34,10 @@ from patrol.web.i18n import (
     plan_label,
     round_reason,
     shown_outcome,
+    stored_texts,
     village_of,
 )
+from patrol.web.pages.first_steps import hours_text
 from patrol.web.pages.round_duty import duty_content, paused_text
 from patrol.web.pages.today import forecast_of, round_state_label
 from patrol.web.thumbnails import (
@@ -102,6 +104,7 @@ def rounds_page(context: ContextDep, user: MayViewRounds, page: int = 1) -> Resp
         "rounds.html", user, rounds=lines, page=max(1, page), pages=pages,
         plans=[(name, plan_label(name, user.t)) for name in context.plans],
         villages=_villages(context.app.registry),
+        hours=hours_text(context.plans.values(), user.t),
     )  # fmt: skip
 
 
@@ -190,7 +193,7 @@ def _round_camera_content(
         health = uow.health.get(camera)
     if visit is None:
         raise ResourceNotFound(f"{camera} in {round_id}")
-    known = registry.cameras.get(camera)
+    known, read = registry.cameras.get(camera), stored_texts(registry, user.t)
     viewed_for = f"round:{round_id}"
     outcome = shown_outcome(visit, judged.get(camera, ()))
     return {
@@ -201,6 +204,7 @@ def _round_camera_content(
         "place": known.place if known else "",
         "grid": grid_name(registry, known.grid) if known else "",
         "visit": visit,
+        "readings": [(kind_label(k, user.t), v) for k, v in (visit.readings or {}).items()],
         "shown": outcome,
         "outcome": outcome_label(outcome, user.t),
         "fault_labels": [kind_label(k, user.t) for k in (*visit.faults, visit.failure) if k],
@@ -208,7 +212,7 @@ def _round_camera_content(
         "reference": user.picture_url(
             f"reference.{visit.light or 'day'}.{camera}", "full", viewed_for
         ),
-        "findings": [(f, category_label(f.category, user.t)) for f in findings],
+        "findings": [(f, category_label(f.category, user.t), read(f.why)) for f in findings],
         "history": [_past_visit_row(past, user) for past in history if past.round != round_id],
         "health": health,
         "health_label": user.t.pair(labels.label_of(labels.CAMERA_CONDITIONS, health[0]))

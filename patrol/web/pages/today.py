@@ -46,6 +46,7 @@ from patrol.web.i18n import (
 )
 from patrol.web.pages.attention import alarm_text
 from patrol.web.pages.cases import time_left
+from patrol.web.pages.first_steps import no_round_was_begun, setup_banners
 from patrol.web.pages.presence import presence
 from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
@@ -137,8 +138,10 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         present = presence(uow, accounts, day, context, user)
         cluster = context.app.cluster
         unserved = cluster.unserved(uow) if cluster is not None else []
+        is_new = no_round_was_begun(uow, context.plans)
     names = {name: account.shown_as for name, account in accounts.items()}
     counts = Counter(case.due_light(user.now) for case in cases)
+    villages = _village_healths(registry, health, day)
     return {
         "now": user.now,
         "plans": plans,
@@ -148,17 +151,17 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
             *_alarm_banners(unreviewed, user),
             *_unstaffed_banners(registry, user),
             *_banners(stopped, upstream, user, registry),
+            *setup_banners(context, user, sum(v.total for v in villages), is_new=is_new),
         ][:MAX_BANNERS],
         "no_round": [h.name for h in calendar.holidays if h.first <= day <= h.last],
         "open_cases": open_count,
         "to_verify": sum(awaits_person(case) for case in cases),
         "due_lights": [
-            (due_light, user.t.pair(labels.DUE_LIGHTS[due_light]), counts[due_light])
-            for due_light in reversed(DueLight)
+            (one, user.t.pair(labels.DUE_LIGHTS[one]), counts[one]) for one in reversed(DueLight)
         ],
         "cases": [_case_row(case, user, registry) for case in _most_urgent(cases, user.now)],
         "queue": _queue_card(totals, queue[0].finding if queue else None, len(claimed), user),
-        "villages": _village_healths(registry, health, day),
+        "villages": villages,
         "notices": _notices((*cases, *recent), user, registry, names),
         **present,
     }
@@ -243,7 +246,7 @@ def _banners(
         (
             "bad",
             t("巡查暂停", "Rounds paused"),
-            f"{one.reason} ({one.by}){until(one)}",
+            one.reason + t(f"（{one.by}）", f" ({one.by})") + until(one),
             "/stoppages",
         )
         for one in paused

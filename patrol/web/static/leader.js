@@ -71,7 +71,7 @@ function fill(card, item, waiting) {
   put("level", item.level)
   put("where", `${item.grid} ${item.place}`)
   put("rework", item.rework)
-  put("left", item.clock ? `${item.clock} · ${item.left}` : item.left)
+  put("left", item.left)
   card.querySelector(".move").hidden = !item.move
   put("check", item.check)
   put("note", item.note)

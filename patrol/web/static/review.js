@@ -519,10 +519,12 @@ document.addEventListener("keydown", (event) => {
     reasons.open
   )
     return
+  const ticking = event.target.matches("[type=checkbox]") // of the strip: keys are for what is chosen
   const field = event.target.closest("input:not([type=range]), select, textarea")
-  if (field && !(event.key === "Enter" && field.matches("input"))) return
+  if (field && !ticking && !(event.key === "Enter" && field.matches("input"))) return
   if (event.target.closest("button, a") && event.key === "Enter") return
   const act = KEYS[event.key] ?? KEYS[event.key.toLowerCase()]
+  if (ticking && act !== dismissChosen && act !== DO.undo) return
   if (!act || (!current() && act !== DO.undo && act !== dismissChosen)) return
   event.preventDefault()
   if (event.repeat && Object.values(DO).includes(act)) return // a key held down decides nothing more

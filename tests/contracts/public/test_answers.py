@@ -58,6 +58,7 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
         ["reassign", "C20261130-0017", "--to", "620902104200004", *BY],
         ["extend", "C20261130-0009", "--hours", "2", "--why", "远", *BY],
         ["grant", "C20261130-0009", "--by", "another"],
+        ["void", "C20261130-0009", "--why", "看错", *BY], ["withdraw", "C20261130-0009", *BY],
     ),
     (
         ["suspend", "C20261130-0010", "--why", "雪", *BY],
@@ -95,6 +96,7 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
         ["human-patrol", "plan", "evening"], ["human-patrol", "list"],
         ["human-patrol", "show", PATROL], ["human-patrol", "start", PATROL, *BY],
         ["human-patrol", "check", PATROL, CAMERA, *BY], ["human-patrol", "pause", PATROL, *BY],
+        ["human-patrol", "tick", PATROL, "1", *BY],
         ["human-patrol", "resume", PATROL, *BY], ["human-patrol", "finish", PATROL, *BY],
         ["ground", "plan"], ["ground", "list"], ["ground", "show", GROUND],
         [
@@ -115,6 +117,7 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
 TOWN = """
 patrols:
   evening: {title: 晚间, start: "00:01", finish_by: "00:00", early_min: 720, look_twice: true,
+            checklist: [看门窗],
             checkpoints: [{title: 一村, village: "620902104200000", size: 16}]}
 ground_patrols:
   patterns: {"7": {"7": {means: 每天, who: [grid_leader], every_days: 1}}}

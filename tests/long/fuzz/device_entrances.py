@@ -5,7 +5,8 @@ from typing import Final
 
 from streams.control_http import read_json
 from streams.errors import StreamError
-from streams.gb28181.manscdp import read_command
+from streams.gb28181.long_documents import pieces_of
+from streams.gb28181.manscdp import read_catalog, read_command
 from streams.gb28181.rtp_framing import RtpStreamFramer
 from streams.gb28181.sdp import read_answer
 from streams.gb28181.sip_framing import SipStreamFramer
@@ -31,6 +32,14 @@ SIP: Final = (
     b"To: <sip:34020000002000000001@3402000000>\r\nCall-ID: 1@192.0.2.7\r\nCSeq: 20 MESSAGE\r\n"
     b"Content-Type: Application/MANSCDP+xml\r\nMax-Forwards: 70\r\nContent-Length: %d\r\n\r\n%s"
 ) % (len(KEEPALIVE), KEEPALIVE)
+CATALOG: Final = (
+    b"<Response><CmdType>Catalog</CmdType><SN>1</SN><SumNum>300</SumNum><DeviceList>%s"
+    b"</DeviceList></Response>"
+) % b"".join(
+    b"<Item><DeviceID>3402000000132%07d</DeviceID><Name>a</Name><Status>ON</Status></Item>\r\n"
+    % number
+    for number in range(300)
+)
 PLAY: Final = (
     b"v=0\r\no=34020000001320000001 0 0 IN IP4 192.0.2.7\r\ns=Play\r\nc=IN IP4 192.0.2.7\r\n"
     b"t=0 0\r\nm=video 6000 RTP/AVP 96\r\na=sendonly\r\na=rtpmap:96 PS/90000\r\ny=0100000001\r\n"
@@ -79,6 +88,11 @@ def device_entrances() -> Iterator[Entrance]:
             "streams/gb28181/manscdp.py:read_command", "streams/gb28181/xml_text.py:parse_xml",
             "streams/gb28181/text.py:decode_text", "streams/gb28181/text.py:decode_with_charset",
         ),
+    )  # fmt: skip
+    yield Entrance(
+        name="long catalogue", samples=(CATALOG, CATALOG.replace(b"\r\n", b"")), refusals=xml,
+        feed=lambda data: [read_catalog(read_command(piece)) for piece in pieces_of(data)],
+        covers=("streams/gb28181/long_documents.py:pieces_of",),
     )  # fmt: skip
     yield Entrance(
         name="gb28181 sdp",

@@ -83,6 +83,9 @@ def sizes_of(how: str, folder: Path, rounds: int) -> list[dict[str, int]]:
 
 
 def check_flat(sizes: list[dict[str, int]]) -> None:
+    """Flat in memory and descriptors; the figures of each round are printed (`pytest -s`)."""
+    for size in sizes:
+        sys.stdout.write(json.dumps(size) + "\n")
     warm, later = sizes[:WARM_ROUNDS], sizes[WARM_ROUNDS:]
     assert max(s["kb"] for s in later) <= GROWTH * max(s["kb"] for s in warm), sizes
     assert max(s["descriptors"] for s in later) <= (

@@ -68,6 +68,7 @@ def test_a_certificate_signed_by_nobody_is_refused_where_they_are_checked(
     for scheme in ("rtsps", "rtsp+https", "rtsp+wss"):
         error, _, _ = visit(scheme, certificate)
         assert isinstance(error, Unreadable), scheme
+        assert error.reason == "tls_failed"
 
 
 def server_context(certificate: Path) -> ssl.SSLContext:

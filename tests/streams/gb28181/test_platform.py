@@ -502,9 +502,10 @@ def upward(**changed: Any) -> Bench:
 CHALLENGE = 'Digest realm="3402000000",nonce="abc",qop="auth",algorithm=MD5'
 
 
-def challenged(bench: Bench, request: SipMessage) -> SipMessage:
+def challenged(bench: Bench, request: SipMessage, nonce: str = "abc") -> SipMessage:
+    challenge = CHALLENGE.replace("abc", nonce)
     data = bench.answer(request, "401 Unauthorized").replace(
-        b"CSeq:", f"WWW-Authenticate: {CHALLENGE}\r\nCSeq:".encode()
+        b"CSeq:", f"WWW-Authenticate: {challenge}\r\nCSeq:".encode()
     )
     (again,) = bench.receive(data)
     return again
@@ -523,6 +524,64 @@ def test_we_register_upward_refresh_and_give_signs_of_life() -> None:
     sent = bench.pass_s(75, 1.0)
     assert {m.method for m in sent} == {"MESSAGE", "REGISTER"}
     assert b"Keepalive" in next(m.body for m in sent if m.method == "MESSAGE")
+
+
+def registered_above(**changed: Any) -> Bench:
+    bench = upward(**changed)
+    (first,) = bench.pass_s(0.1)
+    bench.receive(bench.answer(challenged(bench, first), "200 OK"))
+    bench.events()
+    return bench
+
+
+@pytest.mark.parametrize("answers", [["200 OK"], ["401", "200 OK"], ["403 Forbidden"], ["481"]])
+def test_we_log_out_above_and_ask_for_nothing_more(answers: list[str]) -> None:
+    bench = registered_above(keepalive_s=5)
+    bench.platform.leave(bench.now_s)
+    (request,) = bench.sent()
+    for answer in answers:
+        assert bench.platform.is_leaving
+        assert (request.method, request.get("expires")) == ("REGISTER", "0")
+        assert 'username="' in request.get("authorization")
+        if answer == "401":
+            request = challenged(bench, request, nonce="new")
+        else:
+            bench.receive(bench.answer(request, answer))
+    assert not bench.platform.is_leaving
+    assert bench.events() == [PeerGone("nvr", "we logged out")]
+    assert bench.pass_s(200.0, 1.0) == []
+
+
+def test_who_does_not_answer_our_log_out_is_left() -> None:
+    bench = registered_above()
+    bench.platform.leave(bench.now_s)
+    assert {m.get("expires") for m in bench.pass_s(7.0)} == {"0"}
+    assert bench.platform.is_leaving
+    bench.pass_s(2.0)
+    assert not bench.platform.is_leaving
+
+
+def test_who_is_not_registered_above_has_nothing_to_take_back() -> None:
+    bench = upward()
+    bench.platform.leave(bench.now_s)
+    assert (bench.sent(), bench.platform.is_leaving) == ([], False)
+    assert bench.pass_s(100.0, 1.0) == []
+
+
+def test_a_subscription_is_ended_in_its_dialog(bench: Bench) -> None:
+    bench = Bench(peer_config(subscribe_catalog=True))
+    bench.register()
+    (first,) = [m for m in bench.pass_s(1.5) if m.method == "SUBSCRIBE"]
+    bench.receive(bench.answer(first, "200 OK"))
+    bench.platform.leave(bench.now_s)
+    (last,) = bench.sent()
+    assert (last.method, last.get("expires"), last.get("event")) == (
+        "SUBSCRIBE", "0", first.get("event"),
+    )  # fmt: skip
+    assert (last.call_id, last.recipient.tag) == (first.call_id, "d1")
+    bench.receive(bench.answer(last, "200 OK"))
+    assert not bench.platform.is_leaving
+    assert "SUBSCRIBE" not in {m.method for m in bench.pass_s(4000.0, 10.0)}
 
 
 def test_unanswered_signs_of_life_register_anew() -> None:
@@ -573,6 +632,17 @@ def test_a_refused_refresh_of_a_subscription_begins_a_new_one() -> None:
     bench.receive(bench.answer(refresh, "481 Gone"))
     (anew,) = [m for m in bench.pass_s(0.5) if m.method == "SUBSCRIBE"]
     assert (anew.call_id != first.call_id, anew.recipient.tag) == (True, "")
+
+
+def test_who_needs_not_register_again_is_subscribed_to() -> None:
+    """A peer at a fixed address; one whose registration an earlier run accepted."""
+    at_address = peer_config(
+        registers_here=False, address=("192.0.2.9", 5060), subscribe_catalog=True
+    )
+    assert [m.method for m in Bench(at_address).pass_s(0.5)] == ["SUBSCRIBE"]
+    bench = Bench(peer_config(subscribe_catalog=True))
+    bench.platform.restore("nvr", FLOW, 3000.0, bench.now_s)
+    assert [m.method for m in bench.pass_s(1.4)] == ["SUBSCRIBE"]
 
 
 def test_an_unexpected_notify_is_taken_and_never_481(bench: Bench) -> None:

@@ -159,6 +159,30 @@ def test_a_302_is_followed_and_everything_goes_to_where_it_led(sip: str) -> None
     below(work, redirects=True, sip_transport=sip)
 
 
+@pytest.mark.parametrize("sip", ["udp", "tcp"])
+@pytest.mark.parametrize("redirects", [False, True])
+def test_we_log_out_where_we_registered(sip: str, *, redirects: bool) -> None:
+    async def work(province: Province) -> None:
+        await province.registered()
+        await province.visits.endpoint.leave(6.0)
+        above = province.other if redirects else province.home
+        assert (above.above.accepted, above.above.logged_out) == (1, 1)
+        assert province.events[-1] == PeerGone("nvr", "we logged out")
+
+    below(work, redirects=redirects, sip_transport=sip)
+
+
+def test_a_platform_above_that_is_gone_does_not_hold_us_up() -> None:
+    async def work(province: Province) -> None:
+        await province.registered()
+        province.home.above_faults.silent = True
+        await province.visits.endpoint.leave(0.1)
+        assert province.home.above.logged_out == 0
+        assert province.platform.is_leaving
+
+    below(work)
+
+
 BAD_TARGETS = {
     "silent": (AboveFaults(silent=True), "no answer"),
     "refuses": (AboveFaults(refuses="403 Forbidden"), "403 Forbidden"),
@@ -238,7 +262,9 @@ def test_a_cut_connection_is_opened_and_registered_anew() -> None:
 
 
 @pytest.mark.parametrize("password", [PASSWORD, "wrong"])
-def test_a_refusal_is_told_and_not_repeated_within_a_minute(password: str) -> None:
+def test_a_refusal_is_told_and_not_repeated_within_a_minute(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def work(province: Province) -> None:
         await province.until(lambda: "403 Forbidden" in province.problem())
         seen = province.home.above.challenges
@@ -247,5 +273,9 @@ def test_a_refusal_is_told_and_not_repeated_within_a_minute(password: str) -> No
         assert province.home.above.challenges == seen
         assert province.home.above.wrong == (password != PASSWORD)
         assert not province.peer.is_reachable(province.visits.endpoint.now_s)
+        with monkeypatch.context() as patch:  # it is not waited for in vain
+            patch.setattr(province.visits.endpoint, "changed", None)
+            with pytest.raises(Unreachable, match="403 Forbidden"):
+                await province.visits.capture("nvr", CAMERAS[0], QUICK)
 
     below(work, AboveFaults(refuses="403 Forbidden"), password=password)

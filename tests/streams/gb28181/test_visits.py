@@ -297,11 +297,12 @@ def test_a_wrong_password_is_refused_and_what_was_hashed_is_shown() -> None:
                 await visits.endpoint.changed(0.1)
             with pytest.raises(
                 Unreachable, match="here; its REGISTER was refused: a wrong password"
-            ):
+            ) as caught:
                 await visits.capture("nvr", CAMERAS[0], VisitOptions(connect_timeout_s=0.1))
         finally:
             await device.close()
             await visits.endpoint.close()
+        assert caught.value.reason == "registration_refused"
         (refused,) = (event for event in events if isinstance(event, Refused))
         assert refused.reason == "a wrong password of peer nvr"
         assert f"username='{DEVICE}'" in refused.seen

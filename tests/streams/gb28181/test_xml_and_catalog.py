@@ -12,6 +12,7 @@ from streams.gb28181.catalog import (
     CatalogAssembler,
     KnownChannel,
     apply_notice,
+    count_cyclic,
     merge,
     path_of,
 )
@@ -224,6 +225,17 @@ def test_cyclic_parents_end() -> None:
     }
     assert path_of("1", items) == ("c", "b")
     assert path_of("4", items) == ()
+    assert count_cyclic(items) == 4
+    below = {str(n): CatalogItem(code=str(n), parent=str(n - 1)) for n in range(5, 2_000)}
+    assert count_cyclic({**below, **items}) == count_cyclic({**items, **below}) == 4
+    assert count_cyclic(below) == 0
+
+
+def test_what_is_odd_in_a_catalogue_is_counted_by_its_kind() -> None:
+    mine = assembler(("34",))
+    mine.add(part(CODE, CODE, f"62{CODE[2:]}", total=3), 1.0)
+    odd = received(mine, CatalogPart(number=7, total=3, items=(), bad_items=1)).oddities()
+    assert odd == {"foreign": 1, "bad": 1, "repeated": 1}
 
 
 def test_what_we_send_follows_the_edition() -> None:

@@ -147,7 +147,7 @@ def test_an_error_of_the_media_server_names_no_ticket(make: Make) -> None:
      (F.NO_GRANT, RefusedUs, "no_grant"), (F.BUSY, StreamBusy, ""),
      (F.ERROR_500, WentSilent, ""), (F.NOT_JSON, Unreadable, ""),
      (F.NO_URL, Unreadable, "vendor_error"), (F.PRIVATE_URL, TargetRefused, "target_refused"),
-     (F.FILE_URL, TargetRefused, "target_refused"), (F.TOKEN_DEAD, RefusedUs, "login_refused")],
+     (F.FILE_URL, TargetRefused, "scheme_refused"), (F.TOKEN_DEAD, RefusedUs, "login_refused")],
 )  # fmt: skip
 def test_every_fault_is_its_error_and_nothing_is_opened(
     make: Make, fault: TicketFault, kind: type[StreamError], reason: str

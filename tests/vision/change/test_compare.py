@@ -279,3 +279,36 @@ def test_a_reference_of_another_shape_says_nothing(
     found = compare(yard_memory, [np.zeros((640, 360, 3), np.uint8)], later)
     assert found.state is SceneState.LEARNING
     assert found.shift is None
+
+
+def test_a_view_that_one_accepted_picture_shows_is_no_other_view(
+    yard: Picture, shoot: Shoot, later: datetime
+) -> None:
+    """Grass grows: the median agrees with no day, but each day with the last ones."""
+    on_its_side = np.ascontiguousarray(np.rot90(yard))
+    grown = np.asarray(cv2.resize(on_its_side, (yard.shape[1], yard.shape[0])), np.uint8)
+    for accepted, is_another in (([yard] * 8, True), ([yard] * 8 + [grown], False)):
+        memory: SceneMemory | None = None
+        for turn, scene in enumerate(accepted):
+            memory = learn_sample(memory, shoot(scene, turn), later - timedelta(days=9 - turn))
+        found = compare(memory, [shoot(grown, 50)], later)
+        assert found.shift is not None
+        assert found.shift.moved is is_another
+
+
+@pytest.mark.parametrize("still_there", [0.0, 0.15, 1.0])  # of the ground's own pattern
+def test_where_the_rest_of_the_scene_is_another_nothing_is_new(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, put_heap: Shoot, later: datetime,
+    still_there: float,
+) -> None:  # fmt: skip
+    other = np.ascontiguousarray(yard[:, ::-1]).astype(np.float32)
+    top = yard.shape[0] // 2  # straw lies otherwise on all of the ground; the wall stands
+    grown = yard.astype(np.float32)
+    own = cv2.GaussianBlur(grown, (0, 0), 6)
+    straw = (other - cv2.GaussianBlur(other, (0, 0), 6)) * (1 - still_there)
+    grown[top:] = (own + (grown - own) * still_there + straw)[top:]
+    scene = put_heap(np.clip(grown, 0, 255).astype(np.uint8), BOX)
+    found = compare(yard_memory, [shoot(scene, 3), shoot(scene, 4)], later)
+    assert found.shift is not None
+    assert not found.shift.moved
+    assert bool(found.new_objects) is (still_there == 1.0)

@@ -144,6 +144,22 @@ def test_a_drawn_slide_is_never_normal(
         assert diagnose([slide(ground, words=words, lines=lines, size=size)]).faults
 
 
+@pytest.mark.parametrize("slope", [(0.0, 1.0), (1.0, 0.0), (0.6, 0.6)])  # across, down
+@pytest.mark.parametrize("colour", [(150, 90, 40), (60, 60, 60), (40, 90, 220)])
+def test_an_emblem_on_a_gradient_is_never_normal(
+    slope: tuple[float, float], colour: tuple[int, int, int]
+) -> None:
+    for width, height in ((640, 360), (1280, 720)):
+        down, across = np.mgrid[0:height, 0:width].astype(np.float32)
+        ramp = 0.3 + 0.6 * (slope[0] * across / width + slope[1] * down / height)
+        picture = np.asarray(ramp[..., None] * np.array(colour, np.float32), np.uint8)
+        cv2.circle(picture, (width // 2, height // 2), height // 6, (240, 250, 30), -1, cv2.LINE_AA)
+        where = (width // 3, height * 3 // 4)
+        cv2.putText(picture, "TV 7", where, cv2.FONT_HERSHEY_DUPLEX, width / 400, (250,) * 3, 2)
+        coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 75])[1]
+        assert diagnose([np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)]).faults
+
+
 def test_snow_fog_and_a_dim_street_have_more_levels_than_a_drawing(
     street: list[Picture],
 ) -> None:

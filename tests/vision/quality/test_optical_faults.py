@@ -10,7 +10,7 @@ from patrol.evaluation.lens_faults import LENS_FAULTS
 from patrol.vision.quality import QualityHistory, diagnose
 from patrol.vision.quality.baseline import SLOPE
 from patrol.vision.quality.edges import edge_slope
-from patrol.vision.quality.image_views import halved
+from patrol.vision.quality.image_views import picture_view
 from patrol.vision.quality.soft_cover import softly_covered_share
 
 Picture = NDArray[np.uint8]
@@ -69,9 +69,46 @@ def test_a_plain_area_with_a_soft_edge_lies_on_the_glass(street: list[Picture]) 
     for wide, covered in ((0.02, True), (0.0, False)):  # a wall ends sharply
         soft = cv2.GaussianBlur(edge, (0, 0), wide * frame.shape[1]) if wide else edge
         seen = frame * (1 - soft[..., None]) + 110 * soft[..., None]
-        luma = cv2.cvtColor(seen.astype(np.uint8), cv2.COLOR_BGR2GRAY)
-        share = softly_covered_share(halved(np.asarray(luma, np.uint8)))
+        share = softly_covered_share(picture_view(seen.astype(np.uint8), None).luma)
         assert (share > 0.4) is covered
+
+
+@pytest.mark.parametrize(
+    ("level", "warmth", "covered"),
+    [
+        (95, 0.0, True),  # a sheet hangs from the top: a sky is brighter than what is under it
+        (250, 0.0, False),  # as a cloudy sky would be
+        (95, -20.0, False),  # a clear sky over white walls
+    ],
+)
+def test_what_hangs_from_the_top_is_no_sky(
+    level: float, warmth: float, street: list[Picture], *, covered: bool
+) -> None:
+    """Its rim has no outline of its own, and things cross it."""
+    frame = street[5].astype(np.float32)
+    height = frame.shape[0]
+    edge = np.zeros(frame.shape[:2], np.float32)
+    edge[: height // 2] = 1
+    soft = cv2.GaussianBlur(edge, (0, 0), 0.02 * frame.shape[1])
+    seen = frame * (1 - soft[..., None]) + level * soft[..., None]
+    luma = cv2.cvtColor(seen.astype(np.uint8), cv2.COLOR_BGR2GRAY)
+    share = softly_covered_share(
+        halved(np.asarray(luma, np.uint8)), warmth=np.full((6, 8), warmth, np.float32)
+    )
+    assert (share > 0.4) is covered
+
+
+def test_a_dim_street_three_times_as_bright_is_too_bright(street: list[Picture]) -> None:
+    """Its lights are as they were, the rest is a dusk's."""
+    dim = [np.asarray(255 * (frame / 255) ** 1.7, np.uint8) for frame in street[:38]]
+    history = QualityHistory()
+    for frame in dim[:14:2]:
+        history = history.learn(diagnose([frame]), accepted=True)
+    for frame in dim[20:38:6]:
+        for times, too_bright in ((3.0, True), (1.3, False)):
+            light = to_light(frame) * np.float32(times)
+            picture = through_camera(light, np.random.default_rng(2))
+            assert ("too_bright" in diagnose([picture], history=history).faults) is too_bright
 
 
 def test_three_times_the_light_is_too_bright_and_snow_on_the_ground_is_not(

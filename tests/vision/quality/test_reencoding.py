@@ -83,7 +83,7 @@ def jpeg_history(yard: Picture) -> QualityHistory:
     return taught(living(yard, rng, 1.2, as_jpeg, quality) for quality in qualities)
 
 
-@pytest.mark.parametrize("qualities", [(66, 84), (80, 80), (75, 76)])
+@pytest.mark.parametrize("qualities", [(66, 84), (80, 80), (75, 76), (88, 87), (88, 62)])
 def test_a_frozen_picture_through_a_recorders_jpeg(
     qualities: tuple[int, int], yard: Picture, jpeg_history: QualityHistory
 ) -> None:

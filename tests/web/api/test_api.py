@@ -177,6 +177,25 @@ def test_what_is_no_key_opens_nothing(client: Client, header: str) -> None:
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("", "a valid key is needed"),
+        ("en-GB,en;q=0.8,zh;q=0.5", "a valid key is needed"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "需要有效的密钥"),
+    ],
+)
+def test_an_error_is_said_in_one_language(client: Client, asked: str, said: str) -> None:
+    answer = client.get("/rounds", headers={"authorization": "", "accept-language": asked})
+    assert (answer.status_code, answer.json()["words"]) == (401, said)
+    wrong = client.post("/rounds", headers={"accept-language": asked})
+    assert wrong.headers["allow"] == "GET"
+    assert ("不支持" in wrong.text, "not supported" in wrong.text) == (
+        said[0] == "需",
+        said[0] == "a",
+    )
+
+
 def test_a_revoked_key_opens_nothing_from_then_on(app: Application, client: Client) -> None:
     mine = key(app, "rounds:read")
     assert client.get("/rounds", headers=mine).status_code == 200
