@@ -110,7 +110,7 @@ def test_the_unexpected_is_one_line_and_a_file(
 
     (cli_site.home / "var").mkdir()
     monkeypatch.setattr("patrol.settings.load_site", broken)
-    ended = cli_site("consent", "list")
+    ended = cli_site("db", "check")
     assert ended.code == 1
     assert ended.err == (
         "patrol: 内部错误：ZeroDivisionError：a mistake of ours（见 var/patrol-error.log）\n"
@@ -150,7 +150,7 @@ def test_what_the_system_refuses_is_one_line(
         raise failure
 
     monkeypatch.setattr("patrol.settings.load_site", refused)
-    ended = cli_site("consent", "list")
+    ended = cli_site("db", "check")
     assert (ended.code, ended.err) == (1, f"{line}\n")
     assert not (cli_site.home / "var" / "patrol-error.log").exists()
 
@@ -160,7 +160,7 @@ def test_ctrl_c_is_one_line(cli_site: CliSite, monkeypatch: pytest.MonkeyPatch) 
         raise KeyboardInterrupt
 
     monkeypatch.setattr("patrol.settings.load_site", interrupted)
-    ended = cli_site("consent", "list")
+    ended = cli_site("db", "check")
     assert (ended.code, ended.err) == (1, "已中断\n")
 
 
