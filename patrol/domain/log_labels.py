@@ -124,6 +124,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "the lead's session is lost": "主机会话丢失",
     "could not say good-bye": "未能注销本机",
     "the exchange of pictures cannot be swept": "画面交换处清理失败",
+    "GB/T 28181: odd items in a catalogue": "GB/T 28181：目录中有异常条目",
     # county
     "towns read": "各镇数据已读入",
     "the town is not heard": "该镇失联",

@@ -68,7 +68,7 @@ def test_a_file_that_is_not_the_manifests_is_as_good_as_none(weights: Path) -> N
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     settings = settings_of(weights)
     assert PictureRedactor(settings)(YARD, None, MARK).mode is RedactionMode.COARSE
-    assert "centerface (broken)" in missing_models(settings)
+    assert "centerface（损坏）" in missing_models(settings)
 
 
 def test_a_site_without_any_model_still_shows_the_place(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ REFUSED = [
     ("finding file", "--category", "dumping", "--camera", CAMERA), ("finding undo", "F000001"),
     ("finding history", "F000001"), ("human-patrol list",), ("human-patrol plan", "x"),
     ("human-patrol show", "P1"), ("human-patrol start", "P1"), ("human-patrol pause", "P1"),
-    ("human-patrol resume", "P1"), ("human-patrol finish", "P1"),
+    ("human-patrol resume", "P1"), ("human-patrol finish", "P1"), ("withdraw", CASE),
+    ("human-patrol tick", "P1", "1"),
     ("human-patrol check", "P1", CAMERA), ("meeting", "--period", "2026-11", "--out", "m.html"),
     ("gb peers",), ("gb catalog", "town"), ("gb sync", "town"), ("gb alarms",),
     ("gb record", "--out", "messages.jsonl"), ("replay", "R1"), ("ground plan",),
@@ -167,5 +168,5 @@ def test_an_internal_error_makes_no_directory(
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     monkeypatch.setattr("patrol.settings.load_site", broken)
     before = everything(cli_site)
-    assert str(temporary / "patrol-error.log") in cli_site("consent", "list").err
+    assert str(temporary / "patrol-error.log") in cli_site("db", "check").err
     assert everything(cli_site) == before

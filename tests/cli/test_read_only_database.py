@@ -34,6 +34,7 @@ NEEDS_MORE = {  # verbs that ask for something before they open the database
     "duty list": ["R1"], "human-patrol plan": ["x"], "human-patrol show": ["P1"],
     "human-patrol start": ["P1"], "human-patrol pause": ["P1"], "human-patrol resume": ["P1"],
     "human-patrol check": ["P1", "000001"], "human-patrol finish": ["P1"],
+    "human-patrol tick": ["P1", "1"], "withdraw": ["C1"],
     "supervise": ["C1", "--why", "x"], "urge": ["C1", "--why", "x"], "tags case": ["C1"],
     "tags grid": ["620902104203001"], "hand-off give": ["C1", "--to", "police", "--why", "x"],
     "hand-off answer": ["H1"], "broadcast ask": ["C1"], "broadcast decide": ["B1"],

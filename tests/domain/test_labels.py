@@ -46,6 +46,7 @@ LABEL_MODULES = {
     "ground_labels.py",
     "document_labels.py",
     "labels.py",
+    "log_labels.py",
     "stored_texts.py",
     "object_labels.py",
     "stream_labels.py",

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,12 @@ def test_a_file_that_is_not_as_its_entry_says_is_refused_by_name(
     changed: dict[str, Any], message: str, site: Any
 ) -> None:
     here = site(yolox())
-    detector = here.write({"own": here.entry(**changed)}).open()
+
+    def open_for_english_reader() -> Detectors:
+        set_reader_language("en")
+        return here.write({"own": here.entry(**changed)}).open()
+
+    detector = copy_context().run(open_for_english_reader)
     assert detector.objects is None
     (lack,) = detector.without
     assert "model own:" in lack

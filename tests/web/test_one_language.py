@@ -124,6 +124,8 @@ def data(quiet_town: QuietTown) -> frozenset[str]:
     settings = app.site.settings
     names |= {point.name for point in app.registry.points.values()}
     names |= {plan.title for plan in settings.ground_patrols.plans.values()}
+    for pattern in settings.ground_patrols.patterns.values():
+        names |= {number.means for number in pattern.values()}
     names |= {*settings.broadcast.templates.values(), "已到场清理", settings.site.name}
     return frozenset({*names, *NAMES} - {""})
 

@@ -382,6 +382,7 @@ def site_entrances(folder: Path) -> Iterator[Entrance]:
                 for function in (
                     "config_file.py:decode_utf8", "config_file.py:unmarked_utf16",
                     "config_file.py:line_at", "excel_file.py:read_records",
+                    "workbook_limits.py:read",
                 )
             ),
         )  # fmt: skip

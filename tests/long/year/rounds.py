@@ -162,6 +162,10 @@ class BatchedStore:
     store: Store
     _held: UnitOfWork | None = None
 
+    def terms_token(self) -> str:
+        """As the store's own."""
+        return self.store.terms_token()
+
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Commit everything inside the block at once, or nothing."""
