@@ -12,6 +12,7 @@ import yaml
 from numpy.typing import NDArray
 
 from patrol.app.detectors import Detectors, open_detectors
+from patrol.domain.reader_language import set_reader_language
 from patrol.settings import ConfigProblems, load_site
 
 pytest.importorskip("onnxruntime", reason="pip install 'patrol[objects]'")
