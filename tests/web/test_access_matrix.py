@@ -274,7 +274,7 @@ def test_a_key_opens_its_scope_alone(
     visitor: Callable[[], httpx.Client], log_in: LogIn, table: list[Entry],
     values: Mapping[str, str], api_keys: Mapping[str, dict[str, str]],
 ) -> None:  # fmt: skip
-    client = visitor()
+    client, session = visitor(), log_in("duty_lead")
     asked = [(e, d.scope) for e in table for d in e.declared if isinstance(d, RequireScope)]
     assert {scope for _, scope in asked} == set(API_SCOPES)
     wrong = []
@@ -287,7 +287,7 @@ def test_a_key_opens_its_scope_alone(
             )
             if not is_right:
                 wrong.append(f"{name}: {entry.method} {entry.path}: {status}")
-        status, _ = send(log_in("duty_lead"), entry, values)  # a session is no key
+        status, _ = send(session, entry, values)  # a session is no key
         if status != 401:
             wrong.append(f"session: {entry.method} {entry.path}: {status}")
     assert not wrong
