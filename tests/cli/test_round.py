@@ -100,7 +100,7 @@ def test_the_service_starts_and_stops_at_a_signal(
         process.kill()
         process.wait()
     assert process.returncode == 0, output + err
-    assert "小镇 (small): morning 09:00–10:30、afternoon 15:00–17:30" in output
+    assert "小镇（small）：上午 09:00–10:30、下午 15:00–17:30" in output
     assert err.splitlines()[-1] == "已停止"
     assert out == "", "stdout is for documents"
 
