@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.app.gb28181 import MAX_ORPHAN_TRIES, Gb28181Service, SipPortTaken
+from patrol.app.gb28181 import MAX_ORPHAN_TRIES, ORPHANS_EVERY_S, Gb28181Service, SipPortTaken
 from patrol.app.gb28181_control import ServiceAway, ask_service, read_sample, serve_control
 from patrol.cli.gb import proposed_rows
 from patrol.clock import SystemClock
@@ -188,6 +188,8 @@ def test_an_orphan_of_a_peer_that_is_away_waits_for_it(tmp_path: Path) -> None:
         async def tries(count: int) -> None:
             for _ in range(count):
                 await service._end_orphans(platform, endpoint)
+                endpoint.now_s += ORPHANS_EVERY_S
+                platform.tick(endpoint.now_s)  # nobody answered: the BYE is given up
 
         asyncio.run(tries(3 * MAX_ORPHAN_TRIES))
         assert list(orphans) == ["c"]
