@@ -203,7 +203,7 @@ def read_location(value: object) -> Location | None:
     fields = value if isinstance(value, Mapping) else {}
     try:
         numbers = [float(fields[name]) for name in ("longitude", "latitude", "accuracy_m")]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise CheckInRefused("location: give longitude, latitude and accuracy_m") from None
     longitude, latitude, accuracy = numbers
     return Location(longitude=longitude, latitude=latitude, accuracy_m=accuracy)

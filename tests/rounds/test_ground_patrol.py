@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select
 
+from patrol.app.ground_service import read_location
 from patrol.domain.check_in_code import CheckInCodes
 from patrol.domain.ground_patrol import (
     CheckIn,
@@ -530,3 +531,12 @@ def test_a_week_of_rosters_through_the_store_gives_the_same_books() -> None:
     assert {one.state for one in patrols} == {GroundState.MISSED}
     assert count_stops(stop for some in stops.values() for stop in some).missed == 16
     assert json.dumps(sorted(stops))  # plain ids
+
+
+@pytest.mark.parametrize("wrong", [10**400, "far", None, [], float("nan"), -1e400])
+@pytest.mark.parametrize("name", ["longitude", "latitude", "accuracy_m"])
+def test_what_is_no_location_is_refused(name: str, wrong: object) -> None:
+    good = {"longitude": 101.2, "latitude": 38.1, "accuracy_m": 12}
+    assert read_location(good) is not None
+    with pytest.raises(CheckInRefused, match="location"):
+        read_location({**good, name: wrong})
