@@ -56,6 +56,7 @@ from patrol.messaging.reply_parser import (
 from patrol.messaging.topics import EquipmentReplyTopic, ReplyTopic, ReportTopic
 from patrol.store import Store, UnitOfWork
 
+REPORTED_AGAIN: Final = "reported again"  # note of a case that takes another report in
 REPLY_EVENTS: Final[Mapping[ReplyType | FeedbackResult, tuple[CaseEvent, ...]]] = {
     ReplyType.RECEIVED: (CaseEvent.RECEIVED,),
     ReplyType.OPENED: (CaseEvent.OPENED,),
@@ -378,7 +379,7 @@ class ReplyHandler:
     ) -> ReplyResult:
         """Count a report of what was reported before in its case; leaders are not told again."""
         counted = replace(same, count=same.count + 1)
-        merged = counted.apply_event(CaseEvent.MERGE, at=now, by=sender.by, note="reported again")
+        merged = counted.apply_event(CaseEvent.MERGE, at=now, by=sender.by, note=REPORTED_AGAIN)
         merged = with_claim(same, merged, sender)
         save_case(uow, same, replace(merged, revision=same.revision), self.payloads, now)
         return ReplyResult(outcome=ReplyOutcome.NOTED, case=same.id)

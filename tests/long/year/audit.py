@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from patrol.cases.reply_handler import REPORTED_AGAIN
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.escalation import announced_grids
 from patrol.domain.finding import Finding, FindingState
@@ -217,13 +218,22 @@ def _findings(
         yield f"{confirmed} findings confirmed, {len(of_findings)} cases made of them"
     seen_again = sum(_seen_again(case) for case in cases)
     counted = sum(case.count - 1 for case in cases)
-    if counted != merged + seen_again:
-        yield f"{merged} findings merged, {seen_again} seen again, {counted} counted into cases"
+    reported = sum(_reported_again(case) for case in cases)
+    if counted != merged + seen_again + reported:
+        yield (
+            f"{merged} findings merged, {seen_again} seen again, {reported} reported again,"
+            f" {counted} counted into cases"
+        )
 
 
 def _seen_again(case: Case) -> int:
     """How many rounds saw the problem again while the case was open."""
     return sum(e.what is CaseEvent.MERGE and e.by == ACTOR for e in case.entries)
+
+
+def _reported_again(case: Case) -> int:
+    """How often people on the ground reported it anew while the case was open."""
+    return sum(e.what is CaseEvent.MERGE and e.note == REPORTED_AGAIN for e in case.entries)
 
 
 def _delivery_problems(
