@@ -24,6 +24,7 @@ from patrol.domain.priority import Level
 from patrol.domain.registry import Role
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
 from patrol.web.server import ConsoleAddress
+from tests.support.pages import until_true
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -35,16 +36,6 @@ OF_EVERYBODY = {
     "/login", "/home", "/leader", "/leader/api/cases", "/leader/worker.js", "/api/live",
     "/leader/manifest.webmanifest",
 }  # fmt: skip
-
-
-def until(page: Page, expression: str, wait_s: float = WAIT_S) -> float:
-    """Poll from outside: our policy forbids evaluating text inside the page. Seconds it took."""
-    began = time.monotonic()
-    while not page.evaluate(expression):
-        if time.monotonic() - began > wait_s:
-            pytest.fail(f"did not come: {expression}")
-        page.wait_for_timeout(20)
-    return time.monotonic() - began
 
 
 def test_an_operator_watches_a_round_without_touching_the_page(enter: Enter, town: Any) -> None:
@@ -66,7 +57,9 @@ def test_an_operator_watches_a_round_without_touching_the_page(enter: Enter, tow
         uow.rounds.add(begun, planned)
         uow.commit()
     page = enter("operator")
-    until(page, "document.querySelector('.plan.running .big')?.textContent.startsWith('0')")
+    until_true(
+        page, "document.querySelector('.plan.running .big')?.textContent.startsWith('0')", WAIT_S
+    )
     page.wait_for_selector("#line.on", state="attached")
     page.wait_for_timeout(600)  # the pulse has its first marks
     with town.store.begin() as uow:
@@ -75,14 +68,16 @@ def test_an_operator_watches_a_round_without_touching_the_page(enter: Enter, tow
             normal = VisitOutcome.NORMAL
             uow.rounds.record_visit(Visit(round=begun.id, camera=camera, outcome=normal, **times))
         uow.commit()
-    until(page, "document.querySelector('.plan.running .big').textContent.startsWith('7')", 5.0)
+    until_true(
+        page, "document.querySelector('.plan.running .big').textContent.startsWith('7')", 5.0
+    )
     page.goto(f"/rounds/{begun.id}")
-    until(page, "document.querySelectorAll('.tile').length === 7")
+    until_true(page, "document.querySelectorAll('.tile').length === 7", WAIT_S)
     with town.store.begin() as uow:
         uow.rounds.miss_pending(begun.id, "test", now)
         uow.rounds.put(begun.apply_event(RoundEvent.FINISH, at=now))
         uow.commit()
-    until(page, "!!document.querySelector('.pill.finished')", 5.0)
+    until_true(page, "!!document.querySelector('.pill.finished')", 5.0)
     assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
 
 
@@ -124,15 +119,15 @@ def test_review_by_keyboard_then_the_phone_then_closed(
     assert sum("已清理完毕" in entry.note for entry in case.entries) == 1
     assert len(photos) == 1
     operator_page.goto(f"/cases/{case_id}")
-    until(operator_page, "document.body.innerText.includes('已清理完毕')")
+    until_true(operator_page, "document.body.innerText.includes('已清理完毕')", WAIT_S)
     with town.store.begin() as uow:
         now = town.app.clock.now()
         apply_recheck(uow, case_id, gone=True, by="patrol", now=now, payloads=town.app.payloads,
                  after=case.before, note="复看已消失")  # fmt: skip
         uow.commit()
-    until(operator_page, "document.body.innerText.includes('复看已消失')", 5.0)
+    until_true(operator_page, "document.body.innerText.includes('复看已消失')", 5.0)
     operator_page.screenshot(path=artifacts / "case-zh.png")
-    until(phone, f'!document.querySelector("{card}")', 10.0)
+    until_true(phone, f'!document.querySelector("{card}")', 10.0)
     auditor = enter("auditor")
     auditor.goto("/audit?what=view_picture")
     assert "operator" in auditor.inner_text("tbody")
@@ -186,16 +181,16 @@ def _confirm_one(page: Page, town: Any, artifacts: Path) -> tuple[str, str]:
     page.keyboard.press("d")
     page.wait_for_selector("dialog[open]")
     page.keyboard.press("3")
-    until(page, f"{first} !== '{ident}'")
+    until_true(page, f"{first} !== '{ident}'", WAIT_S)
     page.keyboard.press("z")
-    until(page, f"{first} === '{ident}'")
+    until_true(page, f"{first} === '{ident}'", WAIT_S)
     page.wait_for_selector(DECIDABLE)
     page.select_option(f".item[data-id={ident}] select[name=level]", "III")
     page.keyboard.press("b")
     page.keyboard.press("s")
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("Enter")
-    until(page, f"{first} !== '{ident}'", 5.0)
+    until_true(page, f"{first} !== '{ident}'", 5.0)
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         with town.store.begin_read() as uow:
@@ -257,7 +252,7 @@ def test_an_approval_is_requested_and_granted_by_clicking(enter: Enter, town: An
     assert "等吊车" in finding.inner_text(".banner")
     finding.click("[data-move=grant]")
     finding.click("dialog [value=yes]")
-    until(operator_page, "!document.querySelector('[data-move=withdraw]')", 5.0)
+    until_true(operator_page, "!document.querySelector('[data-move=withdraw]')", 5.0)
     with town.store.begin_read() as uow:
         assert uow.cases.get(request.id).policy.limits.close > request.policy.limits.close
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from patrol.domain.attention import LOUD, QUIET, AttentionChoice, AttentionKind
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.priority import Level
+from tests.support.pages import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -82,14 +83,6 @@ def calls(page: Page) -> tuple[int, list[list[str]], str]:
     return sounded, page.evaluate("window.notes"), page.title()
 
 
-def until_told(*pages: Page) -> None:
-    """Wait until one of the pages showed a notification; ten seconds at most."""
-    for _ in range(100):
-        if any(calls(page)[1] for page in pages):
-            return
-        pages[0].wait_for_timeout(100)
-
-
 def test_a_reply_rings_once_on_all_pages_together(enter: Enter, town: Any, case: Case) -> None:
     wants(town, LOUD)
     page = at_the_desk(enter)
@@ -101,7 +94,7 @@ def test_a_reply_rings_once_on_all_pages_together(enter: Enter, town: Any, case:
     before = calls(page)[0]
     reply(town, case, CaseEvent.NEED_HELP)
     expect(page).to_have_title(re.compile(r"^\(\d+\) "), timeout=10_000)
-    until_told(page, second)
+    until(page, lambda: calls(page)[1] or calls(second)[1], "a notification", 10.0)
     page.wait_for_timeout(900)  # a second notification would come now
     told = [*calls(page)[1], *calls(second)[1]]
     assert [note[0] for note in told] == ["新回复：请求支援"], (
@@ -118,7 +111,7 @@ def test_an_overdue_case_rings_and_counts(enter: Enter, town: Any, case: Case) -
     page = at_the_desk(enter)
     before = calls(page)[0]
     late(town, case)
-    until_told(page)
+    until(page, lambda: calls(page)[1], "a notification", 10.0)
     sounded, notes, title = calls(page)
     assert notes[0][0] == "案件超时"
     assert case.id in notes[0][1]

@@ -6,7 +6,6 @@ Screenshots in both languages go to PATROL_ARTIFACTS (else the test's own folder
 import asyncio
 import csv
 import io
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +27,7 @@ from patrol.rounds.visit_judge import VisitStart
 from patrol.settings.zones_editor import camera_areas
 from patrol.web.server import ConsoleAddress
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts
+from tests.support.pages import until_true
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -35,16 +35,6 @@ Enter = Callable[..., Page]
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 WIDE_SCREEN = {"viewport": {"width": 1440, "height": 900}}
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-WAIT_S = 20.0
-
-
-def until(page: Page, expression: str) -> None:
-    """Poll from outside: our policy forbids evaluating text inside the page."""
-    began = time.monotonic()
-    while not page.evaluate(expression):
-        if time.monotonic() - began > WAIT_S:
-            pytest.fail(f"did not come: {expression}")
-        page.wait_for_timeout(50)
 
 
 @pytest.fixture
@@ -87,7 +77,7 @@ def drag(page: Page, start: tuple[float, float], by: tuple[float, float]) -> Non
 def save(page: Page, why: str) -> None:
     page.fill("#save input[name=why]", why)
     page.click("#save button.strong")
-    until(page, "document.querySelector('#save button.strong').disabled && "
+    until_true(page, "document.querySelector('#save button.strong').disabled && "
                 "!document.querySelector('#save input[name=why]').value")  # fmt: skip
 
 
@@ -115,24 +105,24 @@ def test_a_visible_area_drawn_by_mouse_is_what_the_next_visit_sees(
 ) -> None:
     page = enter("duty_lead", **WIDE_SCREEN)
     page.goto(f"/cameras/{camera.id}/areas")
-    until(page, "document.querySelector('#stage img').complete")
+    until_true(page, "document.querySelector('#stage img').complete")
     stage = page.locator("#shapes").bounding_box()
     assert stage is not None
     page.click("[data-new=visible]")
     for x, y in ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)):
         page.mouse.click(stage["x"] + x * stage["width"], stage["y"] + y * stage["height"])
     page.mouse.click(stage["x"] + 0.1 * stage["width"], stage["y"] + 0.1 * stage["height"])
-    until(page, "document.querySelectorAll('.corner').length === 4")
+    until_true(page, "document.querySelectorAll('.corner').length === 4")
     drag(page, corner(page, 1), (-0.4 * stage["width"], 0))  # the right side comes to the middle
     drag(page, corner(page, 2), (-0.4 * stage["width"], 0))
     box = page.locator(".between[data-after='0'] circle:last-child").bounding_box()
     assert box is not None
     drag(page, (box["x"] + 3, box["y"] + 3), (0, -0.05 * stage["height"]))  # a fifth point
-    until(page, "document.querySelectorAll('.corner').length === 5")
+    until_true(page, "document.querySelectorAll('.corner').length === 5")
     page.click("[data-do=undo]")
-    until(page, "document.querySelectorAll('.corner').length === 4")
+    until_true(page, "document.querySelectorAll('.corner').length === 4")
     page.click("[data-do=redo]")
-    until(page, "document.querySelectorAll('.corner').length === 5")
+    until_true(page, "document.querySelectorAll('.corner').length === 5")
     assert page.is_visible("#suspends")
     page.screenshot(path=artifacts / "areas-drawn-zh.png")
     save(page, "与住户商定")
@@ -157,24 +147,24 @@ def test_a_zone_is_drawn_and_saved_by_keyboard_alone(
     page.goto(f"/cameras/{camera.id}/areas")
     page.focus("[data-new=zone]")
     page.keyboard.press("Enter")
-    until(page, "document.activeElement.id === 'shapes'")
+    until_true(page, "document.activeElement.id === 'shapes'")
     page.keyboard.press("Enter")  # no points: a box in the middle
-    until(page, "document.activeElement.dataset.point === '0'")
+    until_true(page, "document.activeElement.dataset.point === '0'")
     for _ in range(3):
         page.keyboard.press("Shift+ArrowLeft")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Tab")
-    until(page, "document.activeElement.dataset.point === '1'")
+    until_true(page, "document.activeElement.dataset.point === '1'")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Insert")
-    until(page, "document.querySelectorAll('.corner').length === 5")
+    until_true(page, "document.querySelectorAll('.corner').length === 5")
     page.keyboard.press("Delete")
-    until(page, "document.querySelectorAll('.corner').length === 4")
+    until_true(page, "document.querySelectorAll('.corner').length === 4")
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+y")
     page.keyboard.press("Control+z")
-    until(page, "document.querySelectorAll('.corner').length === 4")
+    until_true(page, "document.querySelectorAll('.corner').length === 4")
     page.fill("#zone input[name=name]", "堆草垛处")
     page.select_option("#zone select[name=kind]", "combustible_pile")
     page.fill("#zone input[name=hours]", "22:00-06:00")
@@ -196,7 +186,7 @@ def test_an_area_to_ignore_is_drawn_with_a_finger_on_a_phone(
 ) -> None:
     page = enter("duty_lead", **PHONE)
     page.goto(f"/cameras/{camera.id}/areas")
-    until(page, "document.querySelector('#stage img').complete")
+    until_true(page, "document.querySelector('#stage img').complete")
     assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
     page.tap("[data-new=ignore]")
     stage = page.locator("#shapes").bounding_box()
@@ -204,7 +194,7 @@ def test_an_area_to_ignore_is_drawn_with_a_finger_on_a_phone(
     for x, y in ((0.2, 0.2), (0.6, 0.2), (0.4, 0.8)):
         page.touchscreen.tap(stage["x"] + x * stage["width"], stage["y"] + y * stage["height"])
     page.touchscreen.tap(stage["x"] + 0.2 * stage["width"], stage["y"] + 0.2 * stage["height"])
-    until(page, "document.querySelectorAll('.corner').length === 3")
+    until_true(page, "document.querySelectorAll('.corner').length === 3")
     reach = page.locator("[data-point='0'] .reach").bounding_box()
     assert reach is not None
     assert reach["width"] >= 40  # a finger's breadth
@@ -223,11 +213,11 @@ def test_a_refused_save_is_explained_on_the_page(enter: Enter, town: Any, camera
     page.fill("#save input[name=why]", "试")
     page.fill("#save input[name=why]", "试试")
     page.click("#save button.strong")
-    until(page, "!document.getElementById('problems').hidden")
+    until_true(page, "!document.getElementById('problems').hidden")
     assert "zones[0].hours" in page.inner_text("#problems")
     assert drawn(town, camera) == {}
     drag(page, corner(page, 0), (400, 300))  # beyond the opposite corner's side
-    until(page, "document.querySelector('.shape.wrong') !== null")
+    until_true(page, "document.querySelector('.shape.wrong') !== null")
     assert page.is_disabled("#save button.strong")
     page.on("dialog", lambda dialog: dialog.accept())
 
@@ -300,7 +290,7 @@ def test_the_map_shows_every_camera_with_its_state(
     if page.query_selector("#map") is None:
         assert "patrol assets install" in page.inner_text("main")
         pytest.skip("Leaflet is not installed: run `patrol assets install`")
-    until(page, "document.getElementById('map').dataset.ready > 0")
+    until_true(page, "document.getElementById('map').dataset.ready > 0")
     placed = [one for one in town.app.registry.cameras.values() if one.longitude is not None]
     dots = "document.querySelectorAll('#map path.leaflet-interactive').length"
     assert page.evaluate(dots) == len(placed)
@@ -341,15 +331,15 @@ def test_a_live_view_shows_its_age_and_leaves_nothing_running(
     page.wait_for_load_state()  # its script listens to the button
     page.fill("input[name=reason]", "确认处置结果")
     page.click("#begin")
-    until(page, "document.getElementById('frame').naturalWidth === 160")
+    until_true(page, "document.getElementById('frame').naturalWidth === 160")
     assert "秒前的画面" in page.inner_text("#age")
     page.screenshot(path=artifacts / "live-look-zh.png")
-    until(page, "document.getElementById('blank').textContent.includes('自动停止')")
+    until_true(page, "document.getElementById('blank').textContent.includes('自动停止')")
     assert page.is_hidden("#frame")
     page.click("#begin")
-    until(page, "!document.getElementById('frame').hidden")
+    until_true(page, "!document.getElementById('frame').hidden")
     page.click("#stop")
-    until(page, "document.getElementById('frame').hidden")
+    until_true(page, "document.getElementById('frame').hidden")
     with town.store.begin_read() as uow:
         logged = uow.access.entries(camera=town.case.camera, what="live_look", limit=2)
     assert [entry.why for entry in logged] == [f"case:{town.case.id} 确认处置结果"] * 2

@@ -1,7 +1,6 @@
 """The desk in a real browser: a decision belongs to what is shown, and is made exactly once."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,24 +16,15 @@ from patrol.domain.office_hours import OfficeHours
 from patrol.domain.priority import Level
 from patrol.domain.schedule import StoppageScope
 from patrol.web.auth import session_id
+from tests.support.pages import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-WAIT_S = 20.0
 PASSWORD = "correct-horse-9"
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 Enter = Callable[..., Page]
 ON_SCREEN = "#stage .item:not([hidden])"
 DECIDE = "**/api/review/decide"
-
-
-def until(page: Page, holds: Callable[[], object], what: str) -> None:
-    """Poll from outside, while the page's own events run."""
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        if time.monotonic() > deadline:
-            pytest.fail(f"did not come: {what}")
-        page.wait_for_timeout(20)
 
 
 def shown(page: Page) -> str:

@@ -20,6 +20,8 @@ from simulators import small_site
 from tests.support.clock import ManualClock
 from tests.support.store import copy_template
 
+PASSWORD = "correct-horse-9"
+
 
 @pytest.fixture
 def placement() -> Placement:
@@ -41,6 +43,18 @@ def app(tmp_path: Path, placement: Placement) -> Iterator[Application]:
         yield built
 
 
+def put_account(app: Application, name: str, duty: AccountRole) -> None:
+    """An account of a site that has none, with `PASSWORD`."""
+    with app.store.begin() as uow:
+        uow.accounts.put(
+            Account(
+                name=name, duty=duty, shown_as=name, created_at=small_site.NOON,
+                password=hash_password(PASSWORD),
+            )
+        )  # fmt: skip
+        uow.commit()
+
+
 def test_the_command_is_told_until_there_is_an_account(
     app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,14 +70,7 @@ def test_the_command_is_told_until_there_is_an_account(
             pages.append((zh, en))
         logs.append([line for line in log.calls if FIRST_ACCOUNT_COMMAND in line.kwargs.values()])
         if not accounts:
-            with app.store.begin() as uow:
-                uow.accounts.put(
-                    Account(
-                        name="first", duty=AccountRole.ADMIN, shown_as="first",
-                        created_at=small_site.NOON, password=hash_password("correct-horse-9"),
-                    )
-                )  # fmt: skip
-                uow.commit()
+            put_account(app, "first", AccountRole.ADMIN)
     assert [len(lines) for lines in logs] == [1, 0]
     assert all(FIRST_ACCOUNT_COMMAND in page for page in pages[0])
     assert all("user add" not in page for page in pages[1])
@@ -73,19 +80,12 @@ def test_the_command_is_told_until_there_is_an_account(
 @pytest.fixture
 def shift_supervisor(app: Application) -> Iterator[httpx.Client]:
     """Somebody who looks after the site, logged in at its console."""
-    with app.store.begin() as uow:
-        uow.accounts.put(
-            Account(
-                name="lead", duty=AccountRole.SHIFT_SUPERVISOR, shown_as="lead",
-                created_at=small_site.NOON, password=hash_password("correct-horse-9"),
-            )
-        )  # fmt: skip
-        uow.commit()
+    put_account(app, "lead", AccountRole.SHIFT_SUPERVISOR)
     with (
         serve(app, ConsoleSettings(port=0)) as at,
         httpx.Client(base_url=at.url, timeout=30) as client,
     ):
-        client.post("/login", data={"name": "lead", "password": "correct-horse-9"})
+        client.post("/login", data={"name": "lead", "password": PASSWORD})
         yield client
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import time, timedelta
 from typing import Any
 
 import httpx
@@ -10,29 +9,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from patrol.domain.human_patrol import (
-    ChecklistItem,
     CheckOutcome,
     Checkpoint,
     CheckpointKind,
-    HumanPatrolPlan,
     HumanPatrolState,
 )
 from patrol.domain.ids import CameraId
 from patrol.rounds.human_patrol import plan_patrol
+from tests.support.human_patrols import ALL_DAY
 
 LogIn = Callable[[str], httpx.Client]
 Enter = Callable[..., Page]
-PLAN = HumanPatrolPlan(
-    name="night",
-    title="夜间人工巡查",
-    start=time(0),
-    finish_by=time(23, 59, 59),
-    early=timedelta(hours=1),
-    checkpoints=(),
-    checklist=(ChecklistItem(text="看门窗"),),
-    pace_s=60,
-    look_twice=True,
-)
 
 
 def pictured(town: Any, count: int) -> list[CameraId]:
@@ -49,7 +36,7 @@ def planned(town: Any, name: str, cameras: list[CameraId], **more: Any) -> str:
     stop = Checkpoint(
         title="渠口", kind=CheckpointKind.CAMERAS, cameras=tuple(cameras), size=more.pop("size", 4)
     )
-    plan = replace(PLAN, name=name, checkpoints=(stop,), **more)
+    plan = replace(ALL_DAY, name=name, checkpoints=(stop,), **more)
     zone, now = town.app.site.settings.site.tz, town.app.clock.now()
     with town.store.begin() as uow:
         patrol = plan_patrol(

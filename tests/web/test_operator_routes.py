@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import time, timedelta
 from typing import Any
 
 import httpx
@@ -12,28 +11,16 @@ import pytest
 from patrol.domain.account import API_KEY_PREFIX, issue_api_key
 from patrol.domain.finding import Finding, FindingState
 from patrol.domain.human_patrol import (
-    ChecklistItem,
     Checkpoint,
     CheckpointKind,
-    HumanPatrolPlan,
 )
 from patrol.domain.ids import FindingId
 from patrol.domain.round import ADHOC
 from patrol.domain.schedule import StoppageScope
 from patrol.rounds.human_patrol import plan_patrol
+from tests.support.human_patrols import ALL_DAY
 
 API = "/api/v1"
-PLAN = HumanPatrolPlan(
-    name="program",
-    title="程序巡查",
-    start=time(0),
-    finish_by=time(23, 59, 59),
-    early=timedelta(hours=1),
-    checkpoints=(),
-    checklist=(ChecklistItem(text="看门窗"),),
-    pace_s=60,
-    look_twice=True,
-)
 
 
 @pytest.fixture
@@ -61,7 +48,7 @@ def task(town: Any) -> str:
     camera = next(iter(town.app.registry.cameras))
     stop = Checkpoint(title="渠口", kind=CheckpointKind.CAMERAS, cameras=(camera,), size=1)
     plan = replace(
-        PLAN, name=f"program-{secrets.token_hex(4)}", checkpoints=(stop,), assigned=("operator",)
+        ALL_DAY, name=f"program-{secrets.token_hex(4)}", checkpoints=(stop,), assigned=("operator",)
     )
     zone, now = town.app.site.settings.site.tz, town.app.clock.now()
     with town.store.begin() as uow:
